@@ -1,0 +1,90 @@
+// The cluster that the inventory describes, validated: every later module trusts it.
+
+/** JSON as it leaves a parser. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** A JSON object. */
+export type JsonObject = { readonly [key: string]: Json };
+
+/** Where a secret is to be had; its value is fetched at the last moment and never stored in a plan. */
+export type SecretRef =
+  | { readonly kind: 'env'; readonly name: string }
+  | { readonly kind: 'file'; readonly path: string }
+  /** Made by this run and gone with it, for example a join token. */
+  | { readonly kind: 'run'; readonly name: string };
+
+/** An apt repository that machines install from. */
+export interface Repository {
+  readonly url: string;
+  readonly suite: string;
+  readonly components: readonly string[];
+  /** The signing key: its text, or an https address each machine fetches it from; 'none' trusts the repository unsigned. */
+  readonly key:
+    | { readonly kind: 'text'; readonly text: string }
+    | { readonly kind: 'url'; readonly url: string }
+    | { readonly kind: 'none' };
+}
+
+/** How a machine is reached and how root is had there. */
+export interface SshTarget {
+  readonly user: string | undefined;
+  readonly port: number | undefined;
+  readonly identityFile: string | undefined;
+  /** OpenSSH known_hosts file to use instead of the user's own. */
+  readonly knownHosts: string | undefined;
+  /** Pinned host key: 'SHA256:…' fingerprint or 'ssh-ed25519 AAAA…'. */
+  readonly hostKey: string | undefined;
+  readonly proxyJump: string | undefined;
+  /** Undefined: sudo asks no password (or the user is root). */
+  readonly sudoPassword: SecretRef | undefined;
+}
+
+export type Role = 'control-plane' | 'worker';
+
+export interface Taint {
+  readonly key: string;
+  readonly value: string | undefined;
+  readonly effect: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
+}
+
+/** One machine of the cluster. */
+export interface Host {
+  readonly name: string;
+  readonly role: Role;
+  /** IPv4 address that the other machines reach it by; the node's InternalIP. */
+  readonly address: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly taints: readonly Taint[];
+  readonly ssh: SshTarget;
+}
+
+/** What the user wants. */
+export interface Cluster {
+  readonly name: string;
+  readonly timeZone: string;
+  readonly kubernetes: {
+    /** With its v: 'v1.31.13'. */
+    readonly version: string;
+    /** Name or address the API server is reached by, without a port; undefined: the control plane's address. */
+    readonly endpoint: string | undefined;
+    readonly podSubnet: string;
+    readonly serviceSubnet: string;
+    readonly kubeProxy: boolean;
+    readonly repository: Repository;
+    /** Merged into the KubeletConfiguration document. */
+    readonly kubeletConfig: JsonObject;
+    /** Merged into the KubeProxyConfiguration document. */
+    readonly proxyConfig: JsonObject;
+  };
+  readonly containerd: {
+    /** Without a v: '2.1.5'. */
+    readonly version: string;
+    readonly package: string;
+    /** Undefined: the package is looked for in the repositories that the machine already has. */
+    readonly repository: Repository | undefined;
+    /** Merged into the generated config.toml. */
+    readonly config: JsonObject;
+  };
+  readonly network: { readonly provider: 'basic' | 'external' };
+  readonly hosts: readonly Host[];
+}

@@ -1,0 +1,80 @@
+// What happens in a run, as data. tty, plain, json and the journal all consume this one stream.
+import type { Json } from './cluster.ts';
+import type { Evidence, Note, PlannedStep, Refusal } from './plan.ts';
+
+export type StepOutcome = 'done' | 'failed' | 'skipped';
+
+/** The events themselves; the bus adds `time` (ISO 8601, UTC). */
+export type EventBody =
+  | {
+      readonly type: 'run-started';
+      readonly run: string;
+      readonly command: string;
+      readonly cluster: string;
+      readonly version: string;
+      readonly simulated: boolean;
+      readonly hosts: readonly string[];
+      readonly phases: readonly { readonly id: string; readonly title: string }[];
+    }
+  | {
+      readonly type: 'plan';
+      readonly steps: readonly PlannedStep[];
+      readonly refusals: readonly Refusal[];
+      readonly notes: readonly Note[];
+    }
+  | {
+      readonly type: 'phase-started';
+      readonly phase: string;
+      readonly title: string;
+      readonly steps: readonly PlannedStep[];
+    }
+  | {
+      readonly type: 'step-started';
+      readonly id: string;
+      readonly host: string;
+      readonly title: string;
+      readonly deadlineMs: number;
+    }
+  | {
+      readonly type: 'step-finished';
+      readonly id: string;
+      readonly host: string;
+      readonly title: string;
+      readonly outcome: StepOutcome;
+      readonly durationMs: number;
+      readonly why?: string;
+    }
+  | { readonly type: 'evidence'; readonly phase: string; readonly evidence: Evidence; readonly simulated: boolean }
+  | {
+      readonly type: 'phase-finished';
+      readonly phase: string;
+      readonly outcome: 'unchanged' | 'changed' | 'failed';
+      readonly durationMs: number;
+    }
+  | { readonly type: 'note'; readonly host?: string; readonly text: string }
+  /** Predicted against observed after a phase; `differences` is empty when physics agreed. */
+  | {
+      readonly type: 'prediction';
+      readonly phase: string;
+      readonly compared: number;
+      readonly differences: readonly string[];
+    }
+  | { readonly type: 'error'; readonly error: Json }
+  | {
+      readonly type: 'run-finished';
+      readonly outcome: 'ok' | 'failed' | 'cancelled';
+      readonly exitCode: number;
+      readonly steps: number;
+      readonly predictionErrors: number;
+      readonly durationMs: number;
+      readonly simulated: boolean;
+      readonly remoteCommands: Readonly<Record<string, number>>;
+    };
+
+export type RunEvent = { readonly time: string } & EventBody;
+
+/** Consumes events: a renderer or the journal. `close` flushes. */
+export interface EventSink {
+  handle(event: RunEvent): void;
+  close(): Promise<void>;
+}

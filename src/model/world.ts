@@ -1,0 +1,85 @@
+// What is: one reading of every machine, plus the nodes the API server knows.
+import type { Bundle } from './bundle.ts';
+import type { Cluster, Host } from './cluster.ts';
+
+/** Where a machine stands between bare and member, recognised from its files. */
+export type Membership =
+  | { readonly state: 'absent' }
+  /** A kubeadm run ended in the middle; `why` says what is there and what is missing. */
+  | { readonly state: 'partial'; readonly why: string }
+  /** `caHash`: sha256 of the cluster CA's public key (kubeadm's discovery hash), 'unknown' in a prediction. */
+  | { readonly state: 'joined'; readonly role: 'control-plane' | 'worker'; readonly caHash: string };
+
+export interface Nic {
+  readonly name: string;
+  readonly mac: string;
+  readonly mtu: number;
+  /** 'address/prefix', IPv4 only. */
+  readonly addresses: readonly string[];
+}
+
+export interface Facts {
+  readonly host: string;
+  readonly hostname: string;
+  readonly bootId: string;
+  /** The machine's clock against ours, milliseconds, with half the round trip as its uncertainty. */
+  readonly clockOffsetMs: number;
+  readonly os: { readonly id: string; readonly versionId: string; readonly codename: string; readonly pretty: string };
+  readonly kernel: string;
+  /** dpkg's name: amd64, arm64. */
+  readonly arch: string;
+  /** systemd-detect-virt: 'none' on metal. */
+  readonly virtualization: string;
+  /** Machines that are containers: clock, swap, modules and kernel-wide sysctls are the host's. */
+  readonly container: boolean;
+  readonly cgroup: 1 | 2;
+  readonly nics: readonly Nic[];
+  readonly membership: Membership;
+  /** Versions without v, 'absent' when not installed. */
+  readonly kubeadm: string;
+  readonly kubelet: string;
+}
+
+/** A node object, as far as phases need it. */
+export interface NodeFacts {
+  readonly name: string;
+  readonly address: string;
+  /** 'unknown' until the controller manager gave it one. */
+  readonly podCidr: string;
+  readonly ready: boolean;
+  readonly kubeletVersion: string;
+}
+
+/** What the user wants, and what there is to make it from. */
+export interface Goal {
+  readonly cluster: Cluster;
+  readonly bundle: Bundle | undefined;
+}
+
+export interface World extends Goal {
+  readonly facts: ReadonlyMap<string, Facts>;
+  /** 'unknown' while no API server answers. */
+  readonly nodes: readonly NodeFacts[] | 'unknown';
+}
+
+/** Facts of a machine; a machine without facts never reaches planning. */
+export function factsOf(world: World, host: Host | string): Facts {
+  const name = typeof host === 'string' ? host : host.name;
+  const facts = world.facts.get(name);
+  if (!facts) throw new Error(`no facts of ${name}`);
+  return facts;
+}
+
+/** The first control plane of the inventory: where init happens and kubectl runs. */
+export function controlPlaneOf(world: Goal): Host {
+  const host = world.cluster.hosts.find(candidate => candidate.role === 'control-plane');
+  if (!host) throw new Error('an inventory without a control plane passed validation');
+  return host;
+}
+
+/** The world with one machine's membership replaced. */
+export function withMembership(world: World, host: string, membership: Membership): World {
+  const facts = new Map(world.facts);
+  facts.set(host, { ...factsOf(world, host), membership });
+  return { ...world, facts };
+}
