@@ -18,6 +18,8 @@ export interface Repository {
   readonly url: string;
   readonly suite: string;
   readonly components: readonly string[];
+  /** Packages that may come from it; everything else in it is pinned away. Empty: no pin. */
+  readonly pin: readonly string[];
   /** The signing key: its text, or an https address each machine fetches it from; 'none' trusts the repository unsigned. */
   readonly key:
     | { readonly kind: 'text'; readonly text: string }

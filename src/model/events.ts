@@ -75,6 +75,8 @@ export type RunEvent = { readonly time: string } & EventBody;
 
 /** Consumes events: a renderer or the journal. `close` flushes. */
 export interface EventSink {
+  /** How a note names it when it fails: 'the journal'. */
+  readonly name?: string;
   handle(event: RunEvent): void;
   close(): Promise<void>;
 }

@@ -68,6 +68,8 @@ export interface Transition {
   readonly change: Change | { readonly refuse: string; readonly hint: string } | undefined;
   /** The world once it is done. */
   predict(world: World): World;
+  /** Keys of resources that it leaves in order: kubeadm starts the kubelet. */
+  readonly settles?: readonly string[];
   /** Runs before (after) all lanes of the phase; 'after' runs even when a lane failed. */
   readonly stage?: 'before' | 'after';
 }
@@ -111,6 +113,8 @@ export interface Step extends PlannedStep {
   readonly stage: 'before' | 'main' | 'after';
   /** Set for resources: the state that must be observed afterwards. */
   readonly predicted?: { readonly key: string; readonly state: Json };
+  /** States that follow from a transition. */
+  readonly settles: readonly { readonly key: string; readonly state: Json }[];
   /** Set for transitions. */
   readonly predict?: (world: World) => World;
 }

@@ -44,7 +44,7 @@ export interface Facts {
 export interface NodeFacts {
   readonly name: string;
   readonly address: string;
-  /** 'unknown' until the controller manager gave it one. */
+  /** 'unknown' while the controller manager has not given it one, 'at join' in a prediction. */
   readonly podCidr: string;
   readonly ready: boolean;
   readonly kubeletVersion: string;
@@ -56,10 +56,19 @@ export interface Goal {
   readonly bundle: Bundle | undefined;
 }
 
+/** What was decided at init and cannot be changed by a later run, read from kubeadm's own ConfigMap. */
+export interface LiveCluster {
+  readonly version: string;
+  readonly endpoint: string;
+  readonly podSubnet: string;
+  readonly serviceSubnet: string;
+}
+
 export interface World extends Goal {
   readonly facts: ReadonlyMap<string, Facts>;
   /** 'unknown' while no API server answers. */
   readonly nodes: readonly NodeFacts[] | 'unknown';
+  readonly live: LiveCluster | 'unknown';
 }
 
 /** Facts of a machine; a machine without facts never reaches planning. */
@@ -77,9 +86,17 @@ export function controlPlaneOf(world: Goal): Host {
   return host;
 }
 
-/** The world with one machine's membership replaced. */
-export function withMembership(world: World, host: string, membership: Membership): World {
+/** The world after a machine became a node: what init and join predict. */
+export function withMember(world: World, host: Host, caHash: string): World {
   const facts = new Map(world.facts);
-  facts.set(host, { ...factsOf(world, host), membership });
-  return { ...world, facts };
+  facts.set(host.name, { ...factsOf(world, host), membership: { state: 'joined', role: host.role, caHash } });
+  const others = world.nodes === 'unknown' ? [] : world.nodes.filter(node => node.name !== host.name);
+  const version = world.cluster.kubernetes.version.replace(/^v/, '');
+  const node = { name: host.name, address: host.address, podCidr: 'at join', ready: false, kubeletVersion: version };
+  return { ...world, facts, nodes: [...others, node] };
+}
+
+/** What the API server is reached by: 'name-or-address:6443'. */
+export function endpointOf(goal: Goal): string {
+  return `${goal.cluster.kubernetes.endpoint ?? controlPlaneOf(goal).address}:6443`;
 }

@@ -1,0 +1,179 @@
+// What each command does once its options are read. Loaded when a command runs, not for --help.
+import { readFile, writeFile } from 'node:fs/promises';
+import { strikes } from '../engine/rehearsal.ts';
+import { bootstrap, plan, type RunContext, verify } from '../engine/run.ts';
+import { loadInventory } from '../inventory/load.ts';
+import { exitCodes, HomelabError } from '../model/errors.ts';
+import type { Plan, Step } from '../model/plan.ts';
+import { outputMode } from '../render/choose.ts';
+import { paletteFor } from '../render/color.ts';
+import { marksFor } from '../render/marks.ts';
+import { formatPlan, planSummary } from '../render/plan.ts';
+import { type PlanFile, parsePlanFile, renderPlanFile, unapproved } from './approval.ts';
+import { type Io, type RunOptions, runSession, type Session } from './session.ts';
+
+export interface PlanOptions extends RunOptions {
+  readonly out?: string;
+  readonly detailedExitcode?: boolean;
+  readonly verbose?: boolean;
+}
+
+export interface BootstrapOptions extends RunOptions {
+  readonly plan?: string;
+}
+
+export async function runValidate(
+  options: { readonly inventory: string; readonly output?: string },
+  io: Io,
+): Promise<number> {
+  const cluster = await loadInventory(options.inventory);
+  const { hosts, kubernetes } = cluster;
+  io.stdout.write(
+    options.output === 'json'
+      ? `${JSON.stringify({ inventory: options.inventory, cluster: cluster.name, hosts: hosts.map(host => host.name), ok: true })}\n`
+      : `${options.inventory} is valid: cluster ${cluster.name}, Kubernetes ${kubernetes.version}, ${hosts.length} machines\n`,
+  );
+  return exitCodes.ok;
+}
+
+export async function runPlan(options: PlanOptions, io: Io): Promise<number> {
+  let steps = 0;
+  const code = await runSession(
+    'plan',
+    options,
+    io,
+    () => ({ approve: async () => undefined, isApproved: () => false }),
+    async session => {
+      const found = await plan(session);
+      steps = found.steps.length;
+      if (outputMode({ ...io, output: options.output }) !== 'json')
+        io.stdout.write(await planText(found, io, options.verbose ?? false));
+      if (options.out !== undefined)
+        await writeFile(options.out, renderPlanFile(session.goal.cluster.name, new Date(), found));
+      if (found.refusals.length > 0) {
+        throw new HomelabError('HL_REFUSED', `${found.refusals.length} refusals stand against this plan`, {
+          hint: 'each one above says what to do',
+        });
+      }
+      return { steps: 0, predictionErrors: 0 };
+    },
+  );
+  return code === 0 && steps > 0 && options.detailedExitcode ? exitCodes.pending : code;
+}
+
+export async function runBootstrap(options: BootstrapOptions, io: Io): Promise<number> {
+  const mode = outputMode({ ...io, output: options.output });
+  const isInteractive = Boolean(io.stdin.isTTY && io.stderr.isTTY) && !io.env['CI'] && mode !== 'json';
+  if (!options.yes && options.plan === undefined && !isInteractive) {
+    throw new HomelabError('HL_USAGE', 'bootstrap asks before it changes machines, and nobody is there to answer', {
+      hint: 'look with homelab plan, then run homelab bootstrap --yes, or homelab bootstrap --plan FILE with a plan made by homelab plan --out FILE',
+    });
+  }
+  const text = options.plan === undefined ? undefined : await readPlan(options.plan);
+  return runSession('bootstrap', options, io, session => approvalOf(session, text), bootstrap);
+}
+
+export async function runVerify(options: RunOptions, io: Io): Promise<number> {
+  return runSession('verify', options, io, () => ({ approve: async () => undefined, isApproved: () => false }), verify);
+}
+
+/** Prints the cluster's admin kubeconfig. */
+export async function runKubeconfig(options: RunOptions, io: Io): Promise<number> {
+  return runSession(
+    'kubeconfig',
+    options,
+    io,
+    () => ({ approve: async () => undefined, isApproved: () => false }),
+    async session => {
+      const host = session.goal.cluster.hosts.find(each => each.role === 'control-plane')?.name ?? '';
+      const result = await session.machines.get(host)?.exec('cat /etc/kubernetes/admin.conf', 30_000, session.abort);
+      if (result?.code !== 0) {
+        throw new HomelabError('HL_REFUSED', `${host} has no /etc/kubernetes/admin.conf`, {
+          context: { host, stderr: result?.stderr ?? '' },
+          hint: 'make the cluster first: homelab bootstrap',
+        });
+      }
+      io.stdout.write(result.stdout);
+      return { steps: 0, predictionErrors: 0 };
+    },
+  );
+}
+
+function approvalOf(session: Session, planText_: string | undefined): Pick<RunContext, 'approve' | 'isApproved'> {
+  const { options, io } = session;
+  const file =
+    planText_ === undefined
+      ? undefined
+      : parsePlanFile(planText_, (options as BootstrapOptions).plan ?? '', session.goal.cluster.name);
+  const approved = new Set<string>();
+  return {
+    isApproved: (step: Step) => approved.has(step.id) && (file === undefined || unapproved([step], file).length === 0),
+    async approve(found) {
+      checkFaults(session, found);
+      if (file) againstFile(found, file);
+      else if (!options.yes) await ask(found, session.goal.cluster.name, io);
+      for (const step of found.steps) approved.add(step.id);
+    },
+  };
+}
+
+// Safe steps may have appeared since; anything more needs a new look.
+function againstFile(found: Plan, file: PlanFile): void {
+  const surprises = unapproved(found.steps, file).filter(step => step.risk !== 'safe');
+  if (surprises.length === 0) return;
+  throw new HomelabError(
+    'HL_REFUSED',
+    `the plan has changed since it was made (${file.made}): ${planSummary({ steps: surprises, refusals: [] })} are new`,
+    {
+      context: { details: surprises.map(step => `${step.id}: ${step.title} (${step.why})`) },
+      hint: 'look again: homelab plan --out FILE',
+    },
+  );
+}
+
+async function ask(found: Plan, cluster: string, io: Io): Promise<void> {
+  io.stderr.write(`\n${await planText(found, io, false)}\n`);
+  const { default: inquirer } = await import('inquirer');
+  const cancelled = new HomelabError('HL_CANCELLED', 'not approved; nothing was changed', {
+    hint: 'homelab plan shows it again',
+  });
+  let answer: { readonly go: boolean };
+  try {
+    answer = await inquirer.prompt([
+      { type: 'confirm', name: 'go', message: `Change these machines of ${cluster}?`, default: false },
+    ]);
+  } catch (cause) {
+    throw new HomelabError('HL_CANCELLED', 'not approved; nothing was changed', { cause });
+  }
+  if (!answer.go) throw cancelled;
+}
+
+// A fault that strikes nothing would make a rehearsal that proves nothing.
+function checkFaults({ rehearsal }: Session, found: Plan): void {
+  for (const fault of rehearsal ?? []) {
+    const isEvidence = /^[a-z-]+$/.test(fault.step) && !found.steps.some(step => step.host === fault.host);
+    if (isEvidence || found.steps.some(step => strikes(fault, step))) continue;
+    const known = found.steps.filter(step => step.host === fault.host).map(step => step.id);
+    throw new HomelabError('HL_USAGE', `--fault: no step of ${fault.host} is called ${fault.step}`, {
+      hint:
+        known.length > 0
+          ? `one of: ${known.join(', ')}`
+          : `one of these machines: ${[...new Set(found.steps.map(step => step.host))].join(', ')}`,
+    });
+  }
+}
+
+async function planText(found: Plan, io: Io, verbose: boolean): Promise<string> {
+  return formatPlan(found, { color: await paletteFor(io.stdout, io.env), marks: marksFor(io.env), verbose });
+}
+
+async function readPlan(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new HomelabError('HL_USAGE', `the plan ${path} cannot be read`, {
+      cause,
+      hint: `make it: homelab plan --out ${path}`,
+    });
+  }
+}

@@ -1,0 +1,117 @@
+// The command line: every option once, help with examples, the phase list from the code.
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { phaseNames } from '../phases/names.ts';
+import type { BootstrapOptions, PlanOptions } from './commands.ts';
+import type { Io, RunOptions } from './session.ts';
+import { version } from './version.ts';
+
+type Done = (exitCode: number) => void;
+
+const phaseList = `Phases, in order:\n${Object.values(phaseNames)
+  .map(({ id, summary }) => `  ${id.padEnd(15)} ${summary}`)
+  .join('\n')}`;
+
+const exitList = `Exit codes: 0 ok, 1 our bug, 2 usage, 3 inventory, 4 cannot reach, 5 refused, 6 apply, 7 verify, 8 changes pending, 130 Ctrl-C`;
+
+export function createProgram(io: Io, done: Done): Command {
+  const program = new Command('homelab')
+    .description('Bare machines to a verified Kubernetes cluster over SSH, every phase proven before the next')
+    .version(version, '-V, --version')
+    .exitOverride()
+    .configureOutput({ writeOut: text => io.stdout.write(text), writeErr: text => io.stderr.write(text) })
+    .showHelpAfterError('(run with --help for examples)')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  homelab validate                          check inventory/homelab.yaml
+  homelab plan                              what would change, as diffs; changes nothing
+  homelab bootstrap                         machines to cluster; asks first
+  homelab bootstrap --rehearse --yes        the same on simulated machines, in seconds
+  homelab verify                            prove again what bootstrap proved
+
+${phaseList}
+
+${exitList}`,
+    );
+
+  withInventory(program.command('validate'))
+    .description('check the inventory: all problems at once, each with its place')
+    .addOption(outputOption())
+    .addHelpText('after', '\nExamples:\n  homelab validate\n  homelab validate -i inventory/lab.yaml')
+    .action(async (options: { inventory: string; output?: string }) =>
+      done(await (await commands()).runValidate(options, io)),
+    );
+
+  withRun(program.command('plan'))
+    .description('show every step, refusal and note as diffs; changes nothing')
+    .option('--out <FILE>', 'write the plan, for bootstrap --plan FILE')
+    .option('--detailed-exitcode', 'exit 8 when there is something to do')
+    .option('--verbose', 'whole diffs')
+    .addHelpText(
+      'after',
+      `\nExamples:\n  homelab plan\n  homelab plan --until containerd --verbose\n  homelab plan --out today.plan && homelab bootstrap --plan today.plan\n\n${phaseList}`,
+    )
+    .action(async (options: PlanOptions) => done(await (await commands()).runPlan(options, io)));
+
+  withRun(program.command('bootstrap'))
+    .description('machines to cluster, each phase proven before the next; run it again at any time')
+    .option('--yes', 'do not ask')
+    .option('--plan <FILE>', 'approve what this plan has; anything riskier that is new stops the run')
+    .addHelpText(
+      'after',
+      `\nExamples:\n  homelab bootstrap\n  homelab bootstrap --yes --bundle ./bundle\n  homelab bootstrap --yes --only containerd/k8s-worker1\n  homelab bootstrap --rehearse --yes --fault k8s-worker2:workers/join\n\n${phaseList}`,
+    )
+    .action(async (options: BootstrapOptions) => done(await (await commands()).runBootstrap(options, io)));
+
+  withRun(program.command('verify'))
+    .description('the evidence alone: nothing to do, and every proof again (exit 7 when not)')
+    .addHelpText('after', `\nExamples:\n  homelab verify\n  homelab verify --only network\n\n${phaseList}`)
+    .action(async (options: RunOptions) => done(await (await commands()).runVerify(options, io)));
+
+  withRun(program.command('kubeconfig'))
+    .description("print the cluster's admin kubeconfig (a secret: keep it 0600)")
+    .addHelpText('after', '\nExamples:\n  (umask 077; homelab kubeconfig > ~/.kube/homelab.conf)')
+    .action(async (options: RunOptions) => done(await (await commands()).runKubeconfig(options, io)));
+
+  return program;
+}
+
+async function commands() {
+  return import('./commands.ts');
+}
+
+function withInventory(command: Command): Command {
+  return command.option('-i, --inventory <FILE>', 'the inventory', 'inventory/homelab.yaml');
+}
+
+function withRun(command: Command): Command {
+  return withInventory(command)
+    .addOption(outputOption())
+    .option('--only <PHASE[/HOST]>', 'these phases only; may stand several times', collect)
+    .option('--skip <PHASE[/HOST]>', 'leave these out; may stand several times', collect)
+    .option('--until <PHASE[/HOST]>', 'stop after this phase')
+    .option('--bundle <DIR>', 'install from this folder instead of the internet')
+    .addOption(new Option('--fork <N>', 'machines at a time').default(10).argParser(count))
+    .option(
+      '--trust-new-host-keys',
+      'accept and save host keys that no known_hosts has; a changed key is refused all the same',
+    )
+    .option('--rehearse', 'simulated machines: nothing is reached, nothing changes')
+    .option('--fault <HOST:STEP>', 'with --rehearse: this step fails; may stand several times', collect);
+}
+
+function outputOption(): Option {
+  return new Option('--output <MODE>', 'how the story is told').choices(['tty', 'plain', 'json']);
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 1000)
+    throw new InvalidArgumentError('a whole number from 1 to 1000');
+  return value;
+}

@@ -1,0 +1,83 @@
+// The steps of one phase: 'before' steps, then lanes (one a machine, in order), a barrier, and 'after' steps whatever happened.
+import { HomelabError, PhaseFailed } from '../model/errors.ts';
+import type { Step } from '../model/plan.ts';
+import type { Clock } from '../model/ports.ts';
+import type { EventBus } from './events.ts';
+import { inLanes } from './lanes.ts';
+import type { Machine } from './machine.ts';
+
+export interface ExecuteContext {
+  readonly machines: ReadonlyMap<string, Machine>;
+  readonly bus: EventBus;
+  readonly clock: Clock;
+  /** Lanes at a time. */
+  readonly fork: number;
+  /** First Ctrl-C: begin nothing new. */
+  readonly stop: AbortSignal;
+  /** Second Ctrl-C: leave now. */
+  readonly abort: AbortSignal;
+}
+
+/** Runs the steps; returns how many were done. Throws PhaseFailed with every failure, or HL_CANCELLED. */
+export async function execute(steps: readonly Step[], context: ExecuteContext): Promise<number> {
+  const of = (stage: Step['stage']) => steps.filter(step => step.stage === stage);
+  const failures: HomelabError[] = [];
+  let done = 0;
+  const lane = async (mine: readonly Step[], isCleanUp: boolean): Promise<void> => {
+    let blocked: string | undefined;
+    for (const step of mine) {
+      if (blocked !== undefined) {
+        skip(step, blocked, context);
+        continue;
+      }
+      try {
+        await runStep(step, context);
+        done += 1;
+      } catch (error) {
+        if (!(error instanceof HomelabError)) throw error;
+        failures.push(error.at({ host: step.host, step: step.id }));
+        blocked = `${step.id} failed`;
+      }
+      if (context.stop.aborted && !isCleanUp) blocked ??= 'the run was interrupted';
+    }
+  };
+  await lane(of('before'), false);
+  if (failures.length === 0 && !context.stop.aborted) {
+    const hosts = [...new Set(of('main').map(step => step.host))];
+    const results = await inLanes(hosts, context.fork, host =>
+      lane(
+        of('main').filter(step => step.host === host),
+        false,
+      ),
+    );
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  } else {
+    for (const step of of('main')) skip(step, failures[0]?.context.step ?? 'the run was interrupted', context);
+  }
+  await lane(of('after'), true);
+  const real = failures.filter(failure => failure.code !== 'HL_CANCELLED');
+  if (real.length > 0) throw new PhaseFailed(`${real.length} of ${steps.length} steps failed`, real);
+  if (failures[0]) throw failures[0];
+  context.abort.throwIfAborted();
+  return done;
+}
+
+async function runStep(step: Step, { machines, bus, clock, abort }: ExecuteContext): Promise<void> {
+  const machine = machines.get(step.host);
+  if (!machine) throw new Error(`${step.id} has no machine`);
+  const { id, host, title } = step;
+  const begun = clock.now();
+  bus.emit({ type: 'step-started', id, host, title, deadlineMs: step.deadlineMs });
+  try {
+    await machine.run(step, abort);
+    bus.emit({ type: 'step-finished', id, host, title, outcome: 'done', durationMs: clock.now() - begun });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    bus.emit({ type: 'step-finished', id, host, title, outcome: 'failed', durationMs: clock.now() - begun, why });
+    throw error;
+  }
+}
+
+function skip({ id, host, title }: Step, why: string, { bus }: ExecuteContext): void {
+  bus.emit({ type: 'step-finished', id, host, title, outcome: 'skipped', durationMs: 0, why });
+}

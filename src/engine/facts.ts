@@ -1,0 +1,226 @@
+// One reading of a machine: what it is and where it stands between bare and member.
+import { createHash, X509Certificate } from 'node:crypto';
+import { load } from 'js-yaml';
+import { z } from 'zod';
+import { HomelabError } from '../model/errors.ts';
+import type { Facts, LiveCluster, Membership, Nic, NodeFacts } from '../model/world.ts';
+import type { Fragment, Frame } from './frames.ts';
+
+/** What one machine told: its facts and, on a control plane whose API server answers, the nodes. */
+export interface Reading {
+  readonly facts: Facts;
+  readonly nodes: readonly NodeFacts[] | 'unknown';
+  readonly live: LiveCluster | 'unknown';
+}
+
+const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=5s';
+/** How long a control plane that just booted may take to answer before it counts as down, seconds. */
+const apiPatienceSeconds = 90;
+
+/** Files that kubeadm makes, in the order in which it makes them. */
+const kubeadmFiles = [
+  'pki/ca.crt',
+  'pki/ca.key',
+  'admin.conf',
+  'kubelet.conf',
+  'bootstrap-kubelet.conf',
+  'manifests/kube-apiserver.yaml',
+  'manifests/etcd.yaml',
+];
+
+export const factFragments: readonly Fragment[] = [
+  { id: 'clock', script: 'date +%s%3N' },
+  { id: 'hostname', script: 'cat /proc/sys/kernel/hostname' },
+  { id: 'boot', script: 'cat /proc/sys/kernel/random/boot_id' },
+  {
+    id: 'os',
+    script: `. /etc/os-release; printf '%s\\n' "$ID" "\${VERSION_ID-}" "\${VERSION_CODENAME-}" "$PRETTY_NAME"`,
+  },
+  { id: 'kernel', script: 'uname -r' },
+  { id: 'arch', script: 'dpkg --print-architecture' },
+  { id: 'virt', script: 'systemd-detect-virt || true; systemd-detect-virt --container || true' },
+  { id: 'cgroup', script: 'stat -fc %T /sys/fs/cgroup' },
+  { id: 'nics', script: 'ip -j -4 address show; echo; ip -j link show' },
+  {
+    id: 'membership',
+    script: `for path in ${kubeadmFiles.join(' ')}; do [ ! -e "/etc/kubernetes/$path" ] || echo "$path"; done
+[ ! -e /var/lib/kubelet/config.yaml ] || echo kubelet-config
+[ ! -d /var/lib/etcd/member ] || echo etcd-member
+[ ! -e /etc/kubernetes/pki/ca.crt ] || { echo; cat /etc/kubernetes/pki/ca.crt; }`,
+  },
+  {
+    id: 'versions',
+    script: `if command -v kubeadm >/dev/null; then kubeadm version -o short; else echo absent; fi
+if command -v kubelet >/dev/null; then kubelet --version; else echo absent; fi`,
+  },
+];
+
+/** Asked on control planes only. Waits for an API server that is still starting, as after a boot. */
+export const nodesFragment: Fragment = {
+  id: 'nodes',
+  script: `[ -e /etc/kubernetes/admin.conf ] && [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || { echo none; exit 0; }
+left=${apiPatienceSeconds}
+until ${kubectl} get --raw /readyz >/dev/null 2>&1; do
+  [ "$left" -gt 0 ] || { echo silent; exit 0; }
+  left=$((left - 1)); sleep 1
+done
+echo answers
+${kubectl} get --ignore-not-found -n kube-system -o name configmap/kubeadm-config deployment/coredns configmap/kubelet-config
+echo
+${kubectl} get --ignore-not-found -n kube-system configmap/kubeadm-config -o jsonpath='{.data.ClusterConfiguration}' | base64 -w0
+echo
+${kubectl} get nodes -o jsonpath='{range .items[*]}{.metadata.name}{"\\t"}{.status.addresses[?(@.type=="InternalIP")].address}{"\\t"}{.spec.podCIDR}{"\\t"}{.status.conditions[?(@.type=="Ready")].status}{"\\t"}{.status.nodeInfo.kubeletVersion}{"\\n"}{end}'`,
+};
+
+/** Deadline of one reading, milliseconds. */
+export const factsTimeoutMs = (apiPatienceSeconds + 30) * 1000;
+
+/** `sentMs` and `receivedMs` are our own clock around the reading; the machine's clock is compared with their middle. */
+export function parseReading(
+  host: string,
+  frames: ReadonlyMap<string, Frame>,
+  sentMs: number,
+  receivedMs: number,
+): Reading {
+  const text = (id: string): string => {
+    const frame = frames.get(id);
+    if (frame && frame.code === 0) return frame.stdout;
+    throw new HomelabError('HL_OBSERVE', `${host} did not answer what it is (${id})`, {
+      context: { host, stderr: frame?.stderr ?? 'no answer' },
+      hint: 'is it a Debian or Ubuntu machine with systemd? Look with: ssh to it and run what the error names',
+    });
+  };
+  const lines = (id: string): readonly string[] => text(id).split('\n');
+  const [id = 'unknown', versionId = '', codename = '', pretty = 'unknown'] = lines('os');
+  const [virtualization = 'none', container = 'none'] = lines('virt');
+  const [kubeadm = 'absent', kubelet = 'absent'] = lines('versions');
+  const nodes = parseNodes(frames.get('nodes'));
+  const membership = parseMembership(text('membership'));
+  return {
+    facts: {
+      host,
+      hostname: text('hostname').trim(),
+      bootId: text('boot').trim(),
+      clockOffsetMs: Math.round(Number(text('clock').trim()) - (sentMs + receivedMs) / 2),
+      os: { id, versionId, codename, pretty },
+      kernel: text('kernel').trim(),
+      arch: text('arch').trim(),
+      virtualization,
+      container: container !== 'none' && container !== '',
+      cgroup: text('cgroup').trim() === 'cgroup2fs' ? 2 : 1,
+      nics: parseNics(text('nics')),
+      membership:
+        membership.state === 'joined' && nodes.missing.length > 0
+          ? { state: 'partial', why: `kubeadm init did not finish: the cluster has no ${nodes.missing.join(', no ')}` }
+          : membership,
+      kubeadm: kubeadm.replace(/^v/, ''),
+      kubelet: kubelet.replace(/^Kubernetes v/, ''),
+    },
+    nodes: nodes.list,
+    live: nodes.live,
+  };
+}
+
+/** kubeadm's discovery hash of a CA certificate: sha256 of its public key, hex. */
+export function caHashOf(pem: string): string {
+  const der = new X509Certificate(pem).publicKey.export({ type: 'spki', format: 'der' });
+  return createHash('sha256').update(der).digest('hex');
+}
+
+function parseMembership(output: string): Membership {
+  const split = output.indexOf('-----BEGIN');
+  const found = new Set((split < 0 ? output : output.slice(0, split)).split('\n').filter(Boolean));
+  if (found.size === 0) return { state: 'absent' };
+  const has = (...names: readonly string[]) => names.every(name => found.has(name));
+  const isControlPlane = [
+    'admin.conf',
+    'manifests/kube-apiserver.yaml',
+    'manifests/etcd.yaml',
+    'etcd-member',
+    'pki/ca.key',
+  ].some(name => found.has(name));
+  const needed = isControlPlane
+    ? ['pki/ca.crt', 'admin.conf', 'kubelet.conf', 'manifests/kube-apiserver.yaml', 'kubelet-config']
+    : ['pki/ca.crt', 'kubelet.conf', 'kubelet-config'];
+  const missing = needed.filter(name => !has(name));
+  if (missing.length > 0 || split < 0) {
+    return {
+      state: 'partial',
+      why: `a kubeadm run left ${[...found].join(', ')} and did not make ${missing.join(', ')}`,
+    };
+  }
+  return { state: 'joined', role: isControlPlane ? 'control-plane' : 'worker', caHash: caHashOf(output.slice(split)) };
+}
+
+interface ApiReading {
+  readonly list: readonly NodeFacts[] | 'unknown';
+  readonly live: LiveCluster | 'unknown';
+  /** Objects that a finished init leaves and that are not there. */
+  readonly missing: readonly string[];
+}
+
+function parseNodes(frame: Frame | undefined): ApiReading {
+  const [state, ...rest] = frame?.stdout.split('\n') ?? [];
+  if (state !== 'answers') return { list: 'unknown', live: 'unknown', missing: [] };
+  const gap = rest.indexOf('');
+  const objects = rest.slice(0, gap);
+  const [config = '', ...rows] = rest.slice(gap + 1);
+  const list = rows.filter(Boolean).map(line => {
+    const [name = '', address = '', podCidr = '', ready = '', version = ''] = line.split('\t');
+    return {
+      name,
+      address,
+      podCidr: podCidr || 'unknown',
+      ready: ready === 'True',
+      kubeletVersion: version.replace(/^v/, ''),
+    };
+  });
+  const wanted = ['configmap/kubeadm-config', 'configmap/kubelet-config', 'deployment.apps/coredns'];
+  return {
+    list,
+    live: parseLive(Buffer.from(config, 'base64').toString('utf8')),
+    missing: wanted.filter(name => !objects.includes(name)),
+  };
+}
+
+const clusterConfiguration = z.object({
+  kubernetesVersion: z.string(),
+  controlPlaneEndpoint: z.string().default(''),
+  networking: z.object({ podSubnet: z.string().default(''), serviceSubnet: z.string().default('') }),
+});
+
+function parseLive(yaml: string): LiveCluster | 'unknown' {
+  if (yaml.trim() === '') return 'unknown';
+  const parsed = clusterConfiguration.parse(load(yaml));
+  return {
+    version: parsed.kubernetesVersion,
+    endpoint: parsed.controlPlaneEndpoint,
+    podSubnet: parsed.networking.podSubnet,
+    serviceSubnet: parsed.networking.serviceSubnet,
+  };
+}
+
+interface IpJson {
+  readonly ifname?: string;
+  readonly mtu?: number;
+  readonly address?: string;
+  readonly link_type?: string;
+  readonly addr_info?: readonly { readonly local?: string; readonly prefixlen?: number }[];
+}
+
+function parseNics(output: string): readonly Nic[] {
+  const gap = output.indexOf('\n');
+  const addresses = JSON.parse(output.slice(0, gap)) as readonly IpJson[];
+  const links = JSON.parse(output.slice(gap + 1)) as readonly IpJson[];
+  return links
+    .filter(link => link.link_type === 'ether')
+    .map(link => ({
+      name: link.ifname ?? '',
+      mac: link.address ?? '',
+      mtu: link.mtu ?? 0,
+      addresses: addresses
+        .filter(each => each.ifname === link.ifname)
+        .flatMap(each => each.addr_info ?? [])
+        .map(each => `${each.local}/${each.prefixlen}`),
+    }));
+}

@@ -1,0 +1,149 @@
+// One machine as the engine uses it: look, read, do, prove. Real over SSH, or predicted in a rehearsal.
+import { randomBytes } from 'node:crypto';
+import type { Json } from '../model/cluster.ts';
+import { HomelabError } from '../model/errors.ts';
+import type { Evidence, Probe, Resource, Step } from '../model/plan.ts';
+import type { Clock, ExecResult, Remote } from '../model/ports.ts';
+import { printing } from '../model/shell.ts';
+import { factFragments, factsTimeoutMs, nodesFragment, parseReading, type Reading } from './facts.ts';
+import { type Fragment, type Frame, joinFragments, splitFrames } from './frames.ts';
+import type { Vault } from './vault.ts';
+
+export type ReadProbe = Extract<Probe, { readonly kind: 'read' }>;
+
+export interface Machine {
+  readonly host: string;
+  /** Remote commands so far; uploads count. */
+  commands(): number;
+  observe(signal: AbortSignal): Promise<Reading>;
+  read(resources: readonly Resource[], signal: AbortSignal): Promise<ReadonlyMap<string, Json>>;
+  run(step: Step, signal: AbortSignal): Promise<void>;
+  prove(probes: readonly ReadProbe[], signal: AbortSignal): Promise<readonly Evidence[]>;
+  exec(script: string, timeoutMs: number, signal: AbortSignal): Promise<ExecResult>;
+  close(): Promise<void>;
+}
+
+const readTimeoutMs = 120_000;
+
+/** A machine behind a connection. `isControlPlane`: it is asked for the nodes too. */
+export function createMachine(remote: Remote, isControlPlane: boolean, vault: Vault, clock: Clock): Machine {
+  const { host } = remote;
+  let commands = 0;
+  const exec = (script: string, timeoutMs: number, signal: AbortSignal): Promise<ExecResult> => {
+    commands += 1;
+    return remote.exec(script, { timeoutMs, signal });
+  };
+  const ask = async (
+    fragments: readonly Fragment[],
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Frame>> => {
+    const mark = `@${randomBytes(9).toString('hex')}`;
+    const result = await exec(joinFragments(fragments, mark), timeoutMs, signal);
+    if (result.code === 124) {
+      throw new HomelabError('HL_OBSERVE', `${host} did not finish answering within ${timeoutMs / 1000} s`, {
+        context: { host, stderr: result.stderr },
+        hint: `see what it is busy with (ssh ${host}, then top), then run the same command again`,
+      });
+    }
+    return splitFrames(result, fragments, mark);
+  };
+  return {
+    host,
+    commands: () => commands,
+    async observe(signal) {
+      const sentMs = clock.now();
+      const frames = await ask(
+        isControlPlane ? [...factFragments, nodesFragment] : factFragments,
+        factsTimeoutMs,
+        signal,
+      );
+      return parseReading(host, frames, sentMs, clock.now());
+    },
+    async read(resources, signal) {
+      if (resources.length === 0) return new Map();
+      const frames = await ask(
+        resources.map(({ key, read }) => ({ id: key, script: read })),
+        readTimeoutMs,
+        signal,
+      );
+      return new Map(resources.map(resource => [resource.key, stateFrom(host, resource, frames.get(resource.key))]));
+    },
+    async run(step, signal) {
+      const { action } = step;
+      for (const upload of action.uploads ?? []) {
+        commands += 1;
+        await remote.upload(upload.localPath, upload.remotePath, {
+          sha256: upload.sha256,
+          timeoutMs: action.timeoutMs,
+          signal,
+        });
+      }
+      const secrets = await Promise.all(
+        Object.entries(action.secrets ?? {}).map(
+          async ([name, ref]) => `${name}=$(${printing(await vault.resolve(ref))})\n`,
+        ),
+      );
+      const result = await exec(`set -eu\n${secrets.join('')}${action.script}`, action.timeoutMs, signal);
+      if (result.code !== 0) throw stepFailure(step, result);
+    },
+    async prove(probes, signal) {
+      if (probes.length === 0) return [];
+      const timeoutMs = Math.max(...probes.map(probe => probe.timeoutMs)) + 30_000;
+      const frames = await ask(
+        // Numbered: probes of several phases travel together, and their ids are unique within a phase only.
+        probes.map(({ script }, index) => ({ id: String(index), script })),
+        timeoutMs,
+        signal,
+      );
+      return probes.map((probe, index) => evidenceOf(probe, frames.get(String(index))));
+    },
+    exec,
+    close: () => remote.close(),
+  };
+}
+
+function stateFrom(host: string, resource: Resource, frame: Frame | undefined): Json {
+  if (frame?.code !== 0) {
+    throw new HomelabError('HL_OBSERVE', `${resource.key} could not be read`, {
+      context: {
+        host,
+        command: resource.read.trim(),
+        stderr: frame?.stderr ?? 'no answer',
+        ...(frame ? { exitStatus: frame.code } : {}),
+      },
+      hint: `run the command above on ${host} as root and see what it says`,
+    });
+  }
+  return resource.parse(frame.stdout);
+}
+
+function evidenceOf(probe: ReadProbe, frame: Frame | undefined): Evidence {
+  const { id, host, title, expected, reproduce } = probe;
+  const judged = frame ? probe.judge(frame) : { ok: false, observed: 'no answer' };
+  return { id, host, title, expected, reproduce, ...judged };
+}
+
+function stepFailure(step: Step, result: ExecResult): HomelabError {
+  const isTimeout = result.code === 124 || result.code === 137;
+  const known = step.action.explain?.find(({ pattern }) => pattern.test(result.stderr));
+  const reason = known
+    ? known.message
+    : isTimeout
+      ? `it did not end within ${step.action.timeoutMs / 1000} s`
+      : `exit ${result.code}`;
+  return new HomelabError(
+    isTimeout ? 'HL_STEP_TIMEOUT' : 'HL_STEP_FAILED',
+    `${step.title} on ${step.host} failed: ${reason}`,
+    {
+      context: {
+        host: step.host,
+        step: step.id,
+        exitStatus: result.code,
+        afterMs: result.durationMs,
+        stderr: result.stderr || result.stdout,
+      },
+      hint: known?.hint ?? 'mend what the machine says above, then run the same command again: it goes on from here',
+    },
+  );
+}

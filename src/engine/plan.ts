@@ -1,0 +1,217 @@
+// Wants and what is observed give the plan. Pure: the same world twice is the same plan.
+import { isDeepStrictEqual } from 'node:util';
+import type { Host, Json } from '../model/cluster.ts';
+import type {
+  Change,
+  Note,
+  Phase,
+  Plan,
+  PlannedStep,
+  Refusal,
+  Resource,
+  Step,
+  Transition,
+  Want,
+} from '../model/plan.ts';
+import type { World } from '../model/world.ts';
+
+/** What one phase wants of one machine, in the world as it will be when the phase begins. */
+export interface Intent {
+  readonly phase: Phase;
+  readonly host: Host;
+  readonly wants: readonly Want[];
+}
+
+/** States by resource key, by machine. */
+export type States = ReadonlyMap<string, ReadonlyMap<string, Json>>;
+
+/** All intents in order; each phase sees the world as the transitions before it predict it. */
+export function intend(
+  world: World,
+  phases: readonly Phase[],
+  isChosen: (phase: Phase, host: Host) => boolean,
+): readonly Intent[] {
+  const intents: Intent[] = [];
+  let now = world;
+  for (const phase of phases) {
+    const here = world.cluster.hosts
+      .filter(host => isChosen(phase, host))
+      .map(host => ({ phase, host, wants: phase.wants(now, host) }));
+    intents.push(...here);
+    for (const want of here.flatMap(intent => intent.wants)) {
+      if (want.kind === 'transition' && want.now !== want.to) now = want.predict(now);
+    }
+  }
+  return intents;
+}
+
+/** The resources to read on each machine. */
+export function resourcesOf(intents: readonly Intent[]): ReadonlyMap<string, readonly Resource[]> {
+  const byHost = new Map<string, Map<string, Resource>>();
+  for (const { host, wants } of intents) {
+    const mine = byHost.get(host.name) ?? new Map<string, Resource>();
+    byHost.set(host.name, mine);
+    for (const want of wants) if (want.kind === 'resource') mine.set(want.key, want);
+  }
+  return new Map([...byHost].map(([host, mine]) => [host, [...mine.values()]]));
+}
+
+/** Steps, refusals and notes. `observed` must have every resource of the intents. */
+export function planFrom(intents: readonly Intent[], observed: States): Plan {
+  const steps: Step[] = [];
+  const refusals: Refusal[] = [];
+  const notes: Note[] = [];
+  const changed = new Map<string, Set<string>>();
+  for (const { phase, host, wants } of intents) {
+    const done = changed.get(host.name) ?? new Set<string>();
+    changed.set(host.name, done);
+    const settled = new Set<string>();
+    for (const want of wants) {
+      switch (want.kind) {
+        case 'resource': {
+          const state = stateOf(observed, host.name, want.key);
+          const stale = (want.inputs ?? []).filter(input => done.has(input));
+          const change = settled.has(want.key) ? undefined : want.change(state, stale);
+          if (!change) break;
+          done.add(want.key);
+          steps.push({
+            ...stepOf(phase, host, want, change),
+            stage: 'main',
+            settles: [],
+            predicted: { key: want.key, state: want.desired },
+          });
+          break;
+        }
+        case 'transition': {
+          const { change } = want;
+          if (!change) break;
+          if ('refuse' in change) {
+            refusals.push({ id: idOf(phase, host, want), host: host.name, reason: change.refuse, hint: change.hint });
+            break;
+          }
+          const settles = wants.flatMap(each =>
+            each.kind === 'resource' && want.settles?.includes(each.key)
+              ? [{ key: each.key, state: each.desired }]
+              : [],
+          );
+          for (const { key } of settles) settled.add(key);
+          steps.push({
+            ...stepOf(phase, host, want, change),
+            stage: want.stage ?? 'main',
+            settles,
+            predict: want.predict,
+          });
+          break;
+        }
+        case 'refusal':
+          refusals.push({
+            id: `${phase.id}/${host.name}/${want.id}`,
+            host: host.name,
+            reason: want.reason,
+            hint: want.hint,
+          });
+          break;
+        case 'note':
+          notes.push({ host: host.name, text: want.text });
+          break;
+        default: {
+          const never: never = want;
+          return never;
+        }
+      }
+    }
+  }
+  return { steps, refusals, notes };
+}
+
+/** The plan as people and files see it. */
+export function planned({ id, phase, host, title, why, diff, risk, deadlineMs }: Step): PlannedStep {
+  return { id, phase, host, title, why, ...(diff === undefined ? {} : { diff }), risk, deadlineMs };
+}
+
+/** What must be observed once the steps of this plan are done: desired where a step ran, unchanged elsewhere. */
+export function predictStates(observed: States, plan: Plan): States {
+  const predicted = new Map([...observed].map(([host, states]) => [host, new Map(states)]));
+  for (const step of plan.steps) {
+    for (const { key, state } of step.predicted ? [step.predicted, ...step.settles] : step.settles) {
+      predicted.get(step.host)?.set(key, state);
+    }
+  }
+  return predicted;
+}
+
+/** Where prediction and observation differ, in words; and how many states were compared. */
+export function compareStates(
+  intents: readonly Intent[],
+  predicted: States,
+  observed: States,
+): { readonly compared: number; readonly differences: readonly string[] } {
+  let compared = 0;
+  const differences: string[] = [];
+  for (const { host, wants } of intents) {
+    for (const want of wants) {
+      if (want.kind !== 'resource') continue;
+      const expected = predicted.get(host.name)?.get(want.key);
+      const found = observed.get(host.name)?.get(want.key);
+      if (expected === undefined || found === undefined) continue;
+      compared += 1;
+      if (!isDeepStrictEqual(expected, found)) {
+        differences.push(`${host.name} ${want.key}: predicted ${brief(expected)}, observed ${brief(found)}`);
+      }
+    }
+  }
+  return { compared, differences };
+}
+
+/** The same for what transitions did: where each machine stands now. */
+export function compareMembership(
+  predicted: World,
+  observed: World,
+): { readonly compared: number; readonly differences: readonly string[] } {
+  const differences = [...predicted.facts].flatMap(([host, { membership: expected }]) => {
+    const found = observed.facts.get(host)?.membership;
+    if (!found || found.state !== expected.state)
+      return [`${host}: predicted ${expected.state}, observed ${found?.state ?? 'nothing'}`];
+    if (found.state !== 'joined' || expected.state !== 'joined') return [];
+    const isSame = found.role === expected.role && (expected.caHash === 'unknown' || expected.caHash === found.caHash);
+    return isSame
+      ? []
+      : [`${host}: predicted a ${expected.role} of our cluster, observed a ${found.role} of ${found.caHash}`];
+  });
+  return { compared: predicted.facts.size, differences };
+}
+
+function stateOf(observed: States, host: string, key: string): Json {
+  const state = observed.get(host)?.get(key);
+  if (state === undefined) throw new Error(`${key} of ${host} was planned without having been read`);
+  return state;
+}
+
+function stepOf(
+  phase: Phase,
+  host: Host,
+  want: Resource | Transition,
+  change: Change,
+): PlannedStep & Pick<Step, 'action'> {
+  const { why, diff, risk, action } = change;
+  return {
+    id: idOf(phase, host, want),
+    phase: phase.id,
+    host: host.name,
+    title: want.title,
+    why,
+    ...(diff === undefined ? {} : { diff }),
+    risk,
+    deadlineMs: action.timeoutMs,
+    action,
+  };
+}
+
+function idOf(phase: Phase, host: Host, want: { readonly name: string }): string {
+  return `${phase.id}/${host.name}/${want.name}`;
+}
+
+function brief(state: Json): string {
+  const text = JSON.stringify(state);
+  return text.length > 160 ? `${text.slice(0, 157)}…` : text;
+}

@@ -1,0 +1,111 @@
+// Evidence: nothing is done until it is proven.
+
+import { HomelabError } from '../model/errors.ts';
+import type { Evidence, Phase, Probe } from '../model/plan.ts';
+import type { World } from '../model/world.ts';
+import type { EventBus } from './events.ts';
+import type { Machine } from './machine.ts';
+import { type Fault, simulatedPieces } from './rehearsal.ts';
+
+export interface ProveContext {
+  readonly machines: ReadonlyMap<string, Machine>;
+  readonly bus: EventBus;
+  readonly abort: AbortSignal;
+  readonly isChosen: (phase: { readonly id: string }, host: { readonly name: string }) => boolean;
+  /** Set in a rehearsal: machines are predicted, and these faults strike. */
+  readonly rehearsal: readonly Fault[] | undefined;
+}
+
+export interface Proof {
+  readonly phase: Phase;
+  readonly evidence: readonly Evidence[];
+}
+
+/** Gathers the evidence of phases: all `read` probes of a machine in one command, then, when asked, the `active` ones. */
+export async function prove(
+  phases: readonly Phase[],
+  world: World,
+  withActive: boolean,
+  context: ProveContext,
+): Promise<readonly Proof[]> {
+  const asked = phases.flatMap(phase =>
+    phase
+      .probes(world)
+      .filter(probe => context.machines.has(probe.host))
+      .map(probe => ({ phase, probe })),
+  );
+  const found = new Map<Probe, readonly Evidence[]>();
+  await Promise.all(
+    [...context.machines.values()].map(async machine => {
+      const mine = asked.flatMap(({ probe }) => (probe.kind === 'read' && probe.host === machine.host ? [probe] : []));
+      const evidence = await machine.prove(mine, context.abort);
+      mine.forEach((probe, index) => {
+        const piece = evidence[index];
+        if (piece) found.set(probe, [piece]);
+      });
+    }),
+  );
+  for (const { probe } of asked) {
+    if (probe.kind === 'active' && withActive) found.set(probe, await runActive(probe, context));
+  }
+  return phases.map(phase => ({
+    phase,
+    evidence: asked.filter(each => each.phase === phase).flatMap(({ probe }) => found.get(probe) ?? []),
+  }));
+}
+
+/** Says every piece; throws HL_VERIFY with all that failed. */
+export function reportEvidence(proofs: readonly Proof[], { bus, rehearsal }: ProveContext): void {
+  for (const { phase, evidence } of proofs) {
+    for (const piece of evidence)
+      bus.emit({ type: 'evidence', phase: phase.id, evidence: piece, simulated: rehearsal !== undefined });
+  }
+  const failed = proofs.flatMap(proof => proof.evidence).filter(piece => !piece.ok);
+  if (failed.length === 0) return;
+  throw new HomelabError(
+    'HL_VERIFY',
+    `${failed.length} of ${proofs.flatMap(proof => proof.evidence).length} proofs failed`,
+    {
+      context: {
+        details: failed.map(
+          piece =>
+            `${piece.host}: ${piece.title}: expected ${piece.expected}, observed ${piece.observed}; see: ${piece.reproduce}`,
+        ),
+      },
+      hint: 'mend what the first line names, then run the same command again',
+    },
+  );
+}
+
+async function runActive(
+  probe: Extract<Probe, { readonly kind: 'active' }>,
+  { machines, abort, rehearsal }: ProveContext,
+): Promise<readonly Evidence[]> {
+  if (rehearsal) return simulatedPieces(probe, rehearsal);
+  const signal = AbortSignal.any([abort, AbortSignal.timeout(probe.timeoutMs)]);
+  try {
+    return await probe.run({
+      signal,
+      exec(host, script, timeoutMs) {
+        const machine = machines.get(host);
+        if (!machine) throw new Error(`the probe ${probe.id} asks for ${host}, which is no machine of this run`);
+        // Clean-up goes on after the deadline; only the second Ctrl-C stops it.
+        return machine.exec(script, timeoutMs, abort);
+      },
+    });
+  } catch (error) {
+    if (abort.aborted) throw error;
+    const { id, host, title, expected, reproduce } = probe;
+    return [
+      {
+        id,
+        host,
+        title,
+        expected,
+        reproduce,
+        ok: false,
+        observed: error instanceof Error ? error.message : String(error),
+      },
+    ];
+  }
+}

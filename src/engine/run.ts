@@ -1,0 +1,250 @@
+// A run: look, plan, refuse or ask, then phase by phase do, look again, compare with what was predicted, prove.
+
+import { HomelabError, PhaseFailed } from '../model/errors.ts';
+import type { Phase, Plan, Step } from '../model/plan.ts';
+import type { Goal, World } from '../model/world.ts';
+import { type ExecuteContext, execute } from './execute.ts';
+import { inLanes, valuesOf } from './lanes.ts';
+import {
+  compareMembership,
+  compareStates,
+  type Intent,
+  intend,
+  planFrom,
+  planned,
+  predictStates,
+  resourcesOf,
+  type States,
+} from './plan.ts';
+import { type ProveContext, prove, reportEvidence } from './prove.ts';
+
+export interface RunContext extends ExecuteContext, ProveContext {
+  readonly goal: Goal;
+  /** The chosen phases, in order. */
+  readonly phases: readonly Phase[];
+  /** Asks, or checks the plan against one approved earlier; throws to stop. */
+  readonly approve: (plan: Plan) => Promise<void>;
+  /** Is this step covered by what was approved? Asked for steps that only became visible on the way. */
+  readonly isApproved: (step: Step) => boolean;
+}
+
+export interface RunResult {
+  readonly steps: number;
+  readonly predictionErrors: number;
+}
+
+/** One reading of all machines and the plan that follows from it. */
+export interface Survey {
+  readonly world: World;
+  readonly intents: readonly Intent[];
+  readonly observed: States;
+  readonly plan: Plan;
+}
+
+/** Looks at every machine: two remote commands each. */
+export async function survey(context: RunContext): Promise<Survey> {
+  const machines = [...context.machines.values()];
+  const readings = valuesOf(await inLanes(machines, context.fork, machine => machine.observe(context.abort)), firstOf);
+  const world: World = {
+    ...context.goal,
+    facts: new Map(readings.map(({ facts }) => [facts.host, facts])),
+    nodes: readings.map(reading => reading.nodes).find(nodes => nodes !== 'unknown') ?? 'unknown',
+    live: readings.map(reading => reading.live).find(live => live !== 'unknown') ?? 'unknown',
+  };
+  const intents = intend(world, context.phases, context.isChosen);
+  const wanted = resourcesOf(intents);
+  const states = valuesOf(
+    await inLanes(
+      machines,
+      context.fork,
+      async machine => [machine.host, await machine.read(wanted.get(machine.host) ?? [], context.abort)] as const,
+    ),
+    firstOf,
+  );
+  const observed = new Map(states);
+  return { world, intents, observed, plan: planFrom(intents, observed) };
+}
+
+/** The plan, said and refused where it must be. */
+export async function plan(context: RunContext): Promise<Plan> {
+  const { plan: found } = await survey(context);
+  announce(found, context);
+  return found;
+}
+
+/** Machines to cluster. Resolves when every chosen phase is proven. */
+export async function bootstrap(context: RunContext): Promise<RunResult> {
+  let now = await survey(context);
+  announce(now.plan, context);
+  refuse(now.plan);
+  if (now.plan.steps.length > 0) await context.approve(now.plan);
+  let done = 0;
+  let compared: readonly string[] = [];
+  let unproven: Phase[] = [];
+  for (const phase of context.phases) {
+    throwIfStopped(context);
+    const steps = now.plan.steps.filter(step => step.phase === phase.id);
+    if (steps.length === 0) {
+      unproven.push(phase);
+      continue;
+    }
+    await proveUnchanged(unproven, now.world, context);
+    unproven = [];
+    const surprise = steps.find(step => step.risk !== 'safe' && !context.isApproved(step));
+    if (surprise) throw surprised(surprise);
+    const result = await changePhase(phase, steps, now, context);
+    now = result.after;
+    done += result.done;
+    compared = [...compared, ...result.differences];
+  }
+  await proveUnchanged(unproven, now.world, context);
+  return { steps: done, predictionErrors: compared.length };
+}
+
+/** The assertions alone: nothing to do, and every proof, the active ones too. Changes nothing. */
+export async function verify(context: RunContext): Promise<RunResult> {
+  const now = await survey(context);
+  announce(now.plan, context);
+  const proofs = await prove(context.phases, now.world, true, context);
+  let failure: unknown;
+  for (const proof of proofs) {
+    context.bus.emit({ type: 'phase-started', phase: proof.phase.id, title: proof.phase.title, steps: [] });
+    let outcome: 'unchanged' | 'failed' = 'unchanged';
+    try {
+      reportEvidence([proof], context);
+    } catch (error) {
+      failure ??= error;
+      outcome = 'failed';
+    }
+    context.bus.emit({ type: 'phase-finished', phase: proof.phase.id, outcome, durationMs: 0 });
+  }
+  if (failure !== undefined) throw failure;
+  refuse(now.plan);
+  if (now.plan.steps.length > 0) {
+    throw new HomelabError('HL_VERIFY', `${now.plan.steps.length} things are not as the inventory says`, {
+      context: { details: now.plan.steps.map(step => `${step.id}: ${step.why}`) },
+      hint: 'homelab plan shows them as diffs, homelab bootstrap mends them',
+    });
+  }
+  return { steps: 0, predictionErrors: 0 };
+}
+
+async function changePhase(phase: Phase, steps: readonly Step[], before: Survey, context: RunContext) {
+  const { bus, clock } = context;
+  const begun = clock.now();
+  bus.emit({ type: 'phase-started', phase: phase.id, title: phase.title, steps: steps.map(planned) });
+  try {
+    const done = await execute(steps, context);
+    throwIfStopped(context);
+    const after = await survey(context);
+    const differences = compare(phase, steps, before, after, context);
+    if (differences.length > 0) throw unpredicted(phase, differences);
+    const left = after.plan.steps.filter(step => step.phase === phase.id);
+    if (left.length > 0) throw notSettled(phase, left);
+    refuse(after.plan);
+    reportEvidence(await prove([phase], after.world, true, context), context);
+    bus.emit({ type: 'phase-finished', phase: phase.id, outcome: 'changed', durationMs: clock.now() - begun });
+    return { after, done, differences };
+  } catch (error) {
+    bus.emit({ type: 'phase-finished', phase: phase.id, outcome: 'failed', durationMs: clock.now() - begun });
+    throw error;
+  }
+}
+
+// Prediction must match physics: what the steps promised against what is there.
+function compare(
+  phase: Phase,
+  steps: readonly Step[],
+  before: Survey,
+  after: Survey,
+  { bus }: RunContext,
+): readonly string[] {
+  const intents = before.intents.filter(intent => intent.phase === phase);
+  const states = compareStates(intents, predictStates(before.observed, { ...before.plan, steps }), after.observed);
+  const world = steps.reduce((current, step) => step.predict?.(current) ?? current, before.world);
+  const membership = compareMembership(world, after.world);
+  const differences = [...states.differences, ...membership.differences];
+  bus.emit({ type: 'prediction', phase: phase.id, compared: states.compared + membership.compared, differences });
+  return differences;
+}
+
+async function proveUnchanged(phases: readonly Phase[], world: World, context: RunContext): Promise<void> {
+  if (phases.length === 0) return;
+  const begun = context.clock.now();
+  const proofs = await prove(phases, world, false, context);
+  for (const proof of proofs) {
+    const { id, title } = proof.phase;
+    context.bus.emit({ type: 'phase-started', phase: id, title, steps: [] });
+    let outcome: 'unchanged' | 'failed' = 'failed';
+    try {
+      reportEvidence([proof], context);
+      outcome = 'unchanged';
+    } finally {
+      context.bus.emit({ type: 'phase-finished', phase: id, outcome, durationMs: context.clock.now() - begun });
+    }
+  }
+}
+
+function announce(found: Plan, { bus }: RunContext): void {
+  bus.emit({ type: 'plan', steps: found.steps.map(planned), refusals: found.refusals, notes: found.notes });
+}
+
+function refuse({ refusals }: Plan): void {
+  const [first] = refusals;
+  if (!first) return;
+  throw new HomelabError(
+    'HL_REFUSED',
+    `${refusals.length === 1 ? 'one thing stands' : `${refusals.length} things stand`} against it; nothing was changed by this phase`,
+    {
+      context: { details: refusals.map(({ id, host, reason, hint }) => `${host}: ${reason} [${id}]\n  ${hint}`) },
+      hint: 'do what the lines above say, then run the same command again',
+    },
+  );
+}
+
+function throwIfStopped({ stop }: RunContext): void {
+  if (stop.aborted) {
+    throw new HomelabError('HL_CANCELLED', 'interrupted; what had begun was finished', {
+      hint: 'run the same command again: it goes on from here',
+    });
+  }
+}
+
+function surprised(step: Step): HomelabError {
+  return new HomelabError(
+    'HL_REFUSED',
+    `${step.title} on ${step.host} is ${step.risk} and was not in the plan you approved`,
+    {
+      context: { host: step.host, step: step.id, details: [step.why] },
+      hint: 'run the same command again: the plan that it shows has this step',
+    },
+  );
+}
+
+function unpredicted(phase: Phase, differences: readonly string[]): HomelabError {
+  return new HomelabError(
+    'HL_PREDICTION',
+    `${phase.id} ended otherwise than predicted (${differences.length} differences)`,
+    {
+      context: { details: differences },
+      hint: 'somebody else may be changing these machines; run homelab plan and see what it still wants',
+    },
+  );
+}
+
+function notSettled(phase: Phase, left: readonly Step[]): HomelabError {
+  return new HomelabError('HL_PREDICTION', `${phase.id} was done and still wants ${left.length} steps`, {
+    context: { details: left.map(step => `${step.id}: ${step.why}`) },
+    hint: 'something on these machines undoes the change; see who writes what the lines above name',
+  });
+}
+
+// One failure is told as it is; several are told together.
+function firstOf(reasons: readonly unknown[]): Error {
+  const ours = reasons.filter((reason): reason is HomelabError => reason instanceof HomelabError);
+  const bug = reasons.find(reason => !(reason instanceof HomelabError));
+  if (bug instanceof Error) return bug;
+  const [first] = ours;
+  if (!first) return new Error(String(bug));
+  return ours.length === 1 ? first : new PhaseFailed(`${ours.length} machines failed`, ours);
+}

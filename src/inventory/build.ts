@@ -1,0 +1,87 @@
+// A checked inventory to the model: defaults filled in, paths absolute, references parsed.
+import type { Cluster, Host, JsonObject, Repository, SshTarget, Taint } from '../model/cluster.ts';
+import { parseTaint } from './kubernetes-rules.ts';
+import { expandPath, type Places } from './paths.ts';
+import { profileOf } from './profiles.ts';
+import { toJson } from './raw.ts';
+import { dockerRepository, kubernetesRepository } from './repositories.ts';
+import type { Inventory } from './schema.ts';
+import { parseReference } from './secrets.ts';
+
+type Key = Repository['key'];
+type Ssh = NonNullable<Inventory['hosts'][number]['ssh']>;
+
+export function buildCluster(inventory: Inventory, keys: ReadonlyMap<string, Key>, places: Places): Cluster {
+  const { kubernetes, containerd } = inventory;
+  const profile = profileOf(inventory.profile);
+  const version = given(kubernetes.version ?? profile?.kubernetes);
+  return {
+    name: inventory.name,
+    timeZone: inventory.timeZone,
+    kubernetes: {
+      version,
+      endpoint: kubernetes.endpoint,
+      podSubnet: kubernetes.podSubnet,
+      serviceSubnet: kubernetes.serviceSubnet,
+      kubeProxy: kubernetes.kubeProxy,
+      repository: repositoryOf(kubernetes.repository, keys.get('kubernetes')) ?? kubernetesRepository(version),
+      kubeletConfig: jsonObject(kubernetes.kubeletConfig),
+      proxyConfig: jsonObject(kubernetes.proxyConfig),
+    },
+    containerd: {
+      version: given(containerd.version ?? profile?.containerd),
+      package: containerd.package,
+      repository:
+        repositoryOf(containerd.repository, keys.get('containerd')) ??
+        (containerd.package === 'containerd.io' ? dockerRepository : undefined),
+      config: jsonObject(containerd.config),
+    },
+    network: inventory.network,
+    hosts: inventory.hosts.map(host => hostOf(host, inventory.ssh, places)),
+  };
+}
+
+function hostOf(host: Inventory['hosts'][number], common: Ssh | undefined, places: Places): Host {
+  return {
+    name: host.name,
+    role: host.role,
+    address: host.address,
+    labels: host.labels,
+    taints: host.taints.map(taintOf),
+    ssh: sshOf({ ...common, ...host.ssh }, places),
+  };
+}
+
+function taintOf(taint: Inventory['hosts'][number]['taints'][number]): Taint {
+  if (typeof taint === 'string') return given(parseTaint(taint));
+  return { key: taint.key, value: taint.value, effect: taint.effect };
+}
+
+function sshOf(ssh: Ssh, places: Places): SshTarget {
+  const path = (value: string | undefined) => (value === undefined ? undefined : expandPath(value, places));
+  return {
+    user: ssh.user,
+    port: ssh.port,
+    identityFile: path(ssh.identityFile),
+    knownHosts: path(ssh.knownHosts),
+    hostKey: ssh.hostKey,
+    proxyJump: ssh.proxyJump,
+    sudoPassword: ssh.sudo && parseReference(ssh.sudo.password, places),
+  };
+}
+
+function repositoryOf(repository: Inventory['kubernetes']['repository'], key: Key | undefined): Repository | undefined {
+  if (!repository) return undefined;
+  const { url, suite, components, pin } = repository;
+  return { url, suite, components, pin, key: given(key) };
+}
+
+function jsonObject(value: Readonly<Record<string, unknown>>): JsonObject {
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, toJson(inner)]));
+}
+
+/** What the checks before this guarantee; the type system cannot see them. */
+function given<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('an inventory that passed its checks lacks a value');
+  return value;
+}

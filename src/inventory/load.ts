@@ -1,0 +1,74 @@
+// The inventory file: read with a limit, checked, and every problem as one error.
+import { readFileSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import type { Cluster } from '../model/cluster.ts';
+import { HomelabError } from '../model/errors.ts';
+import { maxBytes } from './decode.ts';
+import { renderIssue, shown } from './issue.ts';
+import { parseInventory } from './parse.ts';
+
+/** More lines than these help nobody. */
+const maxDetails = 100;
+
+export async function loadInventory(path: string, options: { readonly home?: string } = {}): Promise<Cluster> {
+  const parsed = parseInventory(await readInventory(path), {
+    file: path,
+    dir: dirname(resolve(path)),
+    home: options.home ?? homedir(),
+    readText: file => readFileSync(file, 'utf8'),
+  });
+  if (parsed.ok) return parsed.cluster;
+  const { issues } = parsed;
+  const details = issues.slice(0, maxDetails).map(renderIssue);
+  if (issues.length > maxDetails) details.push(`… and ${issues.length - maxDetails} more`);
+  throw new HomelabError('HL_INVENTORY', `Inventory ${shown(path)} has ${count(issues.length)}`, {
+    hint: `Correct ${shown(path)}, then check it: homelab validate -i ${shown(path)}`,
+    context: { details },
+  });
+}
+
+function count(issues: number): string {
+  return issues === 1 ? '1 problem' : `${issues} problems`;
+}
+
+async function readInventory(path: string): Promise<Uint8Array> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path);
+    return await readLimited(handle);
+  } catch (error) {
+    throw unreadable(path, error);
+  } finally {
+    await handle?.close();
+  }
+}
+
+/** One byte more than allowed, so that the parser refuses it; not `readFile`, which never ends on /dev/zero. */
+async function readLimited(handle: FileHandle): Promise<Uint8Array> {
+  const buffer = Buffer.alloc(maxBytes + 1);
+  let length = 0;
+  while (length < buffer.byteLength) {
+    const { bytesRead } = await handle.read(buffer, length, buffer.byteLength - length);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return buffer.subarray(0, length);
+}
+
+function unreadable(path: string, cause: unknown): HomelabError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
+  const example = 'copy inventory/homelab.yaml and set your machines in it';
+  if (code === 'ENOENT') {
+    return new HomelabError('HL_INVENTORY', `Inventory ${shown(path)} not found`, {
+      hint: `Name it with -i FILE; to begin, ${example}`,
+      cause,
+    });
+  }
+  const what = code === 'EISDIR' ? 'is a directory' : `cannot be read (${code})`;
+  return new HomelabError('HL_INVENTORY', `Inventory ${shown(path)} ${what}`, {
+    hint: `Name a file you may read with -i FILE; to begin, ${example}`,
+    cause,
+  });
+}

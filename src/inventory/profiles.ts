@@ -1,0 +1,24 @@
+// Versions that were tested together, by the name an inventory's `profile` gives, and the defaults that no profile changes.
+
+export interface Profile {
+  /** With its v. */
+  readonly kubernetes: string;
+  /** Without a v. */
+  readonly containerd: string;
+}
+
+/** A new tested set is one line here; newest last. */
+export const profiles: Readonly<Record<string, Profile>> = {
+  '1.31': { kubernetes: 'v1.31.13', containerd: '2.1.5' },
+};
+
+export function profileOf(name: unknown): Profile | undefined {
+  return typeof name === 'string' && Object.hasOwn(profiles, name) ? profiles[name] : undefined;
+}
+
+export const defaults = {
+  timeZone: 'UTC',
+  podSubnet: '10.244.0.0/16',
+  serviceSubnet: '10.96.0.0/12',
+  containerdPackage: 'containerd.io',
+} as const;

@@ -1,0 +1,65 @@
+// What no single field can tell: uniqueness, one control plane, addresses that would collide. Tolerant of errors elsewhere.
+import type { Finding, Path } from './issue.ts';
+import { profiles } from './profiles.ts';
+import { at, listAt } from './raw.ts';
+import { checkSuite } from './repositories.ts';
+import type { Rule } from './rule.ts';
+import { endpointIsNoWorker, subnetsApart } from './rules-addresses.ts';
+import { oneControlPlane, uniqueHosts, uniqueTaints } from './rules-hosts.ts';
+
+/** `lineOf`: where the other half of a collision stands. */
+export function crossFindings(raw: unknown, lineOf: (path: Path) => number): Finding[] {
+  // Of a list or a word at the top, one line is enough.
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return [];
+  return rules.flatMap(rule => rule(raw, lineOf));
+}
+
+const versionsGiven: Rule = raw => {
+  if (at(raw, ['profile']) !== undefined) return [];
+  const example = `profile: "${Object.keys(profiles).at(-1) ?? ''}"`;
+  return ['kubernetes', 'containerd']
+    .filter(section => at(raw, [section, 'version']) === undefined)
+    .map(section => ({
+      path: [section, 'version'],
+      of: 'absence',
+      expectation: `is required unless a profile gives it, for example ${example}`,
+    }));
+};
+
+const basicNeedsKubeProxy: Rule = raw =>
+  at(raw, ['kubernetes', 'kubeProxy']) === false && (at(raw, ['network', 'provider']) ?? 'basic') === 'basic'
+    ? [
+        {
+          path: ['kubernetes', 'kubeProxy'],
+          expectation: 'expected true: with network provider basic nothing else serves services',
+        },
+      ]
+    : [];
+
+const repositorySuites: Rule = raw =>
+  ['kubernetes', 'containerd'].flatMap((section): Finding[] => {
+    const path = [section, 'repository'];
+    if (typeof at(raw, path) !== 'object' || at(raw, path) === null) return [];
+    const suite = at(raw, [...path, 'suite']) ?? '/';
+    const components = listAt(raw, [...path, 'components']);
+    if (typeof suite !== 'string' || checkSuite(suite)) return [];
+    // apt refuses both (sources.list(5)), but only on the machine, and for every repository at once.
+    if (suite.endsWith('/') && components.length > 0) {
+      return [{ path: [...path, 'components'], expectation: 'a suite that ends in / takes no components' }];
+    }
+    if (!suite.endsWith('/') && components.length === 0) {
+      return [{ path: [...path, 'components'], expectation: `suite ${suite} needs components, for example [main]` }];
+    }
+    return [];
+  });
+
+const rules: readonly Rule[] = [
+  uniqueHosts,
+  oneControlPlane,
+  versionsGiven,
+  subnetsApart,
+  endpointIsNoWorker,
+  basicNeedsKubeProxy,
+  repositorySuites,
+  uniqueTaints,
+];

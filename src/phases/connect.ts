@@ -1,0 +1,64 @@
+// Every machine answers, is who it says it is, and its clock can be trusted.
+import type { Phase, Probe } from '../model/plan.ts';
+import { factsOf } from '../model/world.ts';
+import { phaseNames } from './names.ts';
+import { look } from './probes.ts';
+
+/** etcd and certificates bear less than this; kubelets renew leases every 10 s. */
+const maxClockSpreadMs = 2_000;
+
+export const connect: Phase = {
+  ...phaseNames.connect,
+  wants(world, host) {
+    const facts = factsOf(world, host);
+    const supported = ['debian', 'ubuntu'].includes(facts.os.id);
+    return [
+      ...(supported
+        ? []
+        : [
+            {
+              kind: 'refusal' as const,
+              id: 'os',
+              reason: `it runs ${facts.os.pretty}`,
+              hint: 'homelab installs on Debian and Ubuntu; reinstall the machine, or take it out of the inventory',
+            },
+          ]),
+      ...(facts.nics.some(nic => nic.addresses.some(each => each.split('/')[0] === host.address))
+        ? []
+        : [
+            {
+              kind: 'refusal' as const,
+              id: 'address',
+              reason: `none of its network cards has the address ${host.address} (it has ${facts.nics.flatMap(nic => nic.addresses).join(', ') || 'none'})`,
+              hint: 'put the address that the machine really has into the inventory; if SSH goes by another one, that is ssh config HostName',
+            },
+          ]),
+    ];
+  },
+  probes(world) {
+    const offsets = [...world.facts.values()].map(facts => facts.clockOffsetMs).sort((a, b) => a - b);
+    const median = offsets[Math.floor(offsets.length / 2)] ?? 0;
+    return world.cluster.hosts.flatMap((host): readonly Probe[] => {
+      const facts = factsOf(world, host);
+      const away = facts.clockOffsetMs - median;
+      return [
+        look({
+          id: 'boot-id',
+          host: host.name,
+          title: 'answers as root, still in the boot that was read',
+          expected: facts.bootId,
+          script: 'cat /proc/sys/kernel/random/boot_id',
+        }),
+        look({
+          id: 'clock',
+          host: host.name,
+          title: 'clock agrees with the other machines',
+          expected: `within ${maxClockSpreadMs} ms of the median`,
+          script: `printf '%s ms' ${away}`,
+          reproduce: 'date +%s%3N (on all machines at once)',
+          accept: () => Math.abs(away) <= maxClockSpreadMs,
+        }),
+      ];
+    });
+  },
+};

@@ -1,0 +1,117 @@
+// The first control plane: images, init, and the proof that what runs is what was asked for.
+import type { Phase, Probe, Want } from '../model/plan.ts';
+import { pauseImage } from '../model/versions.ts';
+import { controlPlaneOf, endpointOf, type World } from '../model/world.ts';
+import { kubeadmImages } from '../resources/images.ts';
+import { unit } from '../resources/unit.ts';
+import { init } from '../transitions/init.ts';
+import { deleteJoinToken } from '../transitions/join-token.ts';
+import { phaseNames } from './names.ts';
+import { httpGet, look } from './probes.ts';
+
+export const controlPlane: Phase = {
+  ...phaseNames.controlPlane,
+  wants(world, host): readonly Want[] {
+    if (host.role !== 'control-plane') return [];
+    const transition = init(world, host);
+    return [
+      kubeadmImages({
+        version: world.cluster.kubernetes.version,
+        role: host.role,
+        kubeProxy: world.cluster.kubernetes.kubeProxy,
+        bundle: world.bundle?.entries ?? [],
+      }),
+      transition,
+      ...(transition.now === 'absent' ? [deleteJoinToken()] : []),
+      ...kubelet(),
+      ...drift(world),
+    ];
+  },
+  probes(world) {
+    const host = controlPlaneOf(world).name;
+    const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=10s';
+    const probes: readonly Probe[] = [
+      look({
+        id: 'readyz',
+        host,
+        title: 'the API server says it is ready',
+        expected: 'ok',
+        // A control plane that has just started takes a moment.
+        script: `left=60; until ${kubectl} get --raw /readyz 2>/dev/null || [ "$left" -le 0 ]; do left=$((left - 1)); sleep 1; done`,
+        reproduce: `sudo ${kubectl} get --raw /readyz?verbose`,
+        timeoutMs: 90_000,
+      }),
+      look({
+        id: 'etcd',
+        host,
+        title: 'etcd itself says it is healthy',
+        expected: 'health true',
+        script: httpGet(2381, '/health'),
+        reproduce: 'curl -s http://127.0.0.1:2381/health',
+        accept: output => /"health":\s*"true"/.test(output),
+      }),
+      look({
+        id: 'certificates',
+        host,
+        title: 'certificates are valid for more than 30 days',
+        expected: 'none ends within 30 days',
+        script: `for file in /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt; do openssl x509 -noout -checkend 2592000 -in "$file" >/dev/null || echo "$file"; done
+openssl x509 -noout -enddate -in /etc/kubernetes/pki/apiserver.crt`,
+        reproduce: 'sudo kubeadm certs check-expiration',
+        accept: output => output.startsWith('notAfter=') && !output.includes('/etc/'),
+        show: output => output.replace('notAfter=', 'API server: '),
+      }),
+      look({
+        id: 'sandbox-image',
+        host,
+        title: 'containerd pins the sandbox image that kubeadm expects',
+        expected: pauseImage(world.cluster.kubernetes.version),
+        script: `wanted=$(kubeadm config images list --kubernetes-version ${world.cluster.kubernetes.version} 2>/dev/null | grep /pause:)
+containerd config dump | grep -q "sandbox = '$wanted'" && ctr -n k8s.io images list -q | grep -x "$wanted"`,
+        reproduce: 'sudo containerd config dump | grep sandbox; kubeadm config images list',
+      }),
+      look({
+        id: 'cgroup',
+        host,
+        title: "a pod's cgroup was made by systemd",
+        expected: 'kubepods….slice',
+        script: `pid=$(pgrep -ox etcd); sed -n 's/^[0-9]*:\\(name=systemd\\|\\):.*\\/\\(kubepods[^/]*[.]slice\\)\\/.*/\\2/p' "/proc/$pid/cgroup"`,
+        reproduce: 'cat /proc/$(pgrep -ox etcd)/cgroup',
+        accept: output => /^kubepods\S*\.slice$/.test(output),
+      }),
+    ];
+    return probes;
+  },
+};
+
+/** The kubelet runs with what it was started with. Its config is kubeadm's to write. */
+export function kubelet(): readonly Want[] {
+  return [
+    unit({
+      unit: 'kubelet.service',
+      name: 'kubelet',
+      reads: ['/var/lib/kubelet/config.yaml', '/var/lib/kubelet/kubeadm-flags.env', '/usr/bin/kubelet'],
+      restartRisk: 'disruptive',
+    }),
+  ];
+}
+
+// What kubeadm init decided for good: said, not acted on.
+function drift(world: World): readonly Want[] {
+  if (world.live === 'unknown') return [];
+  const { kubernetes } = world.cluster;
+  const decided: readonly (readonly [string, string, string, string])[] = [
+    ['podSubnet', 'kubernetes.podSubnet', kubernetes.podSubnet, world.live.podSubnet],
+    ['serviceSubnet', 'kubernetes.serviceSubnet', kubernetes.serviceSubnet, world.live.serviceSubnet],
+    ['endpoint', 'kubernetes.endpoint', endpointOf(world), world.live.endpoint],
+    ['version', 'kubernetes.version', kubernetes.version, world.live.version],
+  ];
+  return decided
+    .filter(([, , wanted, live]) => wanted !== live)
+    .map(([id, path, wanted, live]) => ({
+      kind: 'refusal' as const,
+      id,
+      reason: `the running cluster's ${id} is ${live || '(none)'}, the inventory says ${wanted}; it was decided at init`,
+      hint: `write ${path}: "${live}" into the inventory`,
+    }));
+}

@@ -1,0 +1,119 @@
+// What kubeadm and kubelet need of the machine itself.
+
+import type { Phase } from '../model/plan.ts';
+import type { Facts } from '../model/world.ts';
+import { controlPlaneOf, factsOf } from '../model/world.ts';
+import { file } from '../resources/file.ts';
+import { hostsBlock } from '../resources/hosts-block.ts';
+import { modules } from '../resources/modules.ts';
+import { packages } from '../resources/packages.ts';
+import { noSwap } from '../resources/swap.ts';
+import { sysctls } from '../resources/sysctl.ts';
+import { unit } from '../resources/unit.ts';
+import { phaseNames } from './names.ts';
+import { look } from './probes.ts';
+
+/** kubeadm's preflight and kube-proxy use these; ethtool is for NICs. */
+const prerequisites = ['conntrack', 'ethtool', 'iptables', 'socat', 'ca-certificates'];
+
+export const hostBase: Phase = {
+  ...phaseNames.hostBase,
+  wants(world, host) {
+    const facts = factsOf(world, host);
+    const { endpoint } = world.cluster.kubernetes;
+    const named = endpoint !== undefined && !/^[\d.]+$/.test(endpoint);
+    return [
+      // needrestart would restart containerd and kubelet at a moment of its own choice.
+      file({
+        path: '/etc/needrestart/conf.d/homelab.conf',
+        name: 'needrestart',
+        title: 'Keep needrestart from restarting services by itself',
+        content: "$nrconf{restart} = 'l';\n",
+      }),
+      packages({
+        name: 'prerequisites',
+        title: `Install ${prerequisites.join(', ')}`,
+        packages: prerequisites.map(name => ({ name })),
+        debs: debsOf(world.bundle?.entries ?? [], facts),
+      }),
+      ...sysctls('network', { 'net.ipv4.ip_forward': '1' }),
+      ...(named ? [hostsBlock([`${controlPlaneOf(world).address} ${endpoint}`])] : []),
+      ...(facts.container ? containerNotes(facts) : kernelOf()),
+    ];
+  },
+  probes(world) {
+    return world.cluster.hosts.flatMap(host => {
+      const facts = factsOf(world, host);
+      return [
+        look({
+          id: 'kernel',
+          host: host.name,
+          title: 'runs the kernel that was read',
+          expected: facts.kernel,
+          script: 'uname -r',
+        }),
+        look({
+          id: 'ip-forward',
+          host: host.name,
+          title: 'forwards packets',
+          expected: '1',
+          script: 'cat /proc/sys/net/ipv4/ip_forward',
+        }),
+        ...(facts.container
+          ? []
+          : [
+              look({
+                id: 'swap',
+                host: host.name,
+                title: 'has no swap',
+                expected: '0',
+                script: 'tail -n +2 /proc/swaps | wc -l',
+              }),
+              look({
+                id: 'time-sync',
+                host: host.name,
+                title: 'keeps its clock in step',
+                expected: 'active',
+                script:
+                  'for unit in systemd-timesyncd chrony chronyd ntp ntpsec openntpd; do systemctl is-active --quiet $unit && echo active && break; done',
+              }),
+            ]),
+      ];
+    });
+  },
+};
+
+/** Packages of a bundle that fit this machine. */
+export function debsOf<E extends { readonly kind: string; readonly arch: string }>(
+  entries: readonly E[],
+  facts: Facts,
+): readonly E[] {
+  return entries.filter(entry => entry.kind === 'deb' && [facts.arch, 'all'].includes(entry.arch));
+}
+
+function kernelOf() {
+  return [
+    packages({ name: 'time-sync-package', title: 'Install a time service', packages: [{ name: 'systemd-timesyncd' }] }),
+    unit({ unit: 'systemd-timesyncd.service', name: 'time-sync' }),
+    noSwap(),
+    ...modules('kubernetes', ['overlay', 'br_netfilter', 'nf_conntrack']),
+    ...sysctls('kubernetes', {
+      'net.bridge.bridge-nf-call-iptables': '1',
+      'net.bridge.bridge-nf-call-ip6tables': '1',
+      'fs.inotify.max_user_watches': '1048576',
+      'fs.inotify.max_user_instances': '8192',
+      'vm.overcommit_memory': '1',
+      'kernel.panic': '10',
+      'kernel.panic_on_oops': '1',
+    }),
+  ];
+}
+
+function containerNotes(facts: Facts) {
+  return [
+    {
+      kind: 'note' as const,
+      text: `it is a container (${facts.virtualization}): time sync, swap, modules and kernel-wide sysctls are its host's`,
+    },
+  ];
+}

@@ -1,0 +1,70 @@
+// kubeadm, kubelet and kubectl at the version of the inventory, on hold.
+import type { Phase, Want } from '../model/plan.ts';
+import { factsOf } from '../model/world.ts';
+import { packages } from '../resources/packages.ts';
+import { repository } from '../resources/repository.ts';
+import { debsOf } from './host-base.ts';
+import { phaseNames } from './names.ts';
+import { look } from './probes.ts';
+
+const names = ['kubeadm', 'kubelet', 'kubectl'];
+
+export const kubePackages: Phase = {
+  ...phaseNames.kubePackages,
+  wants(world, host): readonly Want[] {
+    const facts = factsOf(world, host);
+    const { kubernetes, containerd } = world.cluster;
+    const version = kubernetes.version.replace(/^v/, '');
+    if (facts.membership.state === 'joined' && facts.kubelet !== version && facts.kubelet !== 'absent') {
+      return [
+        {
+          kind: 'refusal',
+          id: 'version',
+          reason: `it runs Kubernetes v${facts.kubelet}, the inventory says v${version}; bootstrap never changes the version of a running cluster`,
+          hint: `write version: "v${facts.kubelet}" into the inventory; changing it is what homelab upgrade is for (not in this version)`,
+        },
+      ];
+    }
+    const debs = debsOf(world.bundle?.entries ?? [], facts);
+    const source = kubernetes.repository;
+    // One source line may stand only once: apt refuses two with different Signed-By.
+    const isThereAlready = containerd.repository?.url === source.url && containerd.repository.suite === source.suite;
+    const fromBundle = names.every(name => debs.some(deb => deb.name === name));
+    return [
+      ...(isThereAlready || fromBundle ? [] : repository('kubernetes', source, source.pin, facts)),
+      packages({
+        name: 'packages',
+        title: `Install ${names.join(', ')} ${version} and hold them`,
+        packages: [...names.map(name => ({ name, version, hold: true })), { name: 'kubernetes-cni', hold: true }],
+        debs,
+      }),
+    ];
+  },
+  probes(world) {
+    const { version } = world.cluster.kubernetes;
+    return world.cluster.hosts.flatMap(host => [
+      look({
+        id: 'kubeadm',
+        host: host.name,
+        title: 'kubeadm is the wanted one',
+        expected: version,
+        script: 'kubeadm version -o short',
+      }),
+      look({
+        id: 'kubelet',
+        host: host.name,
+        title: 'kubelet is the wanted one',
+        expected: `Kubernetes ${version}`,
+        script: 'kubelet --version',
+      }),
+      look({
+        id: 'hold',
+        host: host.name,
+        title: 'no upgrade moves them by itself',
+        expected: 'kubeadm kubectl kubelet',
+        script: 'apt-mark showhold kubeadm kubelet kubectl | sort | paste -sd" "',
+        reproduce: 'apt-mark showhold',
+      }),
+    ]);
+  },
+};

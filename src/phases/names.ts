@@ -1,0 +1,46 @@
+// What homelab does, in order, as names: --help and --only know the phases without loading them.
+
+export interface PhaseName {
+  readonly id: string;
+  readonly title: string;
+  /** One line for --help. */
+  readonly summary: string;
+}
+
+export const phaseNames = {
+  connect: {
+    id: 'connect',
+    title: 'Reach every machine',
+    summary: 'host keys, login, root, facts; clocks against their median',
+  },
+  hostBase: {
+    id: 'host-base',
+    title: 'Prepare the machines',
+    summary: 'prerequisites, time sync, swap off, modules, sysctl, endpoint name',
+  },
+  containerd: {
+    id: 'containerd',
+    title: 'Install containerd',
+    summary: 'package on hold, config.toml with the systemd cgroup driver, running',
+  },
+  kubePackages: {
+    id: 'kube-packages',
+    title: 'Install kubeadm, kubelet, kubectl',
+    summary: 'repository of the minor version, packages on hold',
+  },
+  controlPlane: {
+    id: 'control-plane',
+    title: 'Start the control plane',
+    summary: 'images, kubeadm init, API server, etcd, certificates',
+  },
+  workers: {
+    id: 'workers',
+    title: 'Join the workers',
+    summary: 'kubeadm join side by side, token of 15 minutes, CA pinned',
+  },
+  network: {
+    id: 'network',
+    title: 'Connect the pods',
+    summary: 'bridge, host-local, portmap, routes; pods, services and DNS proven across machines',
+  },
+} as const satisfies Record<string, PhaseName>;

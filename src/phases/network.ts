@@ -1,0 +1,118 @@
+// The pod network `basic`: CNI's own bridge and host-local, one route a machine, no policies.
+import type { Host } from '../model/cluster.ts';
+import type { Phase, Want } from '../model/plan.ts';
+import { controlPlaneOf, type NodeFacts, type World } from '../model/world.ts';
+import { file } from '../resources/file.ts';
+import { routes } from '../resources/routes.ts';
+import { renderTemplate } from '../resources/template.ts';
+import { unit } from '../resources/unit.ts';
+import { phaseNames } from './names.ts';
+import { networkProbe } from './network-probe.ts';
+import { look } from './probes.ts';
+
+const service = 'homelab-network.service';
+const unitPath = `/etc/systemd/system/${service}`;
+
+export const network: Phase = {
+  ...phaseNames.network,
+  wants(world, host): readonly Want[] {
+    if (world.cluster.network.provider === 'external') return [];
+    const nodes = world.cluster.hosts.map(each => ({ host: each, podCidr: podCidrOf(world, each) }));
+    const unknown = nodes.find(node => node.podCidr === undefined);
+    if (unknown) {
+      return [
+        {
+          kind: 'refusal',
+          id: 'pod-subnet',
+          reason: `the API server does not say which pod subnet ${unknown.host.name} has`,
+          hint: `see whether it answers and knows the node: sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes, on ${controlPlaneOf(world).name}`,
+        },
+      ];
+    }
+    const own = nodes.find(node => node.host === host)?.podCidr ?? '';
+    const others = nodes
+      .filter(node => node.host !== host)
+      .map(node => ({ name: node.host.name, subnet: node.podCidr ?? '', via: node.host.address }));
+    return [
+      file({
+        path: '/etc/cni/net.d/10-homelab.conflist',
+        name: 'cni-config',
+        content: `${JSON.stringify(conflist(own), null, 2)}\n`,
+      }),
+      file({
+        path: unitPath,
+        name: 'routes-unit',
+        content: renderTemplate(service, {
+          cluster: world.cluster.name,
+          podSubnet: world.cluster.kubernetes.podSubnet,
+          routes: others.map(({ name, subnet, via }) => ({ host: name, subnet, address: via })),
+        }),
+      }),
+      unit({
+        unit: service,
+        name: 'routes-service',
+        title: 'Set the routes now and at every boot',
+        reads: [unitPath],
+        inputs: [`file:${unitPath}`],
+      }),
+      routes(others, service),
+    ];
+  },
+  probes(world) {
+    const host = controlPlaneOf(world).name;
+    const names = world.cluster.hosts.map(each => each.name);
+    const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=150s';
+    return [
+      look({
+        id: 'nodes-ready',
+        host,
+        title: 'every node is Ready',
+        expected: `${names.length} of ${names.length} Ready`,
+        script: `${kubectl} wait --for=condition=Ready --timeout=120s ${names.map(name => `node/${name}`).join(' ')} | grep -c 'condition met'`,
+        reproduce: 'sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes',
+        timeoutMs: 150_000,
+        accept: output => output === String(names.length),
+        show: output => `${output} of ${names.length} Ready`,
+      }),
+      look({
+        id: 'dns-available',
+        host,
+        title: 'the cluster DNS is available',
+        expected: 'condition met',
+        script: `${kubectl} wait -n kube-system --for=condition=Available --timeout=120s deployment/coredns`,
+        reproduce: 'sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get -n kube-system deployment coredns',
+        timeoutMs: 150_000,
+        accept: output => output.includes('condition met'),
+        show: output => output.replace(/^\S+ /, ''),
+      }),
+      networkProbe(world),
+    ];
+  },
+};
+
+// Undefined: unknown. In a prediction the join gives it, and its name stands for it.
+function podCidrOf(world: World, host: Host): string | undefined {
+  const node: NodeFacts | undefined =
+    world.nodes === 'unknown' ? undefined : world.nodes.find(each => each.name === host.name);
+  if (!node || node.podCidr === 'unknown') return undefined;
+  return node.podCidr === 'at join' ? `pod-subnet-of-${host.name}` : node.podCidr;
+}
+
+function conflist(podCidr: string) {
+  return {
+    cniVersion: '1.0.0',
+    name: 'homelab',
+    plugins: [
+      {
+        type: 'bridge',
+        bridge: 'cni0',
+        isGateway: true,
+        // The service unit masquerades; the plugin would hide pods from pods of other machines.
+        ipMasq: false,
+        hairpinMode: true,
+        ipam: { type: 'host-local', ranges: [[{ subnet: podCidr }]], routes: [{ dst: '0.0.0.0/0' }] },
+      },
+      { type: 'portmap', capabilities: { portMappings: true }, snat: true },
+    ],
+  };
+}

@@ -1,0 +1,77 @@
+// A file with this content, mode and owner; written beside its place and moved there, so that no reader sees half of it.
+import type { Resource, Risk } from '../model/plan.ts';
+import { command, printing, sh } from '../model/shell.ts';
+import { defineResource, textDiff } from './resource.ts';
+
+type FileState =
+  | { readonly mode: string; readonly owner: string; readonly content: string }
+  | 'absent'
+  | 'not a plain file';
+
+export interface FileOptions {
+  readonly path: string;
+  readonly content: string;
+  readonly name: string;
+  readonly title?: string;
+  /** Octal, as stat prints it: '644'. */
+  readonly mode?: string;
+  readonly risk?: Risk;
+}
+
+/** Owned by root:root; mode 644 unless given. Parent folders are made with mode 755. */
+export function file({ path, content, name, title, mode = '644', risk = 'safe' }: FileOptions): Resource {
+  const desired: FileState = { mode, owner: 'root:root', content };
+  return defineResource<FileState>({
+    key: `file:${path}`,
+    name,
+    title: title ?? `Write ${path}`,
+    read: `if [ ! -e ${sh(path)} ] && [ ! -L ${sh(path)} ]; then echo absent
+elif [ -f ${sh(path)} ] && [ ! -L ${sh(path)} ]; then stat -c 'plain %a %U:%G' -- ${sh(path)}; base64 -w0 -- ${sh(path)}
+else echo other; fi
+`,
+    parse: parseFile,
+    blank: 'absent',
+    desired,
+    differences(observed) {
+      if (observed === 'absent') return [`${path} is missing`];
+      if (observed === 'not a plain file') return [`${path} is a link, folder or device`];
+      return [
+        ...(observed.content === content ? [] : [`${path} differs`]),
+        ...(observed.mode === mode ? [] : [`its mode is ${observed.mode}, not ${mode}`]),
+        ...(observed.owner === 'root:root' ? [] : [`its owner is ${observed.owner}`]),
+      ];
+    },
+    act(observed) {
+      const before = typeof observed === 'string' ? '' : observed.content;
+      return {
+        ...(before === content ? {} : { diff: textDiff(before, content) }),
+        risk,
+        action: { script: writeScript(path, content, mode), timeoutMs: 30_000 },
+      };
+    },
+  });
+}
+
+/** The sh that writes `content` to `path` atomically, flushed to disk before it is visible. */
+export function writeScript(path: string, content: string, mode: string): string {
+  const folder = path.slice(0, path.lastIndexOf('/')) || '/';
+  return `[ -d ${sh(folder)} ] || ${command('install', '-d', '-m', '755', folder)}
+umask 077
+new=$(mktemp ${sh(`${folder}/.homelab.XXXXXX`)})
+trap 'rm -f "$new"' EXIT
+{ ${printing(content)}} > "$new"
+chown root:root "$new"
+chmod ${sh(mode)} "$new"
+sync "$new"
+mv -fT "$new" ${sh(path)}
+`;
+}
+
+function parseFile(output: string): FileState {
+  const [head = '', body = ''] = output.split('\n');
+  if (head === 'absent') return 'absent';
+  if (head === 'other') return 'not a plain file';
+  const [, mode, owner] = head.split(' ');
+  if (!mode || !owner) throw new Error(`unexpected answer about a file: ${head}`);
+  return { mode, owner, content: Buffer.from(body, 'base64').toString('utf8') };
+}

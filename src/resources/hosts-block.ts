@@ -1,0 +1,37 @@
+// A few lines of ours inside a file that is not ours: a marked block in /etc/hosts.
+import type { Resource } from '../model/plan.ts';
+import { printing } from '../model/shell.ts';
+import { defineResource, textDiff } from './resource.ts';
+
+const begin = '# homelab: begin';
+const end = '# homelab: end';
+
+/** Exactly these lines between our two marks; everything else in /etc/hosts stays as it is. */
+export function hostsBlock(lines: readonly string[]): Resource {
+  const desired = lines.map(line => `${line}\n`).join('');
+  return defineResource<string>({
+    key: 'block:/etc/hosts',
+    name: 'hosts-names',
+    title: 'Name the cluster endpoint in /etc/hosts',
+    read: `sed -n '/^${begin}$/,/^${end}$/p' /etc/hosts | sed '1d;$d'\n`,
+    parse: output => (output === '' ? '' : `${output.trimEnd()}\n`),
+    blank: '',
+    desired,
+    differences: observed => (observed === desired ? [] : ['our block in /etc/hosts differs']),
+    act: observed => ({
+      diff: textDiff(observed, desired),
+      action: {
+        script: `umask 022
+new=$(mktemp /etc/.homelab.XXXXXX)
+trap 'rm -f "$new"' EXIT
+sed '/^${begin}$/,/^${end}$/d' /etc/hosts > "$new"
+{ ${printing(`${begin}\n${desired}${end}\n`)}} >> "$new"
+chmod 644 "$new"
+sync "$new"
+mv -fT "$new" /etc/hosts
+`,
+        timeoutMs: 30_000,
+      },
+    }),
+  });
+}

@@ -1,0 +1,90 @@
+// The images that kubeadm's own list names for this machine's role, in containerd before anything needs them.
+import type { BundleEntry } from '../model/bundle.ts';
+import type { Role } from '../model/cluster.ts';
+import type { Resource } from '../model/plan.ts';
+import { command, sh } from '../model/shell.ts';
+import { uploadOf } from './packages.ts';
+import { defineResource } from './resource.ts';
+
+type State = { readonly missing: readonly string[] };
+
+const unknownYet = 'kubeadm says which, once it is installed';
+const onWorkers = /\/(kube-proxy|pause|coredns):/;
+
+export interface ImagesOptions {
+  /** 'v1.31.1'. */
+  readonly version: string;
+  readonly role: Role;
+  readonly kubeProxy: boolean;
+  readonly bundle: readonly BundleEntry[];
+}
+
+/** Imported from the bundle where it has them, pulled otherwise; pinned, so that kubelet's garbage collection leaves them. */
+export function kubeadmImages({ version, role, kubeProxy, bundle }: ImagesOptions): Resource {
+  const wantsIt = (image: string) =>
+    (role === 'control-plane' || onWorkers.test(image)) && (kubeProxy || !image.includes('/kube-proxy:'));
+  return defineResource<State>({
+    key: 'images:kubeadm',
+    name: 'images',
+    title: "Have kubeadm's images",
+    read: `if command -v kubeadm >/dev/null && [ -S /run/containerd/containerd.sock ]; then
+  have=$(ctr -n k8s.io images list -q)
+  for image in $(kubeadm config images list --kubernetes-version ${sh(version)} 2>/dev/null); do
+    case "
+$have
+" in *"
+$image
+"*) ;; *) echo "$image" ;; esac
+  done
+else echo unknown; fi
+`,
+    parse: output => ({
+      missing:
+        output.trim() === 'unknown' ? [unknownYet] : output.split('\n').filter(image => image !== '' && wantsIt(image)),
+    }),
+    blank: { missing: [unknownYet] },
+    desired: { missing: [] },
+    differences: observed => observed.missing.map(image => `missing: ${image}`),
+    act(observed) {
+      const entries = bundle.filter(entry => entry.kind === 'image' && wantsIt(entry.name));
+      const imported = entries.filter(
+        entry => observed.missing.includes(entry.name) || observed.missing.includes(unknownYet),
+      );
+      const pulled = observed.missing.filter(
+        image => image !== unknownYet && !imported.some(entry => entry.name === image),
+      );
+      return {
+        diff: observed.missing.map(image => `+ ${image}`).join('\n'),
+        action: {
+          script: imported.map(importScript).join('') + pulled.map(pullScript).join(''),
+          uploads: imported.map(uploadOf),
+          timeoutMs: 1_200_000,
+          explain: [
+            {
+              pattern: /failed to resolve|failed to do request|dial tcp|no such host/,
+              message: 'an image could not be pulled',
+              hint: 'check that this machine reaches registry.k8s.io, or give the images with --bundle DIR',
+            },
+          ],
+        },
+      };
+    },
+  });
+}
+
+// containerd's CRI plugin never collects an image with this label.
+const pin = 'io.cri-containerd.pinned=pinned';
+
+function importScript(entry: BundleEntry): string {
+  const { remotePath } = uploadOf(entry);
+  return `${command('ctr', '-n', 'k8s.io', 'images', 'import', remotePath)} >/dev/null
+${command('ctr', '-n', 'k8s.io', 'images', 'label', entry.name, pin)} >/dev/null
+${command('rm', '-f', '--', remotePath)}
+`;
+}
+
+function pullScript(image: string): string {
+  return `${command('ctr', '-n', 'k8s.io', 'images', 'pull', '--hosts-dir', '/etc/containerd/certs.d', image)} >/dev/null
+${command('ctr', '-n', 'k8s.io', 'images', 'label', image, pin)} >/dev/null
+`;
+}

@@ -1,0 +1,43 @@
+// How a kind of resource is written: typed inside, plain JSON outside.
+import { createTwoFilesPatch } from 'diff';
+import type { Json } from '../model/cluster.ts';
+import type { Change, Resource, Risk } from '../model/plan.ts';
+
+/** A resource in terms of its own state type. */
+export interface ResourceSpec<S extends Json> {
+  readonly key: string;
+  readonly name: string;
+  readonly title: string;
+  readonly read: string;
+  parse(output: string): S;
+  readonly blank: S;
+  readonly desired: S;
+  readonly inputs?: readonly string[];
+  /** The differences between observed and desired in words; none means in order. */
+  differences(observed: S, stale: readonly string[]): readonly string[];
+  /** How it is made right, once there are differences. */
+  act(observed: S, stale: readonly string[]): Pick<Change, 'action' | 'diff'> & { readonly risk?: Risk };
+}
+
+/** Closes a spec over its state type. States come only from its own `parse`, so the one cast is sound. */
+export function defineResource<S extends Json>(spec: ResourceSpec<S>): Resource {
+  const { differences, act, ...rest } = spec;
+  return {
+    kind: 'resource',
+    ...rest,
+    change(observed, stale) {
+      const reasons = differences(observed as S, stale);
+      if (reasons.length === 0) return undefined;
+      return { why: reasons.join('; '), risk: 'safe', ...act(observed as S, stale) };
+    },
+  };
+}
+
+/** A unified diff for people, without the file headers. */
+export function textDiff(before: string, after: string): string {
+  const lines = createTwoFilesPatch('', '', before, after, '', '', { context: 2 }).split('\n');
+  return lines
+    .slice(lines.findIndex(line => line.startsWith('@@')))
+    .join('\n')
+    .trimEnd();
+}

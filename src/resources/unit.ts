@@ -1,0 +1,89 @@
+// A systemd unit: enabled, running, and started after everything it reads was last changed.
+import type { Resource, Risk } from '../model/plan.ts';
+import { command, sh } from '../model/shell.ts';
+import { defineResource } from './resource.ts';
+
+export interface UnitOptions {
+  /** With its suffix: 'containerd.service'. */
+  readonly unit: string;
+  readonly name: string;
+  readonly title?: string;
+  /** Paths that the running process has read: a change after its start makes it stale. */
+  readonly reads?: readonly string[];
+  /** Keys of resources that make it stale when they change in the same run. */
+  readonly inputs?: readonly string[];
+  /** What restarting a running one means. */
+  readonly restartRisk?: Risk;
+}
+
+type UnitState = {
+  readonly load: string;
+  readonly active: boolean;
+  readonly enabled: boolean;
+  readonly stale: boolean;
+};
+
+export function unit({ unit: id, name, title, reads = [], inputs = [], restartRisk = 'safe' }: UnitOptions): Resource {
+  return defineResource<UnitState>({
+    key: `unit:${id}`,
+    name,
+    title: title ?? `Run ${id}`,
+    inputs,
+    read: readScript(id, reads),
+    parse: parseUnit,
+    blank: { load: 'not-found', active: false, enabled: false, stale: false },
+    desired: { load: 'loaded', active: true, enabled: true, stale: false },
+    differences: (observed, stale) => [
+      ...(observed.active ? [] : [`${id} is not running`]),
+      ...(observed.enabled ? [] : [`${id} does not start at boot`]),
+      ...(observed.active && (observed.stale || stale.length > 0)
+        ? [observed.stale ? `${id} runs with what it read before its files changed` : `${id} must read its new files`]
+        : []),
+    ],
+    act: observed => ({
+      risk: observed.active ? restartRisk : 'safe',
+      action: {
+        script: `systemctl daemon-reload
+${command('systemctl', 'enable', '--quiet', id)}
+${command('systemctl', 'restart', id)} && ${command('systemctl', 'is-active', '--quiet', id)} || {
+  ${command('journalctl', '--no-pager', '-n', '15', '-o', 'cat', '-u', id)} >&2
+  exit 1
+}
+`,
+        timeoutMs: 120_000,
+      },
+    }),
+  });
+}
+
+// InactiveExitTimestamp is when the start began: whatever changed later was not read.
+function readScript(id: string, reads: readonly string[]): string {
+  return `show() { systemctl show --timestamp=us+utc --value -p "$1" ${sh(id)}; }
+printf 'load=%s\\nactive=%s\\nenabled=%s\\nreload=%s\\n' "$(show LoadState)" "$(show ActiveState)" "$(show UnitFileState)" "$(show NeedDaemonReload)"
+started=$(show InactiveExitTimestamp)
+[ -n "$started" ] || started='1970-01-01 UTC'
+printf 'started=%s\\n' "$(date -u -d "$started" +%s%6N)"
+for path in ${command(...reads)}; do
+  [ ! -e "$path" ] || printf 'changed=%s\\n' "$(stat -c %.6Z -- "$path" | tr -d .)"
+done
+`;
+}
+
+function parseUnit(output: string): UnitState {
+  const values = output
+    .trim()
+    .split('\n')
+    .map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)] as const);
+  const one = (key: string) => values.find(([found]) => found === key)?.[1] ?? '';
+  if (one('load') === '') throw new Error('systemctl show gave no LoadState');
+  const started = Number(one('started'));
+  const active = one('active') === 'active';
+  return {
+    load: one('load'),
+    active,
+    enabled: ['enabled', 'enabled-runtime', 'static', 'alias', 'indirect'].includes(one('enabled')),
+    stale:
+      active &&
+      (one('reload') === 'yes' || values.some(([key, value]) => key === 'changed' && Number(value) > started)),
+  };
+}

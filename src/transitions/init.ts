@@ -1,0 +1,64 @@
+// bare machine → first control plane.
+import type { Host } from '../model/cluster.ts';
+import type { Transition } from '../model/plan.ts';
+import { factsOf, type World, withMember } from '../model/world.ts';
+import { awaitPodSubnet, configFunction, kubeadmExplained } from './kubeadm.ts';
+import { renderInit } from './kubeadm-config.ts';
+
+// kubeadm itself waits 4 minutes for the API server; images are there before.
+const timeoutMs = 600_000;
+
+export function init(world: World, host: Host): Transition {
+  const { membership } = factsOf(world, host);
+  return {
+    kind: 'transition',
+    name: 'init',
+    title: 'Initialise the control plane',
+    now: membership.state,
+    to: 'joined',
+    settles: ['unit:kubelet.service'],
+    change: membership.state === 'absent' ? initChange(world, host) : initRefusal(world, host),
+    predict: before => withMember({ ...before, live: 'unknown' }, host, 'unknown'),
+  };
+}
+
+function initChange(world: World, host: Host): Transition['change'] {
+  const documents = renderInit(world, host);
+  return {
+    why: 'this machine belongs to no cluster',
+    diff: documents
+      .trimEnd()
+      .split('\n')
+      .map(line => `+ ${line}`)
+      .join('\n'),
+    risk: 'safe',
+    action: {
+      script: `${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null
+config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print
+${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}`,
+      secrets: { JOIN_TOKEN: { kind: 'run', name: 'join-token' } },
+      timeoutMs,
+      explain: kubeadmExplained,
+    },
+  };
+}
+
+function initRefusal(world: World, host: Host): Transition['change'] {
+  const { membership } = factsOf(world, host);
+  switch (membership.state) {
+    case 'partial':
+      return {
+        refuse: membership.why,
+        hint: `look at it first (sudo journalctl -u kubelet); if nothing there is needed: sudo kubeadm reset -f on ${host.name}, then run the same command again`,
+      };
+    case 'joined':
+      return membership.role === 'control-plane'
+        ? undefined
+        : {
+            refuse: 'it is a worker of a cluster, and the inventory calls it a control plane',
+            hint: 'correct the role in the inventory, or take the machine out of its cluster first',
+          };
+    default:
+      return undefined;
+  }
+}

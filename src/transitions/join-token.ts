@@ -1,0 +1,67 @@
+// The token that machines join with: made for this run, for 15 minutes, and deleted when the phase ends, however it ends.
+import type { Transition } from '../model/plan.ts';
+import { tokenDescription, tokenTtl } from './kubeadm-config.ts';
+
+const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s';
+const secrets = { JOIN_TOKEN: { kind: 'run', name: 'join-token' } } as const;
+
+/** As a Secret on stdin: `kubeadm token create TOKEN` would put it into argv, for every user of the machine to read. */
+export function mintJoinToken(): Transition {
+  return {
+    kind: 'transition',
+    name: 'join-token',
+    title: `Make a join token for ${tokenTtl.replace('m0s', ' minutes')}`,
+    stage: 'before',
+    now: 'absent',
+    to: 'minted',
+    change: {
+      why: 'machines are about to join',
+      risk: 'safe',
+      action: {
+        script: `id=\${JOIN_TOKEN%%.*}
+${kubectl} apply -f - >/dev/null <<SECRET
+apiVersion: v1
+kind: Secret
+metadata: {name: bootstrap-token-$id, namespace: kube-system}
+type: bootstrap.kubernetes.io/token
+stringData:
+  token-id: "$id"
+  token-secret: "\${JOIN_TOKEN#*.}"
+  description: ${tokenDescription}
+  expiration: "$(date -u -d '+15 minutes' +%Y-%m-%dT%H:%M:%SZ)"
+  usage-bootstrap-authentication: "true"
+  usage-bootstrap-signing: "true"
+  auth-extra-groups: system:bootstrappers:kubeadm:default-node-token
+SECRET
+`,
+        secrets,
+        timeoutMs: 60_000,
+      },
+    },
+    predict: world => world,
+  };
+}
+
+export function deleteJoinToken(): Transition {
+  return {
+    kind: 'transition',
+    name: 'join-token-gone',
+    title: 'Delete the join token',
+    stage: 'after',
+    now: 'minted',
+    to: 'absent',
+    change: {
+      why: 'nobody joins any more',
+      risk: 'safe',
+      action: {
+        // After a failed init there is no API server to ask, and no token either.
+        script: `[ -e /etc/kubernetes/admin.conf ] || exit 0
+${kubectl} delete secret -n kube-system --ignore-not-found "bootstrap-token-\${JOIN_TOKEN%%.*}" >/dev/null
+`,
+        secrets,
+        timeoutMs: 60_000,
+      },
+    },
+    predict: world => world,
+  };
+}

@@ -1,0 +1,79 @@
+// bare machine → worker of this cluster.
+import type { Host } from '../model/cluster.ts';
+import type { Transition } from '../model/plan.ts';
+import { sh } from '../model/shell.ts';
+import { controlPlaneOf, endpointOf, factsOf, type World, withMember } from '../model/world.ts';
+import { awaitPodSubnet, configFunction, kubeadmExplained } from './kubeadm.ts';
+import { renderJoin } from './kubeadm-config.ts';
+
+// kubeadm waits 5 minutes for discovery and 5 for the TLS bootstrap.
+const timeoutMs = 720_000;
+
+export function join(world: World, host: Host): Transition {
+  const { membership } = factsOf(world, host);
+  const theirs = factsOf(world, controlPlaneOf(world)).membership;
+  const caHash = theirs.state === 'joined' ? theirs.caHash : 'unknown';
+  return {
+    kind: 'transition',
+    name: 'join',
+    title: 'Join the cluster as a worker',
+    now: membership.state,
+    to: 'joined',
+    settles: ['unit:kubelet.service'],
+    change: membership.state === 'absent' ? joinChange(world, host, caHash) : joinRefusal(world, host, caHash),
+    predict: before => withMember(before, host, caHash),
+  };
+}
+
+function joinChange(world: World, host: Host, caHash: string): Transition['change'] {
+  const documents = renderJoin(world, host, caHash);
+  const endpoint = endpointOf(world);
+  const [name = '', port = ''] = endpoint.split(':');
+  return {
+    why: 'this machine belongs to no cluster',
+    diff: documents
+      .trimEnd()
+      .split('\n')
+      .map(line => `+ ${line}`)
+      .join('\n'),
+    risk: 'safe',
+    action: {
+      script: `left=6
+until timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2"' - ${sh(name)} ${sh(port)} 2>/dev/null; do
+  left=$((left - 1))
+  [ "$left" -gt 0 ] || { echo ${sh(`homelab: cannot reach the API server at ${endpoint} from this machine`)} >&2; exit 70; }
+  sleep 1
+done
+${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null
+config | kubeadm join --config /dev/stdin
+${awaitPodSubnet('/etc/kubernetes/kubelet.conf', host.name)}`,
+      secrets: { JOIN_TOKEN: { kind: 'run', name: 'join-token' } },
+      timeoutMs,
+      explain: kubeadmExplained,
+    },
+  };
+}
+
+function joinRefusal(world: World, host: Host, caHash: string): Transition['change'] {
+  const { membership } = factsOf(world, host);
+  if (membership.state === 'partial') {
+    return {
+      refuse: membership.why,
+      hint: `look at it first (sudo journalctl -u kubelet); if nothing there is needed: sudo kubeadm reset -f on ${host.name}, then run the same command again`,
+    };
+  }
+  if (membership.state !== 'joined') return undefined;
+  if (membership.role === 'control-plane') {
+    return {
+      refuse: 'it is the control plane of a cluster, and the inventory calls it a worker',
+      hint: 'correct the role in the inventory',
+    };
+  }
+  if (membership.caHash !== caHash) {
+    return {
+      refuse: 'it belongs to another cluster (its CA is not the one of our control plane)',
+      hint: `if that cluster does not need it: remove the node there, then sudo kubeadm reset -f on ${host.name}`,
+    };
+  }
+  return undefined;
+}

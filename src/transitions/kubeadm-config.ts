@@ -1,0 +1,100 @@
+// The documents kubeadm reads, as data: v1beta4 from Kubernetes 1.31 on, v1beta3 before.
+import { dump } from 'js-yaml';
+import type { Host, Json, JsonObject } from '../model/cluster.ts';
+import { kubeadmApi } from '../model/versions.ts';
+import { endpointOf, type Goal } from '../model/world.ts';
+
+/** Stands where the join token belongs; the machine's shell puts the token in, so that no file of ours ever has it. */
+export const tokenPlace = '@JOIN_TOKEN@';
+
+/** The lifetime of the tokens we make; kubeadm's own default would be 24 hours. */
+export const tokenTtl = '15m0s';
+
+/** Tells our tokens from other people's. */
+export const tokenDescription = 'homelab';
+
+/** kubeadm init's documents: init, cluster, kubelet, kube-proxy. */
+export function renderInit(goal: Goal, host: Host): string {
+  const { kubernetes, name } = goal.cluster;
+  const api = kubeadmApi(kubernetes.version);
+  const endpoint = endpointOf(goal);
+  return documents([
+    {
+      apiVersion: api,
+      kind: 'InitConfiguration',
+      // An empty list would make kubeadm mint a token for 24 hours.
+      bootstrapTokens: [
+        {
+          token: tokenPlace,
+          description: tokenDescription,
+          ttl: tokenTtl,
+          usages: ['signing', 'authentication'],
+          groups: ['system:bootstrappers:kubeadm:default-node-token'],
+        },
+      ],
+      localAPIEndpoint: { advertiseAddress: host.address, bindPort: 6443 },
+      nodeRegistration: nodeRegistration(api, host),
+      ...(kubernetes.kubeProxy ? {} : { skipPhases: ['addon/kube-proxy'] }),
+    },
+    {
+      apiVersion: api,
+      kind: 'ClusterConfiguration',
+      clusterName: name,
+      kubernetesVersion: kubernetes.version,
+      controlPlaneEndpoint: endpoint,
+      networking: {
+        podSubnet: kubernetes.podSubnet,
+        serviceSubnet: kubernetes.serviceSubnet,
+        dnsDomain: 'cluster.local',
+      },
+      apiServer: { certSANs: [...new Set([endpoint.replace(/:6443$/, ''), host.name, host.address])] },
+    },
+    {
+      apiVersion: 'kubelet.config.k8s.io/v1beta1',
+      kind: 'KubeletConfiguration',
+      cgroupDriver: 'systemd',
+      ...kubernetes.kubeletConfig,
+    },
+    ...(kubernetes.kubeProxy
+      ? [{ apiVersion: 'kubeproxy.config.k8s.io/v1alpha1', kind: 'KubeProxyConfiguration', ...kubernetes.proxyConfig }]
+      : []),
+  ]);
+}
+
+/** kubeadm join's document. `caHash` pins the cluster's CA: a stranger on the endpoint's address is not believed. */
+export function renderJoin(goal: Goal, host: Host, caHash: string): string {
+  const api = kubeadmApi(goal.cluster.kubernetes.version);
+  return documents([
+    {
+      apiVersion: api,
+      kind: 'JoinConfiguration',
+      discovery: {
+        bootstrapToken: { apiServerEndpoint: endpointOf(goal), token: tokenPlace, caCertHashes: [`sha256:${caHash}`] },
+      },
+      nodeRegistration: nodeRegistration(api, host),
+    },
+  ]);
+}
+
+function nodeRegistration(api: string, host: Host): JsonObject {
+  const args = { 'node-ip': host.address };
+  return {
+    name: host.name,
+    criSocket: 'unix:///run/containerd/containerd.sock',
+    // v1beta4 made extra arguments a list, so that one may stand twice.
+    kubeletExtraArgs: api.endsWith('v1beta4') ? Object.entries(args).map(([name, value]) => ({ name, value })) : args,
+    ...(host.taints.length > 0
+      ? {
+          taints: host.taints.map(({ key, value, effect }) => ({
+            key,
+            effect,
+            ...(value === undefined ? {} : { value }),
+          })),
+        }
+      : {}),
+  };
+}
+
+function documents(list: readonly JsonObject[]): string {
+  return list.map(each => dump(each as Json, { lineWidth: -1, noRefs: true })).join('---\n');
+}

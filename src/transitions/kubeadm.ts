@@ -1,0 +1,52 @@
+// What init and join share: how kubeadm gets its documents, and what its failures mean.
+import type { RemoteAction } from '../model/plan.ts';
+import { printing, sh } from '../model/shell.ts';
+import { tokenPlace } from './kubeadm-config.ts';
+
+/**
+ * sh: defines `config`, which prints the documents with the token in its place. kubeadm reads them from its stdin, so they
+ * never lie on the machine's disk, and the token is in no argv.
+ */
+export function configFunction(documents: string): string {
+  return `documents=$(${printing(documents)})
+config() { printf '%s\\n' "\${documents%%${tokenPlace}*}$JOIN_TOKEN\${documents#*${tokenPlace}}"; }
+`;
+}
+
+/** sh: waits until the machine's own node object has its pod subnet; later phases need it. */
+export function awaitPodSubnet(kubeconfig: string, node: string): string {
+  return `left=60
+until [ -n "$(kubectl --kubeconfig ${sh(kubeconfig)} --request-timeout=5s get node ${sh(node)} -o jsonpath='{.spec.podCIDR}' 2>/dev/null)" ]; do
+  [ "$left" -gt 0 ] || { echo 'homelab: the controller manager gave this node no pod subnet in 60 s' >&2; exit 1; }
+  left=$((left - 1)); sleep 1
+done
+`;
+}
+
+export const kubeadmExplained: NonNullable<RemoteAction['explain']> = [
+  {
+    pattern: /homelab: cannot reach the API server/,
+    message: 'this machine cannot reach the API server',
+    hint: 'check the route and every firewall between this machine and the control plane (TCP 6443), then run the same command again',
+  },
+  {
+    pattern: /\[ERROR Port-\d+\]/,
+    message: 'a port that Kubernetes needs is taken on this machine',
+    hint: 'see who has it (sudo ss -ltnp), stop it, then run the same command again',
+  },
+  {
+    pattern: /\[ERROR (FileAvailable|DirAvailable)/,
+    message: 'an earlier kubeadm run left its files on this machine',
+    hint: 'if no cluster needs this machine: sudo kubeadm reset -f on it, then run the same command again',
+  },
+  {
+    pattern: /\[ERROR ImagePull\]/,
+    message: 'an image could not be pulled',
+    hint: 'check that this machine reaches registry.k8s.io, or give the images with --bundle DIR',
+  },
+  {
+    pattern: /\[ERROR [A-Za-z0-9-]+\]/,
+    message: "kubeadm's own preflight refused",
+    hint: 'mend what it names above, then run the same command again',
+  },
+];

@@ -1,0 +1,79 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadInventory } from '../../src/inventory/load.ts';
+import { HomelabError } from '../../src/model/errors.ts';
+import { minimal } from './helpers.ts';
+
+let dir = '';
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'homelab-inventory-'));
+});
+afterAll(() => rmSync(dir, { recursive: true }));
+
+function write(name: string, content: string | Uint8Array): string {
+  const path = join(dir, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+async function failure(path: string): Promise<HomelabError> {
+  const error = await loadInventory(path).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof HomelabError)) throw new Error(`expected a HomelabError, got ${String(error)}`);
+  return error;
+}
+
+describe('loading an inventory file', () => {
+  test('gives the cluster; paths start at the file’s folder and the given home', async () => {
+    const text = `${minimal}ssh: {identityFile: keys/id, knownHosts: ~/known}\nkubernetes: {repository: {url: "https://mirror/deb", key: mirror.asc}}\n`;
+    write('mirror.asc', '-----BEGIN PGP PUBLIC KEY BLOCK-----\n');
+    const cluster = await loadInventory(write('good.yaml', text), { home: '/home/me' });
+    expect(cluster.hosts[0]?.ssh).toMatchObject({ identityFile: join(dir, 'keys/id'), knownHosts: '/home/me/known' });
+    expect(cluster.kubernetes.repository.key).toEqual({ kind: 'text', text: '-----BEGIN PGP PUBLIC KEY BLOCK-----\n' });
+  });
+
+  test('throws all issues as one error with exit code 3, one line each', async () => {
+    const path = write(
+      'bad.yaml',
+      minimal.replace('kind: Cluster', 'kind: Clutser').replace('192.168.0.11', 'nowhere'),
+    );
+    const error = await failure(path);
+    expect(error).toMatchObject({ code: 'HL_INVENTORY', exitCode: 3 });
+    expect(error.context.details).toEqual([
+      `${path}:2:7  kind  expected Cluster, not "Clutser"  (did you mean "Cluster"?)`,
+      `${path}:7:48  hosts[1].address  expected an IPv4 address such as 192.168.0.10, not "nowhere"`,
+    ]);
+    expect(error.hint).toContain('homelab validate -i');
+  });
+
+  test('lists a hundred issues and counts the rest', async () => {
+    const keys = Array.from({ length: 150 }, (_, index) => `unknown${index}: 1\n`);
+    const error = await failure(write('many.yaml', minimal + keys.join('')));
+    expect(error.message).toContain('150 problems');
+    expect(error.context.details).toHaveLength(101);
+    expect(error.context.details?.at(-1)).toBe('… and 50 more');
+  });
+
+  test.each([
+    ['is not there', () => join(dir, 'missing.yaml'), /not found/],
+    ['is a directory', () => dir, /is a directory/],
+    ['lies below a file', () => join(write('file', ''), 'inventory.yaml'), /cannot be read \(ENOTDIR\)/],
+    ['has a NUL in its name', () => `${dir}/a\0b`, /cannot be read/],
+    ['never ends', () => '/dev/zero', /has 1 problem/],
+    ['is five megabytes long', () => write('big.yaml', Buffer.alloc(5 * 1024 * 1024, 'a')), /has 1 problem/],
+  ])('says so when the file %s', async (_, path, message) => {
+    const error = await failure(path());
+    expect(error).toMatchObject({ code: 'HL_INVENTORY', exitCode: 3 });
+    expect(error.message).toMatch(message);
+    expect(error.hint).toContain('-i ');
+  });
+
+  test('points to the example when there is no file', async () => {
+    mkdirSync(join(dir, 'empty'));
+    expect((await failure(join(dir, 'empty', 'homelab.yaml'))).hint).toContain('inventory/homelab.yaml');
+  });
+});

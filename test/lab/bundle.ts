@@ -1,0 +1,267 @@
+// The lab's bundle: Kubernetes and all it needs, built here from public sources, as images and as a Debian repository.
+import { existsSync } from 'node:fs';
+import { chmod, copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import process from 'node:process';
+import { HomelabError } from '../../src/model/errors.ts';
+import { downloadDebian } from './bundle/debian.ts';
+import { buildGoModule, isBuilt } from './bundle/go.ts';
+import { addFiles, writeBareRoot, writeImage } from './bundle/image.ts';
+import { writePackage } from './bundle/package.ts';
+import { labCache, labSources } from './bundle/places.ts';
+import { type Missing, missingForBuilding } from './bundle/prerequisites.ts';
+import {
+  architecture,
+  goModules,
+  hostTools,
+  type ImageSpec,
+  images,
+  packages,
+  recipeHash,
+  versions,
+} from './bundle/recipe.ts';
+import { type PackagesEntry, writeRepository } from './bundle/repository.ts';
+import { writeDebianRoot } from './bundle/root.ts';
+import { run } from './bundle/run.ts';
+import { sumsOf } from './bundle/sums.ts';
+import { withLock } from './lock.ts';
+import { cancelled, type Log } from './run.ts';
+
+export interface BundleOptions {
+  readonly log: Log;
+  readonly signal?: AbortSignal;
+}
+
+/** Where the bundle is or will be. Its name is the hash of what it is made of; an existing folder is always a whole one. */
+export function bundlePath(): string {
+  return path.join(labCache(), `bundle-${recipeHash()}`);
+}
+
+/** What has to be done before `ensureBundle` can work; nothing when the bundle is there already. */
+export async function checkPrerequisites(): Promise<readonly Missing[]> {
+  return existsSync(bundlePath()) ? [] : await missingForBuilding();
+}
+
+/** Builds the bundle unless it is there (about 10 minutes on two cores). A second caller waits for the first. */
+export async function ensureBundle(options: BundleOptions): Promise<{ readonly dir: string; readonly fresh: boolean }> {
+  const dir = bundlePath();
+  if (existsSync(dir)) return { dir, fresh: false };
+
+  const missing = await missingForBuilding();
+  if (missing.length > 0) {
+    throw new HomelabError('HL_BUNDLE', 'This machine cannot build the lab bundle yet', {
+      hint: missing.map(({ fix }) => fix).join('; '),
+      context: { details: missing.map(({ what, fix }) => `missing: ${what} (${fix})`) },
+    });
+  }
+  await mkdir(labCache(), { recursive: true });
+  return withLock(`${labCache()}/bundle`, options, async () => {
+    if (existsSync(dir)) return { dir, fresh: false };
+    const umask = process.umask(0o022);
+    try {
+      await build(dir, options);
+    } finally {
+      process.umask(umask);
+    }
+    return { dir, fresh: true };
+  });
+}
+
+/** A line of bundle.json: what `homelab --bundle` reads. */
+interface Entry {
+  readonly kind: 'deb' | 'image';
+  readonly name: string;
+  readonly version: string;
+  readonly arch: string;
+  /** Relative to the bundle. */
+  readonly file: string;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+/** Folders of one build. `work` is thrown away at the end; `parts` outlives it, so that only what has changed is compiled again. */
+interface Site {
+  readonly parts: string;
+  readonly caches: string;
+  readonly work: string;
+  readonly out: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function build(dir: string, { log, signal }: BundleOptions): Promise<void> {
+  const cache = labCache();
+  const work = path.join(cache, 'bundle-work');
+  const site: Site = {
+    parts: path.join(cache, 'bundle-parts'),
+    caches: path.join(cache, 'bundle-go'),
+    work,
+    out: path.join(work, 'bundle'),
+    signal,
+  };
+  const step = progress(goModules.length + 4, log, signal);
+  const started = Date.now();
+  await removeTree(work);
+  for (const folder of [site.parts, site.caches, 'apt/pool', 'images', 'bin']) {
+    await mkdir(path.resolve(site.out, folder), { recursive: true });
+  }
+
+  const pool = path.join(site.out, 'apt', 'pool');
+  await step('debian', 'downloading packages', 'about 1 min', () =>
+    downloadDebian({ scratch: path.join(work, 'apt'), pool, signal }),
+  );
+
+  const binaries = new Map<string, string>();
+  for (const module of goModules) {
+    const count = Object.keys(module.commands).length;
+    const what = isBuilt(site.parts, module)
+      ? `${count} commands are there`
+      : `building ${count === 1 ? '1 command' : `${count} commands`}`;
+    await step(module.name, what, module.expect, async () => {
+      const source = path.join(labSources(), 'go', module.name);
+      const built = await buildGoModule({ module, source, parts: site.parts, caches: site.caches, signal });
+      for (const [name, file] of built) binaries.set(name, file);
+    });
+  }
+
+  const debs = await step(
+    'packages',
+    `packing ${packages.length} and signing the repository`,
+    'about 20 s',
+    async () => {
+      for (const spec of packages) {
+        await writePackage({
+          spec,
+          architecture: architecture(),
+          binaries,
+          scratch: path.join(work, 'deb'),
+          pool,
+          signal,
+        });
+      }
+      return await writeRepository(path.join(site.out, 'apt'), signal);
+    },
+  );
+
+  await step('images', `packing ${images.length}`, 'about 1 min', async () => {
+    await compilePause(site, binaries);
+    await checkImageList(binaries, signal);
+    for (const spec of images) await packImage(site, spec, binaries);
+  });
+
+  await step('bundle', 'writing sums', 'about 5 s', async () => {
+    for (const name of hostTools) {
+      const target = path.join(site.out, 'bin', name);
+      await copyFile(builtFile(binaries, name), target);
+      await chmod(target, 0o755);
+    }
+    const entries = [...(await imageEntries(site.out)), ...debs.map(debEntry)];
+    const content = { apiVersion: 'homelab/v1', kind: 'Bundle', entries };
+    await writeFile(path.join(site.out, 'bundle.json'), `${JSON.stringify(content, null, 2)}\n`);
+    await rename(site.out, dir);
+  });
+  await removeTree(work);
+  await removeTree(site.caches);
+  log(`bundle: ready after ${duration(Date.now() - started)}: ${dir}`);
+}
+
+/** Says what is done now, how long that takes as a rule, and how far we are; afterwards how long it took. */
+function progress(total: number, log: Log, signal: AbortSignal | undefined) {
+  let done = 0;
+  return async <T>(name: string, what: string, expect: string, action: () => Promise<T>): Promise<T> => {
+    if (signal?.aborted) throw cancelled();
+    done += 1;
+    log(`${name}: ${what} (${expect}; ${done} of ${total} steps)`);
+    const started = Date.now();
+    const alive = setInterval(() => log(`${name}: at work for ${duration(Date.now() - started)}`), 60_000);
+    try {
+      const result = await action();
+      log(`${name}: done in ${duration(Date.now() - started)}`);
+      return result;
+    } finally {
+      clearInterval(alive);
+    }
+  };
+}
+
+function duration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+async function compilePause(site: Site, binaries: Map<string, string>): Promise<void> {
+  const file = path.join(site.work, 'pause');
+  const source = path.join(labSources(), 'pause', 'pause.c');
+  const flags = ['-static', '-Os', '-s', '-Wall', '-Wextra', '-Werror', `-DVERSION="${versions.pause}"`];
+  await run(['gcc', ...flags, '-o', file, source], { signal: site.signal });
+  binaries.set('pause', file);
+}
+
+/** The images we pack are the ones that this kubeadm will look for; anything else is found here and not by a pod that hangs. */
+async function checkImageList(binaries: ReadonlyMap<string, string>, signal: AbortSignal | undefined): Promise<void> {
+  const kubeadm = builtFile(binaries, 'kubeadm');
+  const output = await run([kubeadm, 'config', 'images', 'list', '--kubernetes-version', versions.kubernetes], {
+    signal,
+  });
+  const wanted = output.trim().split('\n').sort();
+  const packed = images.map(({ reference }) => reference).sort();
+  if (wanted.join() !== packed.join()) {
+    throw new Error(`kubeadm wants ${wanted.join(', ')}\nthe recipe packs ${packed.join(', ')}`);
+  }
+}
+
+async function packImage(site: Site, spec: ImageSpec, binaries: ReadonlyMap<string, string>): Promise<void> {
+  const { signal, work, out } = site;
+  const root = path.join(work, 'root');
+  await removeTree(root);
+  const files = new Map(Object.entries(spec.files).map(([target, name]) => [target, builtFile(binaries, name)]));
+  if (spec.debian === undefined) {
+    await writeBareRoot(root, files);
+  } else {
+    await writeDebianRoot({ root, repository: path.join(out, 'apt'), packages: spec.debian, signal });
+    await addFiles(root, files);
+  }
+  await writeImage({
+    reference: spec.reference,
+    architecture: architecture(),
+    entrypoint: spec.entrypoint,
+    ...(spec.user === undefined ? {} : { user: spec.user }),
+    root,
+    keepOwners: spec.debian !== undefined,
+    scratch: path.join(work, 'image'),
+    file: path.join(out, imageFile(spec.reference)),
+    signal,
+  });
+  await removeTree(root);
+}
+
+function imageFile(reference: string): string {
+  const [name = ''] = (reference.split('/').at(-1) ?? '').split(':');
+  return `images/${name}.tar.gz`;
+}
+
+async function imageEntries(out: string): Promise<readonly Entry[]> {
+  const entries: Entry[] = [];
+  for (const { reference } of images) {
+    const file = imageFile(reference);
+    const { sha256, bytes } = await sumsOf(path.join(out, file));
+    const version = reference.slice(reference.lastIndexOf(':') + 1);
+    entries.push({ kind: 'image', name: reference, version, arch: architecture(), file, sha256, bytes });
+  }
+  return entries;
+}
+
+function debEntry({ name, version, arch, filename, sha256, bytes }: PackagesEntry): Entry {
+  return { kind: 'deb', name, version, arch, file: `apt/${filename}`, sha256, bytes };
+}
+
+function builtFile(binaries: ReadonlyMap<string, string>, name: string): string {
+  const file = binaries.get(name);
+  if (file === undefined) throw new Error(`the recipe wants ${name}, which nothing builds`);
+  return file;
+}
+
+/** Go's caches have a million small files; never across a mount, whatever a killed debootstrap may have left. */
+async function removeTree(folder: string): Promise<void> {
+  if (!existsSync(folder)) return;
+  await run(['rm', '-rf', '--one-file-system', '--', folder]);
+}

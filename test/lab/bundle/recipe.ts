@@ -1,0 +1,350 @@
+// What the bundle is made of, as data: every version, command, image and package. Its hash names the bundle.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import { HomelabError } from '../../../src/model/errors.ts';
+import { labSources } from './places.ts';
+
+/** Counts up when code here packs differently from the same data: it is part of the hash. */
+const packingVersion = 1;
+
+export const versions = {
+  kubernetes: 'v1.31.1',
+  containerd: 'v2.1.5',
+  etcd: 'v3.5.15',
+  coredns: 'v1.11.3',
+  cniPlugins: 'v1.5.1',
+  pause: '3.10',
+  /** Debian's code name: what the guests are. */
+  debian: 'bookworm',
+} as const;
+
+/** Commands of one wrapper module in test/lab/go, built together. */
+export interface GoModule {
+  /** Folder under test/lab/go; also the name in messages. */
+  readonly name: string;
+  /** The toolchain of the time: Kubernetes 1.31 built with Go 1.26 refuses every IPv4 service range (net/url has become stricter). */
+  readonly toolchain: string;
+  /** Binary name to package path. */
+  readonly commands: Readonly<Record<string, string>>;
+  /** `-X` variables: without them `kubeadm version` says v0.0.0-master. */
+  readonly stamps: Readonly<Record<string, string>>;
+  /** Seen on two cores. */
+  readonly expect: string;
+}
+
+const recentGo = 'go1.26.8';
+
+export const goModules: readonly GoModule[] = [
+  {
+    name: 'kubernetes',
+    toolchain: 'go1.22.6',
+    commands: under('k8s.io/kubernetes/cmd', [
+      'kube-apiserver',
+      'kube-controller-manager',
+      'kube-proxy',
+      'kube-scheduler',
+      'kubeadm',
+      'kubectl',
+      'kubelet',
+    ]),
+    stamps: kubernetesStamps(),
+    expect: 'about 6 min',
+  },
+  {
+    name: 'containerd',
+    toolchain: recentGo,
+    commands: under('github.com/containerd/containerd/v2/cmd', ['containerd', 'containerd-shim-runc-v2', 'ctr']),
+    stamps: { 'github.com/containerd/containerd/v2/version.Version': versions.containerd },
+    expect: 'about 1 min',
+  },
+  {
+    name: 'etcd',
+    toolchain: recentGo,
+    commands: {
+      etcd: 'go.etcd.io/etcd/server/v3',
+      etcdctl: 'go.etcd.io/etcd/etcdctl/v3',
+      etcdutl: 'go.etcd.io/etcd/etcdutl/v3',
+    },
+    stamps: {},
+    expect: 'about 30 s',
+  },
+  {
+    name: 'coredns',
+    toolchain: recentGo,
+    commands: { coredns: 'github.com/coredns/coredns' },
+    stamps: {},
+    expect: 'about 1 min',
+  },
+  {
+    name: 'cni-plugins',
+    toolchain: recentGo,
+    commands: {
+      ...under('github.com/containernetworking/plugins/plugins/ipam', ['host-local']),
+      ...under('github.com/containernetworking/plugins/plugins/main', ['bridge', 'loopback', 'ptp']),
+      ...under('github.com/containernetworking/plugins/plugins/meta', ['portmap']),
+    },
+    stamps: { 'github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion': versions.cniPlugins },
+    expect: 'about 10 s',
+  },
+];
+
+export interface ImageSpec {
+  readonly reference: string;
+  /** Path in the image to binary name. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly entrypoint: readonly string[];
+  readonly user?: string;
+  /** Debian packages around the binary; without them the image holds the files alone. */
+  readonly debian?: readonly string[];
+}
+
+/** The images that kubeadm of this version asks for, one static binary each where that is enough. */
+export const images: readonly ImageSpec[] = [
+  controlPlaneImage('kube-apiserver'),
+  controlPlaneImage('kube-controller-manager'),
+  controlPlaneImage('kube-scheduler'),
+  {
+    ...controlPlaneImage('kube-proxy'),
+    debian: ['conntrack', 'iproute2', 'ipset', 'iptables', 'kmod', 'nftables'],
+  },
+  {
+    reference: `registry.k8s.io/coredns/coredns:${versions.coredns}`,
+    files: { '/coredns': 'coredns' },
+    entrypoint: ['/coredns'],
+  },
+  {
+    reference: `registry.k8s.io/pause:${versions.pause}`,
+    files: { '/pause': 'pause' },
+    entrypoint: ['/pause'],
+    user: '65535:65535',
+  },
+  {
+    reference: `registry.k8s.io/etcd:${versions.etcd.slice(1)}-0`,
+    files: { '/usr/local/bin/etcd': 'etcd', '/usr/local/bin/etcdctl': 'etcdctl', '/usr/local/bin/etcdutl': 'etcdutl' },
+    entrypoint: [],
+  },
+];
+
+/** A Debian package that we pack from our own binaries, laid out like upstream's. */
+export interface PackageSpec {
+  readonly name: string;
+  readonly version: string;
+  readonly depends: readonly string[];
+  readonly summary: string;
+  readonly homepage: string;
+  /** Path on the machine to binary name. */
+  readonly binaries: Readonly<Record<string, string>>;
+  /** Path on the machine to text, or to a file of test/lab/bundle/units. */
+  readonly texts?: Readonly<Record<string, string | { readonly unit: string }>>;
+  readonly conffiles?: readonly string[];
+  /** The unit that installing enables and starts. */
+  readonly service?: string;
+  /** systemd must read its units again after installing. */
+  readonly reloadsSystemd?: boolean;
+}
+
+const kubernetesPackageVersion = `${versions.kubernetes.slice(1)}-1.1`;
+const kubernetesHome = 'https://kubernetes.io';
+
+export const packages: readonly PackageSpec[] = [
+  {
+    name: 'kubeadm',
+    version: kubernetesPackageVersion,
+    depends: ['kubelet (>= 1.19.0)', 'kubectl (>= 1.19.0)'],
+    summary: 'Makes a Kubernetes cluster of machines',
+    homepage: kubernetesHome,
+    binaries: { '/usr/bin/kubeadm': 'kubeadm' },
+    texts: { '/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf': { unit: '10-kubeadm.conf' } },
+    reloadsSystemd: true,
+  },
+  {
+    name: 'kubectl',
+    version: kubernetesPackageVersion,
+    depends: [],
+    summary: 'Talks to a Kubernetes cluster',
+    homepage: kubernetesHome,
+    binaries: { '/usr/bin/kubectl': 'kubectl' },
+  },
+  {
+    name: 'kubelet',
+    version: kubernetesPackageVersion,
+    depends: [
+      'kubernetes-cni (>= 1.2.0)',
+      'conntrack',
+      'ebtables',
+      'ethtool',
+      'iproute2',
+      'iptables (>= 1.4.21)',
+      'mount',
+      'socat',
+      'util-linux',
+    ],
+    summary: 'Runs the pods of one machine for Kubernetes',
+    homepage: kubernetesHome,
+    binaries: { '/usr/bin/kubelet': 'kubelet' },
+    texts: {
+      '/usr/lib/systemd/system/kubelet.service': { unit: 'kubelet.service' },
+      '/etc/default/kubelet': 'KUBELET_EXTRA_ARGS=\n',
+      // Upstream's package carries these two to keep the folders: whoever looks for leftovers of a cluster has to know them.
+      '/etc/kubernetes/manifests/.kubelet-keep': '',
+      '/var/lib/kubelet/.kubelet-keep': '',
+    },
+    conffiles: ['/etc/default/kubelet'],
+    service: 'kubelet.service',
+  },
+  {
+    name: 'kubernetes-cni',
+    version: `${versions.cniPlugins.slice(1)}-1.1`,
+    depends: [],
+    summary: 'Plugins that give pods their network',
+    homepage: kubernetesHome,
+    binaries: {
+      '/opt/cni/bin/bridge': 'bridge',
+      '/opt/cni/bin/host-local': 'host-local',
+      '/opt/cni/bin/loopback': 'loopback',
+      '/opt/cni/bin/portmap': 'portmap',
+      '/opt/cni/bin/ptp': 'ptp',
+    },
+  },
+  {
+    name: 'containerd',
+    version: `${versions.containerd.slice(1)}-1`,
+    depends: ['runc'],
+    summary: 'Container runtime',
+    homepage: 'https://containerd.io',
+    binaries: {
+      '/usr/bin/containerd': 'containerd',
+      '/usr/bin/containerd-shim-runc-v2': 'containerd-shim-runc-v2',
+      '/usr/bin/ctr': 'ctr',
+    },
+    texts: { '/usr/lib/systemd/system/containerd.service': { unit: 'containerd.service' } },
+    service: 'containerd.service',
+  },
+];
+
+/**
+ * What the repository carries of Debian itself, with everything it depends on: enough to make a guest from nothing and
+ * to install what homelab installs. Groups are resolved one by one, because some exclude each other (two time daemons).
+ */
+export const debianGroups: readonly (readonly string[])[] = [
+  [
+    '?essential',
+    '?priority(required)',
+    'apt',
+    // what makes a tree a machine
+    'dbus',
+    'gpgv',
+    'iputils-ping',
+    'less',
+    'libpam-systemd',
+    'openssh-server',
+    'sudo',
+    'systemd',
+    'systemd-sysv',
+    'udev',
+    // what homelab and Kubernetes want on it
+    'apt-transport-https',
+    'ca-certificates',
+    'chrony',
+    'conntrack',
+    'curl',
+    'ebtables',
+    'ethtool',
+    'gpg',
+    'ipset',
+    'iptables',
+    'iproute2',
+    'iw',
+    'kmod',
+    'mount',
+    'nfs-common',
+    'nftables',
+    'open-iscsi',
+    'procps',
+    'python3-minimal',
+    'runc',
+    'socat',
+    'util-linux',
+  ],
+  ['systemd-timesyncd'],
+];
+
+/** Plain binaries for tests on the host. */
+export const hostTools: readonly string[] = ['ctr', 'etcdctl', 'kubeadm', 'kubectl'];
+
+/** Debian's name for this machine's architecture, which the guests share. */
+export function architecture(): 'amd64' | 'arm64' {
+  if (process.arch === 'x64') return 'amd64';
+  if (process.arch === 'arm64') return 'arm64';
+  throw new HomelabError('HL_BUNDLE', `The lab has no machines for ${process.arch}`, {
+    hint: 'run it on an amd64 or arm64 machine',
+  });
+}
+
+/** First 16 hex digits over everything that decides what comes out of a module's build. */
+export function goModuleHash(module: GoModule): string {
+  const folder = path.join(labSources(), 'go', module.name);
+  const files = ['go.mod', 'go.sum', 'tools.go'].map(name => readFileSync(path.join(folder, name), 'utf8'));
+  return hash(architecture(), module.toolchain, module.commands, module.stamps, files);
+}
+
+/** First 16 hex digits over everything that decides what is in the bundle, Debian's own updates aside. */
+export function recipeHash(): string {
+  const units = packages
+    .flatMap(({ texts }) => Object.values(texts ?? {}))
+    .flatMap(text => (typeof text === 'string' ? [] : [unitText(text.unit)]));
+  return hash(
+    packingVersion,
+    versions,
+    goModules.map(goModuleHash),
+    pauseSource(),
+    images,
+    packages,
+    units,
+    debianGroups,
+  );
+}
+
+/** The text of a unit file that a package carries. */
+export function unitText(name: string): string {
+  return readFileSync(path.join(labSources(), 'bundle', 'units', name), 'utf8');
+}
+
+function pauseSource(): string {
+  return readFileSync(path.join(labSources(), 'pause', 'pause.c'), 'utf8');
+}
+
+function hash(...parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
+}
+
+function under(parent: string, names: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(names.map(name => [name, `${parent}/${name}`]));
+}
+
+function controlPlaneImage(name: string): ImageSpec {
+  const file = `/usr/local/bin/${name}`;
+  return {
+    reference: `registry.k8s.io/${name}:${versions.kubernetes}`,
+    files: { [file]: name },
+    entrypoint: [file],
+  };
+}
+
+function kubernetesStamps(): Readonly<Record<string, string>> {
+  const [major = '', minor = ''] = versions.kubernetes.slice(1).split('.');
+  const values = {
+    gitVersion: versions.kubernetes,
+    gitMajor: major,
+    gitMinor: minor,
+    gitCommit: '948afe5ca072329a73c8e79ed5938717a5cb3d21',
+    gitTreeState: 'clean',
+    buildDate: '2024-09-11T21:26:49Z',
+  };
+  const homes = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'];
+  return Object.fromEntries(
+    homes.flatMap(home => Object.entries(values).map(([key, value]) => [`${home}.${key}`, value])),
+  );
+}

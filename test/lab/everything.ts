@@ -1,0 +1,46 @@
+// `npm run lab` without a verb: from nothing to a cluster that the product itself has built and proven.
+
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { HomelabError } from '../../src/model/errors.ts';
+import { checkPrerequisites, ensureBundle } from './bundle.ts';
+import { labUp } from './machines.ts';
+import { requireAll } from './prerequisites.ts';
+import type { Log } from './run.ts';
+
+export interface EverythingOptions {
+  readonly name: string;
+  readonly machines?: number | undefined;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** Exit code of the bootstrap. */
+export async function everything({ name, machines, log, signal }: EverythingOptions): Promise<number> {
+  // Before ten minutes of building, not after them.
+  await requireAll({ machines: machines ?? 4, images: true }, await checkPrerequisites());
+  const { dir } = await ensureBundle({ log, signal });
+  const lab = await labUp({ name, log, signal, bundle: dir, ...(machines === undefined ? {} : { machines }) });
+  log(`machines are up: ${lab.hosts.map(host => `${host.name} ${host.address}`).join(', ')}`);
+  const homelab = fileURLToPath(new URL('../../bin/homelab.js', import.meta.url));
+  const args = ['bootstrap', '--yes', '--bundle', dir, '-i', lab.inventoryPath];
+  // It hears Ctrl-C itself and ends tidily: we only wait for it.
+  const { exitCode } = await execa(process.execPath, [homelab, ...args], { stdio: 'inherit', reject: false });
+  if (exitCode === undefined)
+    throw new HomelabError('HL_CANCELLED', 'homelab bootstrap was ended', { hint: 'npm run lab' });
+  if (exitCode === 0) log(next(lab.inventoryPath, name));
+  return exitCode;
+}
+
+function next(inventory: string, name: string): string {
+  const lab = name === 'lab' ? '' : ` --name ${name}`;
+  return `
+A cluster is up. What to try next:
+  npx homelab status -i ${inventory}
+  npx homelab bootstrap -i ${inventory}                        a second run plans nothing
+  npm run lab -- ssh k8s-cp${lab} -- sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes
+  npm run lab -- fault link-cut k8s-worker1 --seconds 90${lab}   break something, then
+  npx homelab doctor -i ${inventory}                           ask why
+  npm run lab -- down${lab}                                      take everything away again`;
+}
