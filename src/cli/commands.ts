@@ -39,7 +39,6 @@ export async function runValidate(
 export async function runPlan(options: PlanOptions, io: Io): Promise<number> {
   let steps = 0;
   const code = await runSession(
-    'plan',
     options,
     io,
     () => ({ approve: async () => undefined, isApproved: () => false }),
@@ -55,7 +54,6 @@ export async function runPlan(options: PlanOptions, io: Io): Promise<number> {
           hint: 'each one above says what to do',
         });
       }
-      return { steps: 0, predictionErrors: 0 };
     },
   );
   return code === 0 && steps > 0 && options.detailedExitcode ? exitCodes.pending : code;
@@ -70,17 +68,16 @@ export async function runBootstrap(options: BootstrapOptions, io: Io): Promise<n
     });
   }
   const text = options.plan === undefined ? undefined : await readPlan(options.plan);
-  return runSession('bootstrap', options, io, session => approvalOf(session, text), bootstrap);
+  return runSession(options, io, session => approvalOf(session, text), bootstrap);
 }
 
 export async function runVerify(options: RunOptions, io: Io): Promise<number> {
-  return runSession('verify', options, io, () => ({ approve: async () => undefined, isApproved: () => false }), verify);
+  return runSession(options, io, () => ({ approve: async () => undefined, isApproved: () => false }), verify);
 }
 
 /** Prints the cluster's admin kubeconfig. */
 export async function runKubeconfig(options: RunOptions, io: Io): Promise<number> {
   return runSession(
-    'kubeconfig',
     options,
     io,
     () => ({ approve: async () => undefined, isApproved: () => false }),
@@ -94,7 +91,6 @@ export async function runKubeconfig(options: RunOptions, io: Io): Promise<number
         });
       }
       io.stdout.write(result.stdout);
-      return { steps: 0, predictionErrors: 0 };
     },
   );
 }

@@ -8,7 +8,7 @@ export async function main(argv: readonly string[] = process.argv.slice(2)): Pro
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
-  const io = { env: process.env, stdin: process.stdin, stdout: process.stdout, stderr: process.stderr };
+  const io = { env: process.env, stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, argv };
   let code = 0;
   const program = createProgram(io, exitCode => {
     code = exitCode;

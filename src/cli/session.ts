@@ -7,14 +7,16 @@ import { inLanes, valuesOf } from '../engine/lanes.ts';
 import { createMachine, type Machine } from '../engine/machine.ts';
 import { createRedactor } from '../engine/redact.ts';
 import { type Fault, parseFault, rehearse } from '../engine/rehearsal.ts';
-import type { RunContext, RunResult } from '../engine/run.ts';
+import type { RunContext } from '../engine/run.ts';
 import { createVault, type Vault } from '../engine/vault.ts';
 import { loadInventory } from '../inventory/load.ts';
 import { loadBundle } from '../io/bundle.ts';
 import { createJournal, stateDir } from '../io/journal.ts';
 import { createConnect } from '../io/ssh.ts';
-import { HomelabError, PhaseFailed } from '../model/errors.ts';
+import { exitCodes, HomelabError, PhaseFailed } from '../model/errors.ts';
+import type { EventSink } from '../model/events.ts';
 import type { Clock } from '../model/ports.ts';
+import { command } from '../model/shell.ts';
 import type { Goal } from '../model/world.ts';
 import { phases } from '../phases/index.ts';
 import { createRenderer, type OutputMode } from '../render/choose.ts';
@@ -42,6 +44,8 @@ export interface Io {
   readonly stdin: { readonly isTTY?: boolean };
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
+  /** The arguments as they were typed, for the line that says how to resume. */
+  readonly argv: readonly string[];
 }
 
 export interface Session extends RunContext {
@@ -49,7 +53,7 @@ export interface Session extends RunContext {
   readonly options: RunOptions;
 }
 
-export type Work = (session: Session) => Promise<RunResult>;
+export type Work = (session: Session) => Promise<unknown>;
 
 const connectTimeoutMs = 30_000;
 const clock: Clock = { now: Date.now, sleep: (ms, signal) => delay(ms, undefined, { ...(signal ? { signal } : {}) }) };
@@ -59,98 +63,103 @@ const clock: Clock = { now: Date.now, sleep: (ms, signal) => delay(ms, undefined
  * inventory, bad bundle, unknown phase) are thrown: no machine was touched and there is nothing to keep.
  */
 export async function runSession(
-  command: string,
   options: RunOptions,
   io: Io,
   approval: (session: Session) => Pick<RunContext, 'approve' | 'isApproved'>,
   work: Work,
 ): Promise<number> {
-  const interruption = onInterrupt(text => io.stderr.write(`\n${text}\n`));
-  const cluster = await loadInventory(options.inventory);
-  const bundle =
-    options.bundle === undefined ? undefined : await loadBundle(options.bundle, { signal: interruption.abort });
-  const goal: Goal = { cluster, bundle };
-  const isChosen = select(
-    options,
-    cluster.hosts.map(host => host.name),
-  );
-  const chosen = phases.filter(phase => cluster.hosts.some(host => isChosen(phase, host)));
-  const rehearsal = options.rehearse ? faultsOf(options) : undefined;
-
-  const redactor = createRedactor();
-  const vault = createVault({ env: io.env, readFile: path => readFile(path, 'utf8'), learn: redactor.add });
-  const run = randomBytes(4).toString('hex');
-  const begun = clock.now();
-  const journal = createJournal({ stateDir: stateDir(io.env), cluster: cluster.name, run, startedAt: begun });
-  const renderer = await createRenderer({
-    output: options.output,
-    stdout: io.stdout,
-    stderr: io.stderr,
-    env: io.env,
-    journalPath: journal.path,
-  });
-  const bus = createEventBus({ clock, redact: redactor.redact, sinks: [journal, renderer] });
-  bus.emit({
-    type: 'run-started',
-    run,
-    command,
-    cluster: cluster.name,
-    version,
-    simulated: rehearsal !== undefined,
-    hosts: cluster.hosts.map(host => host.name),
-    phases: chosen.map(({ id, title }) => ({ id, title })),
-  });
-
-  let machines: readonly Machine[] = [];
-  let result: RunResult = { steps: 0, predictionErrors: 0 };
-  let exitCode = 0;
-  let steps = 0;
+  let say = (text: string): void => void io.stderr.write(`${text}\n`);
+  const interruption = onInterrupt(text => say(text));
   try {
-    machines = rehearsal
-      ? rehearse(goal, rehearsal)
-      : await connectAll(goal, options, io, vault, bus, interruption.abort);
-    const base = {
-      goal,
-      phases: chosen,
-      isChosen,
-      machines: new Map(machines.map(machine => [machine.host, machine])),
-      bus: {
-        ...bus,
-        emit: (body: Parameters<EventBus['emit']>[0]) => {
-          if (body.type === 'step-finished' && body.outcome === 'done') steps += 1;
-          bus.emit(body);
-        },
-      },
-      clock,
-      fork: options.fork,
-      stop: interruption.stop,
-      abort: interruption.abort,
-      rehearsal,
-      io,
+    const cluster = await loadInventory(options.inventory);
+    const bundle =
+      options.bundle === undefined ? undefined : await loadBundle(options.bundle, { signal: interruption.stop });
+    const goal: Goal = { cluster, bundle };
+    const isChosen = select(
       options,
-      approve: async () => undefined,
-      isApproved: () => false,
-    };
-    result = await work({ ...base, ...approval(base) });
-  } catch (error) {
-    exitCode = interruption.exitCode() ?? exitCodeOf(error);
-    for (const body of errorBodies(error)) bus.emit(body);
+      cluster.hosts.map(host => host.name),
+    );
+    const rehearsal = options.rehearse ? faultsOf(options) : undefined;
+    const redactor = createRedactor();
+    const run = randomBytes(4).toString('hex');
+    const begun = clock.now();
+    const journal = createJournal({ stateDir: stateDir(io.env), cluster: cluster.name, run, startedAt: begun });
+    const renderer = await createRenderer({ ...io, output: options.output, journalPath: journal.path });
+    const tally = tallied();
+    const bus = createEventBus({ clock, redact: redactor.redact, sinks: [journal, renderer, tally.sink] });
+    say = text => bus.emit({ type: 'note', text });
+    const chosen = phases.filter(phase => cluster.hosts.some(host => isChosen(phase, host)));
+    bus.emit({
+      type: 'run-started',
+      run,
+      command: command('homelab', ...io.argv),
+      cluster: cluster.name,
+      version,
+      simulated: rehearsal !== undefined,
+      hosts: cluster.hosts.map(host => host.name),
+      phases: chosen.map(({ id, title }) => ({ id, title })),
+    });
+    const vault = createVault({ env: io.env, readFile: path => readFile(path, 'utf8'), learn: redactor.add });
+    let machines: readonly Machine[] = [];
+    let exitCode: number = exitCodes.ok;
+    try {
+      machines = rehearsal
+        ? rehearse(goal, rehearsal)
+        : await connectAll(goal, options, io, vault, bus, interruption.stop);
+      const session: Session = {
+        goal,
+        phases: chosen,
+        isChosen,
+        machines: new Map(machines.map(machine => [machine.host, machine])),
+        bus,
+        clock,
+        fork: options.fork,
+        stop: interruption.stop,
+        abort: interruption.abort,
+        rehearsal,
+        io,
+        options,
+        approve: async () => undefined,
+        isApproved: () => false,
+      };
+      await work({ ...session, ...approval(session) });
+    } catch (error) {
+      exitCode = interruption.exitCode() ?? exitCodeOf(error);
+      for (const body of errorBodies(error)) bus.emit(body);
+    }
+    bus.emit({
+      type: 'run-finished',
+      outcome: exitCode === 0 ? 'ok' : interruption.exitCode() === undefined ? 'failed' : 'cancelled',
+      exitCode,
+      ...tally.counts(),
+      durationMs: clock.now() - begun,
+      simulated: rehearsal !== undefined,
+      remoteCommands: rehearsal ? {} : Object.fromEntries(machines.map(machine => [machine.host, machine.commands()])),
+    });
+    await Promise.all(machines.map(machine => machine.close()));
+    await bus.close();
+    return exitCode;
+  } finally {
+    interruption.release();
   }
-  const commands = Object.fromEntries(machines.map(machine => [machine.host, machine.commands()]));
-  bus.emit({
-    type: 'run-finished',
-    outcome: exitCode === 0 ? 'ok' : interruption.exitCode() === undefined ? 'failed' : 'cancelled',
-    exitCode,
-    steps: exitCode === 0 ? result.steps : steps,
-    predictionErrors: result.predictionErrors,
-    durationMs: clock.now() - begun,
-    simulated: rehearsal !== undefined,
-    remoteCommands: rehearsal ? {} : commands,
-  });
-  await Promise.all(machines.map(machine => machine.close()));
-  await bus.close();
-  interruption.release();
-  return exitCode;
+}
+
+function tallied(): {
+  readonly sink: EventSink;
+  counts(): { readonly steps: number; readonly predictionErrors: number };
+} {
+  let steps = 0;
+  let predictionErrors = 0;
+  return {
+    sink: {
+      handle(event) {
+        if (event.type === 'step-finished' && event.outcome === 'done') steps += 1;
+        if (event.type === 'prediction') predictionErrors += event.differences.length;
+      },
+      async close() {},
+    },
+    counts: () => ({ steps, predictionErrors }),
+  };
 }
 
 /** The process's exit code for a failure; what is not a HomelabError is our bug. */
@@ -178,7 +187,11 @@ async function connectAll(
   const opened: Machine[] = [];
   const results = await inLanes(goal.cluster.hosts, options.fork, async host => {
     const remote = await connect(host, { timeoutMs: connectTimeoutMs, signal });
-    const machine = createMachine(remote, host.role === 'control-plane', vault, clock);
+    const machine = createMachine(remote, host.role === 'control-plane', {
+      vault,
+      clock,
+      onCommand: round => bus.emit({ type: 'remote-command', host: host.name, ...round }),
+    });
     opened.push(machine);
     return machine;
   });

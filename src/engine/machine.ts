@@ -25,21 +25,40 @@ export interface Machine {
 
 const readTimeoutMs = 120_000;
 
+export interface MachineOptions {
+  readonly vault: Vault;
+  readonly clock: Clock;
+  /** Told of every round trip. */
+  readonly onCommand: (command: { readonly what: string; readonly durationMs: number }) => void;
+}
+
 /** A machine behind a connection. `isControlPlane`: it is asked for the nodes too. */
-export function createMachine(remote: Remote, isControlPlane: boolean, vault: Vault, clock: Clock): Machine {
+export function createMachine(
+  remote: Remote,
+  isControlPlane: boolean,
+  { vault, clock, onCommand }: MachineOptions,
+): Machine {
   const { host } = remote;
   let commands = 0;
-  const exec = (script: string, timeoutMs: number, signal: AbortSignal): Promise<ExecResult> => {
+  const timed = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     commands += 1;
-    return remote.exec(script, { timeoutMs, signal });
+    const begun = clock.now();
+    try {
+      return await work();
+    } finally {
+      onCommand({ what, durationMs: clock.now() - begun });
+    }
   };
+  const exec = (what: string, script: string, timeoutMs: number, signal: AbortSignal): Promise<ExecResult> =>
+    timed(what, () => remote.exec(script, { timeoutMs, signal }));
   const ask = async (
+    what: string,
     fragments: readonly Fragment[],
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, Frame>> => {
     const mark = `@${randomBytes(9).toString('hex')}`;
-    const result = await exec(joinFragments(fragments, mark), timeoutMs, signal);
+    const result = await exec(what, joinFragments(fragments, mark), timeoutMs, signal);
     if (result.code === 124) {
       throw new HomelabError('HL_OBSERVE', `${host} did not finish answering within ${timeoutMs / 1000} s`, {
         context: { host, stderr: result.stderr },
@@ -54,6 +73,7 @@ export function createMachine(remote: Remote, isControlPlane: boolean, vault: Va
     async observe(signal) {
       const sentMs = clock.now();
       const frames = await ask(
+        'facts',
         isControlPlane ? [...factFragments, nodesFragment] : factFragments,
         factsTimeoutMs,
         signal,
@@ -63,6 +83,7 @@ export function createMachine(remote: Remote, isControlPlane: boolean, vault: Va
     async read(resources, signal) {
       if (resources.length === 0) return new Map();
       const frames = await ask(
+        'states',
         resources.map(({ key, read }) => ({ id: key, script: read })),
         readTimeoutMs,
         signal,
@@ -72,25 +93,24 @@ export function createMachine(remote: Remote, isControlPlane: boolean, vault: Va
     async run(step, signal) {
       const { action } = step;
       for (const upload of action.uploads ?? []) {
-        commands += 1;
-        await remote.upload(upload.localPath, upload.remotePath, {
-          sha256: upload.sha256,
-          timeoutMs: action.timeoutMs,
-          signal,
-        });
+        const { localPath, remotePath, sha256 } = upload;
+        await timed(`${step.id} upload`, () =>
+          remote.upload(localPath, remotePath, { sha256, timeoutMs: action.timeoutMs, signal }),
+        );
       }
       const secrets = await Promise.all(
         Object.entries(action.secrets ?? {}).map(
           async ([name, ref]) => `${name}=$(${printing(await vault.resolve(ref))})\n`,
         ),
       );
-      const result = await exec(`set -eu\n${secrets.join('')}${action.script}`, action.timeoutMs, signal);
+      const result = await exec(step.id, `set -eu\n${secrets.join('')}${action.script}`, action.timeoutMs, signal);
       if (result.code !== 0) throw stepFailure(step, result);
     },
     async prove(probes, signal) {
       if (probes.length === 0) return [];
       const timeoutMs = Math.max(...probes.map(probe => probe.timeoutMs)) + 30_000;
       const frames = await ask(
+        'evidence',
         // Numbered: probes of several phases travel together, and their ids are unique within a phase only.
         probes.map(({ script }, index) => ({ id: String(index), script })),
         timeoutMs,
@@ -98,7 +118,7 @@ export function createMachine(remote: Remote, isControlPlane: boolean, vault: Va
       );
       return probes.map((probe, index) => evidenceOf(probe, frames.get(String(index))));
     },
-    exec,
+    exec: (script, timeoutMs, signal) => exec('probe', script, timeoutMs, signal),
     close: () => remote.close(),
   };
 }

@@ -44,7 +44,7 @@ export interface Survey {
 /** Looks at every machine: two remote commands each. */
 export async function survey(context: RunContext): Promise<Survey> {
   const machines = [...context.machines.values()];
-  const readings = valuesOf(await inLanes(machines, context.fork, machine => machine.observe(context.abort)), firstOf);
+  const readings = valuesOf(await inLanes(machines, context.fork, machine => machine.observe(context.stop)), firstOf);
   const world: World = {
     ...context.goal,
     facts: new Map(readings.map(({ facts }) => [facts.host, facts])),
@@ -57,7 +57,7 @@ export async function survey(context: RunContext): Promise<Survey> {
     await inLanes(
       machines,
       context.fork,
-      async machine => [machine.host, await machine.read(wanted.get(machine.host) ?? [], context.abort)] as const,
+      async machine => [machine.host, await machine.read(wanted.get(machine.host) ?? [], context.stop)] as const,
     ),
     firstOf,
   );

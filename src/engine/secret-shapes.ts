@@ -40,17 +40,22 @@ export function secretShapes(text: string): readonly Span[] {
   return [...found, ...keyTails(text)];
 }
 
-/** Private keys whose beginning was cut off (the tail of a log): the base64 lines before an END mark. */
+/** Private keys whose beginning was cut off (the tail of a log): the base64 before an END mark. */
 function keyTails(text: string): readonly Span[] {
   return Array.from(text.matchAll(new RegExp(`-----END ${privateKey}`, 'g')), match => {
+    const lines = text.slice(0, match.index).split('\n');
+    const beside = lines.pop() ?? '';
     let start = match.index;
-    while (start > 0) {
-      const lineStart = text.lastIndexOf('\n', start - 2) + 1;
-      const line = text.slice(lineStart, start).trim();
-      // Only the last line of a key is short; a word on a line of its own is not part of it.
-      const isLast = start === match.index || text.slice(start, match.index).trim() === '';
-      if (!/^[A-Za-z0-9+/=-]+$/.test(line) || (!isLast && line.length < 48)) break;
-      start = lineStart;
+    if (beside.trim() !== '') {
+      // Escaped into one line: base64 with \n in it. Backwards by hand, a pattern would try every beginning.
+      while (/[A-Za-z0-9+/=\\]/.test(text.charAt(start - 1))) start -= 1;
+    } else {
+      start = match.index - beside.length;
+      for (const [back, line] of lines.reverse().entries()) {
+        // Only the last line of a key is short; a word on a line of its own is not part of it.
+        if (!/^[+\- \t]*[A-Za-z0-9+/=]+\s*$/.test(line) || (back > 0 && line.trim().length < 48)) break;
+        start -= line.length + 1;
+      }
     }
     return { start, end: match.index + match[0].length };
   });

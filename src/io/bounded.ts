@@ -26,3 +26,8 @@ export function bounded<T>(
     );
   });
 }
+
+/** A duration as messages give it: '2.5 s'. */
+export function seconds(ms: number): string {
+  return `${Math.max(0, Math.round(ms / 100) / 10)} s`;
+}

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { ServerHostKeyAlgorithm } from 'ssh2';
 import { HomelabError } from '../model/errors.ts';
 import { findKnownKeys, type KnownKey } from './known-hosts.ts';
-import type { Hop } from './ssh-config.ts';
+import type { Hop } from './ssh-route.ts';
 
 // SHA-1 `ssh-rsa` signatures are left out, as in OpenSSH since 8.8.
 const algorithmsOf: Readonly<Record<string, readonly ServerHostKeyAlgorithm[]>> = {

@@ -1,7 +1,7 @@
 // Runs something as root over a connection: the conversation with sudo and the loader, and what came of it.
 import type { ClientChannel } from 'ssh2';
 import { type Collected, runChannel } from './ssh-channel.ts';
-import type { Link } from './ssh-link.ts';
+import type { Link } from './ssh-watch.ts';
 import { asksAgain, type RootWay, rootCommand, sentinel, started, sudoError } from './sudo.ts';
 
 export interface Timings {
@@ -66,12 +66,12 @@ export async function runAsRoot(link: Link, way: RootWay, run: RootRun): Promise
   const durationMs = performance.now() - begin;
   const stdout = cutStart(ended.stdout);
   const stderr = cutStart(ended.stderr) ?? ended.stderr;
-  if (stdout === undefined) throw sudoError(link.host, way, ended.code, stderr.toString('utf8'));
   // A script that ignored TERM was killed five seconds later: the deadline struck all the same.
-  const killed = ended.code === 137 && durationMs >= run.timeoutMs;
+  const late = durationMs >= run.timeoutMs && (ended.code === 124 || ended.code === 137);
+  if (stdout === undefined && !late) throw sudoError(link.host, way, ended.code, stderr.toString('utf8'));
   return {
-    code: killed ? 124 : ended.code,
-    stdout: stdout.toString('utf8'),
+    code: late ? 124 : ended.code,
+    stdout: stdout?.toString('utf8') ?? '',
     stderr: stderr.toString('utf8'),
     durationMs,
   };

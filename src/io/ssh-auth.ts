@@ -10,7 +10,7 @@ import type {
   SigningRequestOptions,
 } from 'ssh2';
 import { HomelabError } from '../model/errors.ts';
-import type { Hop } from './ssh-config.ts';
+import type { Hop } from './ssh-route.ts';
 import { ssh2 } from './ssh2.ts';
 
 interface KeyFile {

@@ -2,7 +2,7 @@
 import type { ClientChannel } from 'ssh2';
 import { HomelabError } from '../model/errors.ts';
 import { cancelledError, connectError, lostError } from './ssh-errors.ts';
-import type { Link } from './ssh-link.ts';
+import type { Link } from './ssh-watch.ts';
 
 /** Output as it comes: bytes, decoded once at the end because UTF-8 may be cut by a chunk's edge. */
 export class Collected {
@@ -66,7 +66,7 @@ export function runChannel(link: Link, commandLine: string, options: ChannelOpti
       settle(() => resolve({ code, signal: exit?.signal, stdout: stdout.whole(), stderr: stderr.whole() }));
     };
     const abort = () => fail(cancelledError(link.host));
-    const silent = `it did not answer ${Math.round(options.ms / 1000)} s after the command was sent`;
+    const silent = `the command still had not ended after ${Math.round(options.ms / 1000)} s, long past its own deadline there`;
     const deadline = setTimeout(() => fail(lostError(link.host, silent)), options.ms);
     // A moment's grace: what arrived with the last packets before the end of the connection is still on its way up.
     let stopWatching: () => void = () => {};

@@ -1,26 +1,15 @@
-// One SSH connection: dialled, host key verified, logged in, and watched until it ends.
-import { connect as tcpConnect } from 'node:net';
+// One SSH connection: dialled, host key verified, logged in.
 import type { Duplex } from 'node:stream';
 import { NodeSSH } from 'node-ssh';
-import type { Client } from 'ssh2';
 import { HomelabError } from '../model/errors.ts';
-import { bounded } from './bounded.ts';
+import { bounded, seconds } from './bounded.ts';
 import { algorithmsFor, describeKey, type HostKeyPolicy, hostKeyPolicy, refusal, typeOf } from './host-keys.ts';
 import { appendKnownKey } from './known-hosts.ts';
 import { type Credentials, credentialsOf } from './ssh-auth.ts';
-import type { Hop } from './ssh-config.ts';
+import { dial } from './ssh-dial.ts';
 import { cancelledError, classifyDial, connectError } from './ssh-errors.ts';
-
-export interface Link {
-  readonly host: string;
-  readonly client: Client;
-  /** Why the connection ended; undefined while it lives. */
-  lost(): string | undefined;
-  /** Calls once when it ends, at once when it has ended; returns how to stop listening. */
-  onLost(listener: (reason: string) => void): () => void;
-  /** Ends it, also when the peer is silent. */
-  close(): Promise<void>;
-}
+import type { Hop } from './ssh-route.ts';
+import { type Link, watch } from './ssh-watch.ts';
 
 export interface LinkOptions {
   /** performance.now() time by which it must stand. */
@@ -62,41 +51,6 @@ export async function openLink(hop: Hop, via: Link | undefined, options: LinkOpt
       throw mismatch ?? attempt.error;
     }
   }
-}
-
-function dial(hop: Hop, via: Link | undefined, options: LinkOptions): Promise<Duplex> {
-  const work = via ? forward(hop, via) : dialTcp(hop);
-  const ms = options.deadline - performance.now();
-  return bounded(work.stream, {
-    ms,
-    signal: options.signal,
-    late: () => connectError(hop, 'timeout', `no connection within ${seconds(ms)}`),
-    aborted: () => cancelledError(hop.host),
-  }).catch((error: unknown) => {
-    work.cancel();
-    throw classifyDial(hop, error);
-  });
-}
-
-function dialTcp(hop: Hop): { readonly stream: Promise<Duplex>; cancel(): void } {
-  const socket = tcpConnect({ host: hop.address, port: hop.port, noDelay: true });
-  const stream = new Promise<Duplex>((resolve, reject) => {
-    socket.once('connect', () => resolve(socket));
-    // Stays on: between here and ssh2's own listener an error must not be uncaught.
-    socket.on('error', reject);
-  });
-  return { stream, cancel: () => socket.destroy() };
-}
-
-function forward(hop: Hop, via: Link): { readonly stream: Promise<Duplex>; cancel(): void } {
-  const stream = new Promise<Duplex>((resolve, reject) => {
-    via.onLost(reason => reject(new Error(`the bastion was lost: ${reason}`)));
-    via.client.forwardOut('127.0.0.1', 0, hop.address, hop.port, (error, channel) => {
-      if (error) reject(error);
-      else resolve(channel.on('error', () => {}));
-    });
-  });
-  return { stream, cancel: () => stream.then(channel => channel.destroy()).catch(() => {}) };
 }
 
 async function login(
@@ -191,55 +145,4 @@ async function saveKey(hop: Hop, blob: Buffer, options: LinkOptions): Promise<vo
   if (file === undefined) return;
   await appendKnownKey(file, hop.knownAs, typeOf(blob), blob);
   options.onNote(`new host key of ${hop.label} accepted and saved in ${file}: ${describeKey(blob)}`);
-}
-
-// node-ssh takes its `error` listener away once the login is done, so that a reset would be an uncaught exception:
-// https://github.com/steelbrain/node-ssh src/index.ts. This listener stays.
-function watch(host: string, client: Client, socket: Duplex, options: LinkOptions): Link {
-  const listeners = new Set<(reason: string) => void>();
-  let reason: string | undefined;
-  const end = (why: string) => {
-    if (reason !== undefined) return;
-    reason = why;
-    for (const listener of listeners) listener(why);
-    listeners.clear();
-  };
-  client.setMaxListeners(0);
-  client.on('error', error => end(reasonOf(error, options.keepaliveMs)));
-  client.on('end', () => end('the machine closed the connection'));
-  client.on('close', () => end('the connection was closed'));
-  return {
-    host,
-    client,
-    lost: () => reason,
-    onLost(listener) {
-      if (reason !== undefined) listener(reason);
-      else listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    async close() {
-      end('homelab closed it');
-      if (!socket.destroyed) {
-        await new Promise<void>(resolve => {
-          const timer = setTimeout(resolve, options.closeMs);
-          socket.once('close', () => {
-            clearTimeout(timer);
-            resolve();
-          });
-          client.end();
-        });
-      }
-      socket.destroy();
-    },
-  };
-}
-
-function reasonOf(error: Error, keepaliveMs: number): string {
-  if (error.message === 'Keepalive timeout') return `it has not answered for ${seconds(3 * keepaliveMs)}`;
-  if (/ECONNRESET/.test(error.message)) return 'connection reset';
-  return error.message;
-}
-
-function seconds(ms: number): string {
-  return `${Math.max(0, Math.round(ms / 100) / 10)} s`;
 }

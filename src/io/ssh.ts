@@ -3,9 +3,11 @@ import type { Host, SecretRef } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
 import type { Connect, ExecOptions, ExecResult, Remote } from '../model/ports.ts';
 import { runAsRoot, type Timings } from './root-shell.ts';
-import { resolveRoute, type SshEnv } from './ssh-config.ts';
+import type { SshEnv } from './ssh-config.ts';
 import { cancelledError, lostError } from './ssh-errors.ts';
-import { type Link, openLink } from './ssh-link.ts';
+import { openLink } from './ssh-link.ts';
+import { resolveRoute } from './ssh-route.ts';
+import type { Link } from './ssh-watch.ts';
 import { type RootWay, scriptLoader } from './sudo.ts';
 import { uploadFile } from './upload.ts';
 

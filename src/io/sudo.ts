@@ -12,6 +12,9 @@ export const started = '@homelab-root';
 /** Ends what sudo may or may not have read: a password line it did not ask for (NOPASSWD) is skipped, not executed. */
 export const sentinel = '@homelab-script';
 
+/** sudo's password prompt, on stderr: seen twice, the password was wrong, in whatever language sudo says so. */
+export const prompt = '@homelab-password';
+
 // No single quote, backslash, exclamation mark or newline: bash, zsh, fish and csh then agree on what '…' is.
 const prologue =
   'set -eu; LC_ALL=C; PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export LC_ALL PATH; ' +
@@ -24,7 +27,7 @@ export const scriptLoader = `${prologue}s=$(cat; echo .); exec </dev/null; s=\${
 /** Reads a script up to a second sentinel line; stdin after it is the script's own. */
 export const dataLoader =
   `${prologue}n=$(echo; echo .); n=\${n%.}; s=; l=; ` +
-  `while IFS= read -r l || exit 97; [ "$l" != ${sentinel} ]; do s=$s$l$n; done; eval "unset l n s; $s"`;
+  `until IFS= read -r l || exit 97; [ "$l" = ${sentinel} ]; do s=$s$l$n; done; eval "unset l n s; $s"`;
 
 /** The whole remote command line. `timeout` stands inside sudo, as root, so that it can end what runs there. */
 export function rootCommand(way: RootWay, timeoutMs: number, loader: string): string {
@@ -36,18 +39,20 @@ export function rootCommand(way: RootWay, timeoutMs: number, loader: string): st
       return `env LC_ALL=C sudo -H -n -- ${bound}`;
     case 'sudo-password':
       // -k: ask although a password was given a moment ago, so that every run behaves the same.
-      return `env LC_ALL=C sudo -H -k -S -p '' -- ${bound}`;
+      return `env LC_ALL=C sudo -H -k -S -p ${prompt} -- ${bound}`;
   }
 }
 
-/** What sudo says when it asks again; without more input it gives up after one failed attempt instead of three. */
+/** Whether sudo asks a second time; given no more input it gives up after one failed attempt instead of three. */
 export function asksAgain(stderr: string): boolean {
-  return /try again|incorrect password|authentication failure/i.test(stderr);
+  // The words are for PAM services that insist on a prompt of their own (sudoers: passprompt_override).
+  return stderr.split(prompt).length > 2 || /try again|incorrect password|authentication failure/i.test(stderr);
 }
 
 /** Root was not to be had: no loader ever spoke. */
 export function sudoError(host: string, way: RootWay, code: number, stderr: string): HomelabError {
-  const clean = way.kind === 'sudo-password' ? stderr.replaceAll(way.password, '********') : stderr;
+  const plain = stderr.replaceAll(prompt, '');
+  const clean = way.kind === 'sudo-password' ? plain.replaceAll(way.password, '********') : plain;
   const [message, hint] = wording(host, way, code, clean);
   return new HomelabError('HL_SUDO', message, {
     hint,

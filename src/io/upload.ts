@@ -6,7 +6,7 @@ import { HomelabError } from '../model/errors.ts';
 import type { UploadOptions } from '../model/ports.ts';
 import { sh } from '../model/shell.ts';
 import { type RootResult, runAsRoot, type Timings } from './root-shell.ts';
-import type { Link } from './ssh-link.ts';
+import type { Link } from './ssh-watch.ts';
 import { dataLoader, type RootWay, sentinel } from './sudo.ts';
 
 const wrongSum = 65;

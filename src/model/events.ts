@@ -51,6 +51,8 @@ export type EventBody =
       readonly outcome: 'unchanged' | 'changed' | 'failed';
       readonly durationMs: number;
     }
+  /** One round trip, for timelines and measurements; `what` is a step's id or the reading's name. */
+  | { readonly type: 'remote-command'; readonly host: string; readonly what: string; readonly durationMs: number }
   | { readonly type: 'note'; readonly host?: string; readonly text: string }
   /** Predicted against observed after a phase; `differences` is empty when physics agreed. */
   | {

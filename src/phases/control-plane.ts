@@ -75,7 +75,7 @@ containerd config dump | grep -q "sandbox = '$wanted'" && ctr -n k8s.io images l
         host,
         title: "a pod's cgroup was made by systemd",
         expected: 'kubepods….slice',
-        script: `pid=$(pgrep -ox etcd); sed -n 's/^[0-9]*:\\(name=systemd\\|\\):.*\\/\\(kubepods[^/]*[.]slice\\)\\/.*/\\2/p' "/proc/$pid/cgroup"`,
+        script: `pid=$(pgrep -ox etcd); sed -n 's/^[0-9]*:\\(name=systemd\\|\\):.*\\/\\(kubepods[^/]*[.]slice\\)\\/.*/\\2/p' "/proc/$pid/cgroup" | sort -u`,
         reproduce: 'cat /proc/$(pgrep -ox etcd)/cgroup',
         accept: output => /^kubepods\S*\.slice$/.test(output),
       }),

@@ -47,6 +47,9 @@ export function createPlainRenderer({ stderr, ...options }: PlainOptions): Event
         return [noteLine(event, at)];
       case 'prediction':
         return differenceLines(event.phase, event.differences, options);
+      case 'remote-command':
+        // The journal has them; people read what they were for.
+        return [];
       case 'error':
         // Said in full at the end, where people look.
         return [];

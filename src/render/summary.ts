@@ -65,6 +65,7 @@ export function createSummary({ color, marks, journalPath }: SummaryOptions): Ru
       case 'step-started':
       case 'evidence':
       case 'note':
+      case 'remote-command':
       case 'run-finished':
         return;
       default:

@@ -75,6 +75,7 @@ describe('the event bus', () => {
       risk: 'safe',
       deadlineMs: 1,
       stage: 'main',
+      settles: [],
       action: { script: 'echo from the engine', timeoutMs: 1 },
     };
     const bus = createEventBus({ clock, redact, sinks: [sink] });

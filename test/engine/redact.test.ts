@@ -38,6 +38,8 @@ describe('by value', () => {
     'JSON in JSON': secret => JSON.stringify(JSON.stringify(secret)),
     'URL-encoded': secret => encodeURIComponent(secret),
     'URL-encoded in lower case': secret => encodeURIComponent(secret).replace(/%../g, hex => hex.toLowerCase()),
+    'percent-encoded throughout': secret =>
+      [...Buffer.from(secret)].map(byte => `%${byte.toString(16).padStart(2, '0')}`).join(''),
     'a form field': secret => new URLSearchParams({ value: secret }).toString().slice('value='.length),
     'quoted for sh': secret => sh(secret.replaceAll('\0', '')),
     'quoted for sh in JSON': secret => JSON.stringify(sh(secret.replaceAll('\0', ''))),
@@ -78,6 +80,7 @@ describe('by value', () => {
 
   it('leaves none of several secrets that overlap', () => {
     expect(redacting('abcdefgh', 'efghijkl')('<abcdefghijkl>')).toBe('<[redacted]>');
+    expect(redacting('abcdefghijkl', 'cdefghij')('<abcdefghijkl>')).toBe('<[redacted]>');
     expect(redacting('aaaaaaaa')('<aaaaaaaaa>')).toBe('<[redacted]>');
   });
 
@@ -151,6 +154,8 @@ describe('by shape', () => {
       `before\n  ${pem.replaceAll('\n', '\n  ')}\nafter`,
       `before\n${pem.split('\n').slice(0, 3).join('\n')}`,
       `before\n${pem.split('\n').slice(2).join('\n')}\nafter`,
+      `before\n    ${pem.split('\n').slice(2).join('\n    ')}\nafter`,
+      `before ${JSON.stringify(pem.split('\n').slice(2).join('\n'))} after`,
     ];
     for (const text of forms) {
       const result = redact(text);

@@ -77,10 +77,10 @@ test('the inventory that mutants are made of is valid', () => {
   expect(parse(valid)).toMatchObject({ ok: true });
 });
 
-test.each(Object.entries(mutations))('a mutant that %s is valid or says where it is wrong', (_, mutate) => {
+test.each(Object.entries(mutations))('a mutant that %s is valid or says where it is wrong', async (_, mutate) => {
   const numbers = fc.array(fc.tuple(fc.nat(1_000_000), fc.nat(1_000_000)), { minLength: 1, maxLength: 3 });
   let wrong = 0;
-  fc.assert(
+  await fc.assert(
     fc.property(numbers, steps => {
       let mutant: string | Uint8Array = valid;
       for (const [at, other] of steps)

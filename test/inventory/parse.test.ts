@@ -138,7 +138,7 @@ describe('a valid inventory', () => {
     expect(clusterOf(minimal + hosts(100).join('')).hosts).toHaveLength(102);
   });
 
-  test('has the names and addresses that were written, in their order', () => {
+  test('has the names and addresses that were written, in their order', async () => {
     const name = fc.stringMatching(/^[a-z]([a-z0-9-]{0,20}[a-z0-9])?$/).filter(value => value !== 'localhost');
     const address = fc
       .tuple(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 0, max: 255 }))
@@ -149,7 +149,7 @@ describe('a valid inventory', () => {
         fc.uniqueArray(address, { minLength: 20, maxLength: 20 }),
       )
       .map(([names, addresses]) => names.map((each, index) => ({ name: each, address: addresses[index] ?? '' })));
-    fc.assert(
+    await fc.assert(
       fc.property(machines, hosts => {
         const lines = hosts.map(
           (host, index) =>

@@ -1,11 +1,12 @@
 // What the SSH tests share: hosts, a home directory, a link that can be cut, and servers that misbehave.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer, type Socket, connect as tcpConnect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type * as Ssh2 from 'ssh2';
+import { afterAll } from 'vitest';
 import { type ConnectSettings, createConnect } from '../../src/io/ssh.ts';
 import type { Host, SshTarget } from '../../src/model/cluster.ts';
 import { HomelabError } from '../../src/model/errors.ts';
@@ -14,8 +15,16 @@ import { keygen, publicKey } from './sshd.ts';
 
 const ssh2: typeof Ssh2 = createRequire(createRequire(import.meta.url).resolve('node-ssh'))('ssh2');
 
+const tempDirs: string[] = [];
+afterAll(() => {
+  for (const dir of tempDirs) rmSync(dir, { recursive: true, force: true });
+});
+
+/** Removed when the test file is done. */
 export function tempDir(): string {
-  return mkdtempSync(join(tmpdir(), 'homelab-ssh-'));
+  const dir = mkdtempSync(join(tmpdir(), 'homelab-ssh-'));
+  tempDirs.push(dir);
+  return dir;
 }
 
 /** A home directory with ~/.ssh and what stands in it. */
@@ -60,7 +69,7 @@ export async function dial(host: Host, settings: Partial<ConnectSettings> = {}, 
     env: { home: homeWith() },
     onNote: text => notes.push(text),
     ...settings,
-    timings: { keepaliveMs: 200, graceMs: 400, lingerMs: 300, closeMs: 300, ...settings.timings },
+    timings: { keepaliveMs: 200, graceMs: 15_000, lingerMs: 300, closeMs: 300, ...settings.timings },
   });
   return { remote: await connect(host, { timeoutMs }), notes };
 }
@@ -128,6 +137,7 @@ export async function startFake(
     readonly onExec?: (channel: Ssh2.ServerChannel, client: Ssh2.Connection) => void;
     readonly onSession?: (accept: () => Ssh2.Session, reject: () => void) => void;
     readonly onAuth?: (context: Ssh2.AuthContext) => void;
+    readonly banner?: string;
   } = {},
 ): Promise<FakeServer> {
   const dir = tempDir();
@@ -135,21 +145,24 @@ export async function startFake(
   const identityFile = keygen(join(dir, 'login'));
   const commands: string[] = [];
   const clients = new Set<Ssh2.Connection>();
-  const server = new ssh2.Server({ hostKeys: [readFileSync(hostKeyFile)] }, client => {
-    clients.add(client);
-    client.on('error', () => {});
-    client.on('authentication', context => (options.onAuth ? options.onAuth(context) : context.accept()));
-    client.on('session', (accept, reject) => {
-      if (options.onSession) return options.onSession(accept, reject);
-      accept().on('exec', (acceptExec, _reject, info) => {
-        commands.push(info.command);
-        const channel = acceptExec();
-        channel.on('error', () => {});
-        if (options.onExec) options.onExec(channel, client);
-        else runIn(options.shell ?? '/bin/sh', info.command, channel, options.env);
+  const server = new ssh2.Server(
+    { hostKeys: [readFileSync(hostKeyFile)], ...(options.banner === undefined ? {} : { banner: options.banner }) },
+    client => {
+      clients.add(client);
+      client.on('error', () => {});
+      client.on('authentication', context => (options.onAuth ? options.onAuth(context) : context.accept()));
+      client.on('session', (accept, reject) => {
+        if (options.onSession) return options.onSession(accept, reject);
+        accept().on('exec', (acceptExec, _reject, info) => {
+          commands.push(info.command);
+          const channel = acceptExec();
+          channel.on('error', () => {});
+          if (options.onExec) options.onExec(channel, client);
+          else runIn(options.shell ?? '/bin/sh', info.command, channel, options.env);
+        });
       });
-    });
-  });
+    },
+  );
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   return {
     port: portOf(server),

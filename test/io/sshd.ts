@@ -68,6 +68,8 @@ export async function startSshd(
       'UsePAM no',
       'PermitRootLogin yes',
       'PasswordAuthentication no',
+      // bash reads ~/.bashrc for remote commands; what stands there on this machine is no part of the test.
+      'SetEnv HOME=/nonexistent',
       ...(options.settings ?? []),
       '',
     ].join('\n'),

@@ -166,6 +166,17 @@ async function aptProxy(): Promise<Readonly<Record<string, string>>> {
 async function customise(root: string): Promise<void> {
   for (const [name, id] of Object.entries(users)) {
     await run(['chroot', root, 'useradd', '--create-home', '--shell', '/bin/bash', '--uid', String(id), name]);
+    await run([
+      'install',
+      '-d',
+      '-m',
+      '0700',
+      '-o',
+      String(id),
+      '-g',
+      String(id),
+      path.join(root, 'home', name, '.ssh'),
+    ]);
   }
   await run(['chroot', root, 'usermod', '--append', '--groups', 'sudo', 'pw']);
   await run(['chroot', root, 'chpasswd'], { stdin: `pw:${sudoPassword}\n` });

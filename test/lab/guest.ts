@@ -7,15 +7,29 @@ import { HomelabError } from '../../src/model/errors.ts';
 import { dataFolders, initPath, users } from './base.ts';
 import { createGroups, groupsOf, isFrozen, membersOf, removeGroups, setFrozen } from './cgroups.ts';
 import { hostBootId, readText, writeFiles } from './files.ts';
-import { bridgeOf, guestNetwork, hasCable } from './network.ts';
+import { bridgeOf, cableOf, guestNetwork, hasCable } from './network.ts';
 import { alive, findInit, kill, type ProcessRecord, parseStat, signalKill } from './processes.ts';
 import { type Output, output, run, until } from './run.ts';
 import { type GuestState, guestPath, type LabState } from './state.ts';
 
 /** Enters the control groups given before `--`, then becomes the program after it: its children are the guest's too. */
 const enter = 'set -eu; while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; shift; exec "$@"';
-/** The same, after writing down which process this is and where it tells its story. */
-const enterRecorded = `set -eu; exec >>"$2" 2>&1; cat /proc/$$/stat >"$1"; shift 2; ${enter}`;
+/**
+ * The machine's power supply: writes down which process it is, then boots the machine, and again whenever nspawn says
+ * that it rebooted (133: with --keep-unit it leaves that to its caller). The last boot's link may still be on its way out.
+ */
+const power = `set -eu
+exec >>"$2" 2>&1
+cat /proc/$$/stat >"$1.new"
+mv "$1.new" "$1"
+cable=$3
+shift 3
+while :; do
+  ip link delete "$cable" 2>/dev/null || :
+  code=0
+  sh -c '${enter}' sh "$@" || code=$?
+  [ "$code" = 133 ] || exit "$code"
+done`;
 
 export interface GuestKeys {
   /** The host's private and public key. */
@@ -44,11 +58,6 @@ export async function prepareDisk(lab: LabState, guest: GuestState, keys: GuestK
     { path: '/etc/ssh/ssh_host_ed25519_key', content: keys.hostKey, mode: 0o600 },
     { path: '/etc/ssh/ssh_host_ed25519_key.pub', content: keys.hostKeyPublic },
     ...Object.entries(users).flatMap(([name, owner]) => authorized(name, owner, keys.authorized)),
-  ]);
-  await run([
-    'chmod',
-    '0700',
-    ...Object.keys(users).map(name => guestPath(lab.name, guest.name, 'root', 'home', name, '.ssh')),
   ]);
   await writeFile(done, '');
 }
@@ -98,22 +107,26 @@ export async function start(lab: LabState, guest: GuestState): Promise<void> {
   await end(lab, guest);
   await mountDisk(lab, guest);
   await createGroups(guest.groups);
-  const record = recordFile(lab, guest);
-  const argv = ['sh', record, consoleFile(lab, guest), ...guest.groups, '--', ...nspawn(lab, guest)];
+  const argv = [recordFile(lab, guest), consoleFile(lab, guest), cableOf(guest.machine), ...guest.groups, '--'];
   // No pipe to us and a session of its own: the machine does not notice when we end, and Ctrl-C does not reach it.
-  const child = execa('sh', ['-c', enterRecorded, ...argv], {
+  const child = execa('sh', ['-c', power, 'sh', ...argv, ...nspawn(lab, guest)], {
     stdio: 'ignore',
     detached: true,
     cleanup: false,
     reject: false,
-    env: { SYSTEMD_SECCOMP: '0', SYSTEMD_NSPAWN_API_VFS_WRITABLE: 'yes' },
+    env: { SYSTEMD_SECCOMP: '0', SYSTEMD_NSPAWN_API_VFS_WRITABLE: 'yes', SYSTEMD_NSPAWN_LOCK: '0' },
   });
   child.unref();
-  await until(() => init(lab, guest), {
-    timeoutMs: 20_000,
-    everyMs: 30,
-    what: `${guest.name} to start`,
+  await until(() => started(lab, guest), { timeoutMs: 20_000, everyMs: 30, what: `${guest.name} to start` });
+}
+
+async function started(lab: LabState, guest: GuestState): Promise<boolean> {
+  if ((await init(lab, guest)) !== undefined) return true;
+  if ((await readText(recordFile(lab, guest))) === undefined || (await supervisor(lab, guest)) !== undefined)
+    return false;
+  throw new HomelabError('HL_STEP_FAILED', `${guest.name} did not start`, {
     hint: `look at ${consoleFile(lab, guest)}`,
+    context: { host: guest.name, stderr: (await readText(consoleFile(lab, guest))) ?? '' },
   });
 }
 
@@ -146,7 +159,7 @@ function nspawn(lab: LabState, guest: GuestState): readonly [string, ...string[]
 export const consoleFile = (lab: LabState, guest: GuestState): string => guestPath(lab.name, guest.name, 'console.log');
 const recordFile = (lab: LabState, guest: GuestState): string => guestPath(lab.name, guest.name, 'process');
 
-/** The nspawn process of a machine that is on. */
+/** The power supply of a machine that is on. */
 export async function supervisor(lab: LabState, guest: GuestState): Promise<ProcessRecord | undefined> {
   if (lab.bootId !== (await hostBootId())) return undefined;
   const record = parseStat((await readText(recordFile(lab, guest))) ?? '');
@@ -163,7 +176,7 @@ export async function init(lab: LabState, guest: GuestState): Promise<ProcessRec
 export async function end(lab: LabState, guest: GuestState): Promise<void> {
   if (lab.bootId === (await hostBootId())) {
     const record = await supervisor(lab, guest);
-    // The supervisor first, else it would take the end of process 1 for a reboot.
+    // The power supply first, so that it boots nothing any more.
     if (record !== undefined) await kill(record);
     await until(() => killMembers(guest), { timeoutMs: 20_000, everyMs: 20, what: `${guest.name} to end` });
     // Its link goes with its network namespace, a moment later: before that no new one of the same name can be made.
@@ -174,7 +187,7 @@ export async function end(lab: LabState, guest: GuestState): Promise<void> {
     });
   }
   await rm(recordFile(lab, guest), { force: true });
-  await removeLeftovers(lab, guest);
+  await removeLeftovers(guest);
 }
 
 /** Control groups have our name: whatever is in there was started by us or by what we started. */
@@ -187,13 +200,12 @@ async function killMembers(guest: GuestState): Promise<boolean> {
 }
 
 /** What nspawn itself removes when it ends tidily. */
-async function removeLeftovers(lab: LabState, guest: GuestState): Promise<void> {
+async function removeLeftovers(guest: GuestState): Promise<void> {
   for (const kind of ['propagate', 'unix-export']) {
     const folder = `/run/systemd/nspawn/${kind}/${guest.machine}`;
     for (const point of (await mountsUnder(folder)).toReversed()) await output(['umount', '--lazy', point]);
     await rmdir(folder).catch(() => undefined);
   }
-  await rm(guestPath(lab.name, guest.name, '.#root.lck'), { force: true });
 }
 
 /** After `end`: takes groups and mounts away. The folder itself goes with the lab's. */
@@ -237,6 +249,6 @@ export async function exec(
     'HOME=/root',
     'LANG=C.UTF-8',
   ];
-  const inside = ['nsenter', '--target', String(process.pid), '--all', '--wd=/', '--', ...environment, ...argv];
+  const inside = ['nsenter', '--target', String(process.pid), '--all', '--wd', '--', ...environment, ...argv];
   return output(['sh', '-c', enter, 'sh', ...(await groupsOf(process.pid)), '--', ...inside], options);
 }

@@ -122,7 +122,7 @@ function doors(index: number): readonly (readonly string[])[] {
 }
 
 /** Our end of a machine's cable, as nspawn names it. Machines' names are short, so it is never cut to the kernel's 15 characters. */
-const cableOf = (machine: string): string => `vb-${machine}`;
+export const cableOf = (machine: string): string => `vb-${machine}`;
 
 export async function hasCable(machine: string): Promise<boolean> {
   return (await allLinks()).some(link => link.ifname === cableOf(machine));

@@ -1,7 +1,7 @@
 // Processes that we started: recognised by pid and start time, so that a pid used again is never mistaken for ours.
 import { readdir, readFile } from 'node:fs/promises';
 import process from 'node:process';
-import { isMissing } from './files.ts';
+import { isMissing, readText } from './files.ts';
 
 export interface ProcessRecord {
   readonly pid: number;
@@ -52,14 +52,18 @@ export function signalKill(pid: number): void {
   }
 }
 
-/** The child of `parent` that is process 1 of its own namespace: a guest's init. */
-export async function findInit(parent: number): Promise<ProcessRecord | undefined> {
+/** The grandchild that is process 1 of its own namespace: a guest's init, below nspawn, below its power supply. */
+export async function findInit(grandparent: number): Promise<ProcessRecord | undefined> {
+  const stats: Stat[] = [];
   for (const name of await readdir('/proc')) {
-    if (!/^[0-9]+$/.test(name)) continue;
-    const stat = await readStat(Number(name));
-    if (stat?.parent !== parent || stat.state === 'Z') continue;
-    const status = await readFile(`/proc/${name}/status`, 'utf8').catch(() => '');
-    if (/^NSpid:(\t[0-9]+)+\t1$/m.test(status)) return { pid: stat.pid, startTime: stat.startTime };
+    const stat = /^[0-9]+$/.test(name) ? await readStat(Number(name)) : undefined;
+    if (stat !== undefined && stat.state !== 'Z') stats.push(stat);
+  }
+  const parents = new Set(stats.filter(({ parent }) => parent === grandparent).map(({ pid }) => pid));
+  for (const { pid, parent, startTime } of stats) {
+    if (!parents.has(parent)) continue;
+    const status = (await readText(`/proc/${pid}/status`)) ?? '';
+    if (/^NSpid:(\t[0-9]+)+\t1$/m.test(status)) return { pid, startTime };
   }
   return undefined;
 }

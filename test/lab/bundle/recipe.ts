@@ -232,6 +232,7 @@ export const debianGroups: readonly (readonly string[])[] = [
   [
     '?essential',
     '?priority(required)',
+    'usr-is-merged',
     'apt',
     // what makes a tree a machine
     'dbus',
