@@ -180,8 +180,9 @@ async function proveFrom(
   echo "$2 $sum"
 }
 ${peers.map(peer => `bulk ${sh(set.pods.get(peer) ?? '')} ${sh(`pod:${peer}`)}\n`).join('')}bulk ${sh(set.service)} service
+# bash flushes printf at every newline, and a label of ten letters is one: dd makes it one datagram again
 left=10
-until answer=$(nsenter --net="$pod" timeout 5 bash -c 'exec 3<>"/dev/udp/$1/53" && printf "$2" >&3 && timeout 3 dd bs=512 count=1 <&3 2>/dev/null | od -An -v -tx1 | tr -d " \\n"' - ${sh(set.dns)} ${sh(dnsQuery(record))}) && [ -n "$answer" ]; do
+until answer=$(nsenter --net="$pod" timeout 5 bash -c 'exec 3<>"/dev/udp/$1/53" && printf "$2" | dd bs=512 iflag=fullblock >&3 2>/dev/null && timeout 3 dd bs=512 count=1 <&3 2>/dev/null | od -An -v -tx1 | tr -d " \\n"' - ${sh(set.dns)} ${sh(dnsQuery(record))}) && [ -n "$answer" ]; do
   left=$((left - 1)); [ "$left" -gt 0 ] || { answer=silent; break; }; sleep 1
 done
 echo "dns $answer"

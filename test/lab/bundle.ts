@@ -98,7 +98,7 @@ async function build(dir: string, { log, signal }: BundleOptions): Promise<void>
     out: path.join(work, 'bundle'),
     signal,
   };
-  const step = progress(goModules.length + 4, log, signal);
+  const step = progress(goModules.length + 5, log, signal);
   const started = Date.now();
   await removeTree(work);
   for (const folder of [site.parts, site.caches, 'apt/pool', 'images', 'bin']) {
@@ -113,10 +113,10 @@ async function build(dir: string, { log, signal }: BundleOptions): Promise<void>
   const binaries = new Map<string, string>();
   for (const module of goModules) {
     const count = Object.keys(module.commands).length;
-    const what = isBuilt(site.parts, module)
-      ? `${count} commands are there`
-      : `building ${count === 1 ? '1 command' : `${count} commands`}`;
-    await step(module.name, what, module.expect, async () => {
+    const commands = count === 1 ? '1 command' : `${count} commands`;
+    const isThere = isBuilt(site.parts, module);
+    const what = isThere ? `${commands} built before` : `building ${commands}`;
+    await step(module.name, what, isThere ? 'at once' : module.expect, async () => {
       const source = path.join(labSources(), 'go', module.name);
       const built = await buildGoModule({ module, source, parts: site.parts, caches: site.caches, signal });
       for (const [name, file] of built) binaries.set(name, file);
@@ -159,8 +159,10 @@ async function build(dir: string, { log, signal }: BundleOptions): Promise<void>
     await writeFile(path.join(site.out, 'bundle.json'), `${JSON.stringify(content, null, 2)}\n`);
     await rename(site.out, dir);
   });
-  await removeTree(work);
-  await removeTree(site.caches);
+  await step('caches', "removing Go's and what else only building needed", 'about 30 s', async () => {
+    await removeTree(work);
+    await removeTree(site.caches);
+  });
   log(`bundle: ready after ${duration(Date.now() - started)}: ${dir}`);
 }
 

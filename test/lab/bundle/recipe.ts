@@ -272,6 +272,22 @@ export const debianGroups: readonly (readonly string[])[] = [
   ['systemd-timesyncd'],
 ];
 
+/**
+ * What is taken out of the trees around binaries, because those never open it: importing takes as long as a tree has files. Devices are the
+ * runtime's, and a guest may not be allowed to make them.
+ */
+export const prunedFolders: readonly string[] = [
+  'dev',
+  'usr/lib/*-linux-gnu/gconv',
+  'usr/lib/*-linux-gnu/perl-base',
+  'usr/lib/locale',
+  'usr/share',
+  'var/cache',
+  'var/lib/apt',
+  'var/lib/dpkg',
+  'var/log',
+];
+
 /** Plain binaries for tests on the host. */
 export const hostTools: readonly string[] = ['ctr', 'etcdctl', 'kubeadm', 'kubectl'];
 
@@ -305,6 +321,7 @@ export function recipeHash(): string {
     packages,
     units,
     debianGroups,
+    prunedFolders,
   );
 }
 
