@@ -52,6 +52,7 @@ export function bareWorld(of: Goal = goal): World {
     facts: new Map(of.cluster.hosts.map(each => [each.name, blankFacts(each)])),
     nodes: 'unknown',
     live: 'unknown',
+    proofs: {},
   };
 }
 

@@ -22,10 +22,13 @@ export interface ExecuteContext {
 export async function execute(steps: readonly Step[], context: ExecuteContext): Promise<number> {
   const of = (stage: Step['stage']) => steps.filter(step => step.stage === stage);
   const failures: HomelabError[] = [];
+  const bugs: unknown[] = [];
   let done = 0;
-  const lane = async (mine: readonly Step[], isCleanUp: boolean): Promise<void> => {
+  const lane = async (mine: readonly Step[], isCleanUp: boolean): Promise<string | undefined> => {
     let blocked: string | undefined;
     for (const step of mine) {
+      // Asked before the first step too: with --fork, lanes begin after the signal.
+      if (context.stop.aborted && !isCleanUp) blocked ??= 'the run was interrupted';
       if (blocked !== undefined) {
         skip(step, blocked, context);
         continue;
@@ -34,15 +37,16 @@ export async function execute(steps: readonly Step[], context: ExecuteContext): 
         await runStep(step, context);
         done += 1;
       } catch (error) {
-        if (!(error instanceof HomelabError)) throw error;
-        failures.push(error.at({ host: step.host, step: step.id }));
+        // Our bug must not keep the 'after' steps from running; it is thrown once they have.
+        if (error instanceof HomelabError) failures.push(error.at({ host: step.host, step: step.id }));
+        else bugs.push(error);
         blocked = `${step.id} failed`;
       }
-      if (context.stop.aborted && !isCleanUp) blocked ??= 'the run was interrupted';
     }
+    return blocked;
   };
-  await lane(of('before'), false);
-  if (failures.length === 0 && !context.stop.aborted) {
+  const prepared = await lane(of('before'), false);
+  if (prepared === undefined) {
     const hosts = [...new Set(of('main').map(step => step.host))];
     const results = await inLanes(hosts, context.fork, host =>
       lane(
@@ -50,15 +54,16 @@ export async function execute(steps: readonly Step[], context: ExecuteContext): 
         false,
       ),
     );
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    for (const result of results) if (result.status === 'rejected') bugs.push(result.reason);
   } else {
-    for (const step of of('main')) skip(step, failures[0]?.context.step ?? 'the run was interrupted', context);
+    for (const step of of('main')) skip(step, prepared, context);
   }
   await lane(of('after'), true);
+  if (bugs.length > 0) throw bugs[0];
   const real = failures.filter(failure => failure.code !== 'HL_CANCELLED');
   if (real.length > 0) throw new PhaseFailed(`${real.length} of ${steps.length} steps failed`, real);
   if (failures[0]) throw failures[0];
-  context.abort.throwIfAborted();
+  if (context.abort.aborted) throw new HomelabError('HL_CANCELLED', 'interrupted');
   return done;
 }
 

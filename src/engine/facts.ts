@@ -11,6 +11,7 @@ export interface Reading {
   readonly facts: Facts;
   readonly nodes: readonly NodeFacts[] | 'unknown';
   readonly live: LiveCluster | 'unknown';
+  readonly proofs: Readonly<Record<string, string>>;
 }
 
 const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=5s';
@@ -55,6 +56,9 @@ if command -v kubelet >/dev/null; then kubelet --version; else echo absent; fi`,
   },
 ];
 
+/** Last of every reading: the machine's clock at its end. */
+export const clockFragment: Fragment = { id: 'clock-end', script: 'date +%s%3N' };
+
 /** Asked on control planes only. Waits for an API server that is still starting, as after a boot. */
 export const nodesFragment: Fragment = {
   id: 'nodes',
@@ -65,9 +69,7 @@ until ${kubectl} get --raw /readyz >/dev/null 2>&1; do
   left=$((left - 1)); sleep 1
 done
 echo answers
-${kubectl} get --ignore-not-found -n kube-system -o name configmap/kubeadm-config deployment/coredns configmap/kubelet-config
-echo
-${kubectl} get --ignore-not-found -n kube-system configmap/kubeadm-config -o jsonpath='{.data.ClusterConfiguration}' | base64 -w0
+${kubectl} get --ignore-not-found -n kube-system -o json configmap/kubeadm-config configmap/kubelet-config deployment/coredns configmap/homelab | base64 -w0
 echo
 ${kubectl} get nodes -o jsonpath='{range .items[*]}{.metadata.name}{"\\t"}{.status.addresses[?(@.type=="InternalIP")].address}{"\\t"}{.spec.podCIDR}{"\\t"}{.status.conditions[?(@.type=="Ready")].status}{"\\t"}{.status.nodeInfo.kubeletVersion}{"\\n"}{end}'`,
 };
@@ -75,7 +77,10 @@ ${kubectl} get nodes -o jsonpath='{range .items[*]}{.metadata.name}{"\\t"}{.stat
 /** Deadline of one reading, milliseconds. */
 export const factsTimeoutMs = (apiPatienceSeconds + 30) * 1000;
 
-/** `sentMs` and `receivedMs` are our own clock around the reading; the machine's clock is compared with their middle. */
+/**
+ * `sentMs` and `receivedMs` are our own clock around the reading. The machine's clock at its beginning was read after `sentMs`, the
+ * one at its end before `receivedMs`: the offset lies between the two differences, however long the reading took.
+ */
 export function parseReading(
   host: string,
   frames: ReadonlyMap<string, Frame>,
@@ -101,7 +106,9 @@ export function parseReading(
       host,
       hostname: text('hostname').trim(),
       bootId: text('boot').trim(),
-      clockOffsetMs: Math.round(Number(text('clock').trim()) - (sentMs + receivedMs) / 2),
+      clockOffsetMs: Math.round(
+        (Number(text('clock').trim()) - sentMs + Number(text('clock-end').trim()) - receivedMs) / 2,
+      ),
       os: { id, versionId, codename, pretty },
       kernel: text('kernel').trim(),
       arch: text('arch').trim(),
@@ -118,6 +125,7 @@ export function parseReading(
     },
     nodes: nodes.list,
     live: nodes.live,
+    proofs: nodes.proofs,
   };
 }
 
@@ -152,34 +160,42 @@ function parseMembership(output: string): Membership {
   return { state: 'joined', role: isControlPlane ? 'control-plane' : 'worker', caHash: caHashOf(output.slice(split)) };
 }
 
-interface ApiReading {
+interface ApiReading extends Pick<Reading, 'live' | 'proofs'> {
   readonly list: readonly NodeFacts[] | 'unknown';
-  readonly live: LiveCluster | 'unknown';
   /** Objects that a finished init leaves and that are not there. */
   readonly missing: readonly string[];
 }
 
+// One object alone is printed as itself, none as nothing.
+const apiObject = z.object({
+  kind: z.string(),
+  metadata: z.object({ name: z.string() }),
+  data: z.record(z.string(), z.string()).optional(),
+});
+const apiList = z.union([z.object({ kind: z.literal('List'), items: z.array(apiObject) }), apiObject]);
+
 function parseNodes(frame: Frame | undefined): ApiReading {
-  const [state, ...rest] = frame?.stdout.split('\n') ?? [];
-  if (state !== 'answers') return { list: 'unknown', live: 'unknown', missing: [] };
-  const gap = rest.indexOf('');
-  const objects = rest.slice(0, gap);
-  const [config = '', ...rows] = rest.slice(gap + 1);
-  const list = rows.filter(Boolean).map(line => {
-    const [name = '', address = '', podCidr = '', ready = '', version = ''] = line.split('\t');
-    return {
-      name,
-      address,
-      podCidr: podCidr || 'unknown',
-      ready: ready === 'True',
-      kubeletVersion: version.replace(/^v/, ''),
-    };
-  });
-  const wanted = ['configmap/kubeadm-config', 'configmap/kubelet-config', 'deployment.apps/coredns'];
+  const [state, objects = '', ...rows] = frame?.stdout.split('\n') ?? [];
+  if (state !== 'answers') return { list: 'unknown', live: 'unknown', missing: [], proofs: {} };
+  const json = Buffer.from(objects, 'base64').toString('utf8').trim();
+  const parsed = json === '' ? undefined : apiList.parse(JSON.parse(json));
+  const found = parsed === undefined ? [] : 'items' in parsed ? parsed.items : [parsed];
+  const dataOf = (name: string) => found.find(each => each.kind === 'ConfigMap' && each.metadata.name === name)?.data;
+  const wanted = ['ConfigMap kubeadm-config', 'ConfigMap kubelet-config', 'Deployment coredns'];
   return {
-    list,
-    live: parseLive(Buffer.from(config, 'base64').toString('utf8')),
-    missing: wanted.filter(name => !objects.includes(name)),
+    list: rows.filter(Boolean).map(line => {
+      const [name = '', address = '', podCidr = '', ready = '', version = ''] = line.split('\t');
+      return {
+        name,
+        address,
+        podCidr: podCidr || 'unknown',
+        ready: ready === 'True',
+        kubeletVersion: version.replace(/^v/, ''),
+      };
+    }),
+    live: parseLive(dataOf('kubeadm-config')?.['ClusterConfiguration'] ?? ''),
+    missing: wanted.filter(each => !found.some(({ kind, metadata }) => each === `${kind} ${metadata.name}`)),
+    proofs: dataOf('homelab') ?? {},
   };
 }
 

@@ -5,7 +5,7 @@ import { HomelabError } from '../model/errors.ts';
 import type { Evidence, Probe, Resource, Step } from '../model/plan.ts';
 import type { Clock, ExecResult, Remote } from '../model/ports.ts';
 import { printing } from '../model/shell.ts';
-import { factFragments, factsTimeoutMs, nodesFragment, parseReading, type Reading } from './facts.ts';
+import { clockFragment, factFragments, factsTimeoutMs, nodesFragment, parseReading, type Reading } from './facts.ts';
 import { type Fragment, type Frame, joinFragments, splitFrames } from './frames.ts';
 import type { Vault } from './vault.ts';
 
@@ -74,7 +74,7 @@ export function createMachine(
       const sentMs = clock.now();
       const frames = await ask(
         'facts',
-        isControlPlane ? [...factFragments, nodesFragment] : factFragments,
+        [...factFragments, ...(isControlPlane ? [nodesFragment] : []), clockFragment],
         factsTimeoutMs,
         signal,
       );

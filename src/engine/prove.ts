@@ -25,7 +25,7 @@ export interface Proof {
 export async function prove(
   phases: readonly Phase[],
   world: World,
-  withActive: boolean,
+  isActiveWanted: (phase: Phase) => boolean,
   context: ProveContext,
 ): Promise<readonly Proof[]> {
   const asked = phases.flatMap(phase =>
@@ -45,8 +45,8 @@ export async function prove(
       });
     }),
   );
-  for (const { probe } of asked) {
-    if (probe.kind === 'active' && withActive) found.set(probe, await runActive(probe, context));
+  for (const { phase, probe } of asked) {
+    if (probe.kind === 'active' && isActiveWanted(phase)) found.set(probe, await runActive(probe, context));
   }
   return phases.map(phase => ({
     phase,

@@ -35,6 +35,7 @@ export function rehearse(goal: Goal, faults: readonly Fault[]): readonly Machine
     facts: new Map(hosts.map(host => [host.name, blankFacts(host)])),
     nodes: 'unknown',
     live: 'unknown',
+    proofs: {},
   };
   return hosts.map((host): Machine => {
     const states = new Map<string, Json>();
@@ -45,7 +46,7 @@ export function rehearse(goal: Goal, faults: readonly Fault[]): readonly Machine
       async observe() {
         const facts = world.facts.get(host.name);
         if (!facts) throw new Error(`no predicted facts of ${host.name}`);
-        return { facts, nodes: world.nodes, live: world.live };
+        return { facts, nodes: world.nodes, live: world.live, proofs: world.proofs };
       },
       async read(resources) {
         return new Map(resources.map(({ key, blank }) => [key, states.get(key) ?? blank]));

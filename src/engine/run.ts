@@ -16,6 +16,7 @@ import {
   resourcesOf,
   type States,
 } from './plan.ts';
+import { isUnproven, recordProofs } from './proof-record.ts';
 import { type ProveContext, prove, reportEvidence } from './prove.ts';
 
 export interface RunContext extends ExecuteContext, ProveContext {
@@ -50,6 +51,7 @@ export async function survey(context: RunContext): Promise<Survey> {
     facts: new Map(readings.map(({ facts }) => [facts.host, facts])),
     nodes: readings.map(reading => reading.nodes).find(nodes => nodes !== 'unknown') ?? 'unknown',
     live: readings.map(reading => reading.live).find(live => live !== 'unknown') ?? 'unknown',
+    proofs: Object.assign({}, ...readings.map(reading => reading.proofs)),
   };
   const intents = intend(world, context.phases, context.isChosen);
   const wanted = resourcesOf(intents);
@@ -88,7 +90,7 @@ export async function bootstrap(context: RunContext): Promise<RunResult> {
       unproven.push(phase);
       continue;
     }
-    await proveUnchanged(unproven, now.world, context);
+    await proveUnchanged(unproven, now, context);
     unproven = [];
     const surprise = steps.find(step => step.risk !== 'safe' && !context.isApproved(step));
     if (surprise) throw surprised(surprise);
@@ -97,7 +99,7 @@ export async function bootstrap(context: RunContext): Promise<RunResult> {
     done += result.done;
     compared = [...compared, ...result.differences];
   }
-  await proveUnchanged(unproven, now.world, context);
+  await proveUnchanged(unproven, now, context);
   return { steps: done, predictionErrors: compared.length };
 }
 
@@ -105,7 +107,7 @@ export async function bootstrap(context: RunContext): Promise<RunResult> {
 export async function verify(context: RunContext): Promise<RunResult> {
   const now = await survey(context);
   announce(now.plan, context);
-  const proofs = await prove(context.phases, now.world, true, context);
+  const proofs = await prove(context.phases, now.world, () => true, context);
   let failure: unknown;
   for (const proof of proofs) {
     context.bus.emit({ type: 'phase-started', phase: proof.phase.id, title: proof.phase.title, steps: [] });
@@ -142,7 +144,8 @@ async function changePhase(phase: Phase, steps: readonly Step[], before: Survey,
     const left = after.plan.steps.filter(step => step.phase === phase.id);
     if (left.length > 0) throw notSettled(phase, left);
     refuse(after.plan);
-    reportEvidence(await prove([phase], after.world, true, context), context);
+    reportEvidence(await prove([phase], after.world, () => true, context), context);
+    await record([phase], after, context);
     bus.emit({ type: 'phase-finished', phase: phase.id, outcome: 'changed', durationMs: clock.now() - begun });
     return { after, done, differences };
   } catch (error) {
@@ -168,10 +171,11 @@ function compare(
   return differences;
 }
 
-async function proveUnchanged(phases: readonly Phase[], world: World, context: RunContext): Promise<void> {
+async function proveUnchanged(phases: readonly Phase[], now: Survey, context: RunContext): Promise<void> {
   if (phases.length === 0) return;
   const begun = context.clock.now();
-  const proofs = await prove(phases, world, false, context);
+  const unproven = phases.filter(phase => isUnproven(phase, now.world, now.intents));
+  const proofs = await prove(phases, now.world, phase => unproven.includes(phase), context);
   for (const proof of proofs) {
     const { id, title } = proof.phase;
     context.bus.emit({ type: 'phase-started', phase: id, title, steps: [] });
@@ -183,6 +187,12 @@ async function proveUnchanged(phases: readonly Phase[], world: World, context: R
       context.bus.emit({ type: 'phase-finished', phase: id, outcome, durationMs: context.clock.now() - begun });
     }
   }
+  await record(unproven, now, context);
+}
+
+async function record(phases: readonly Phase[], now: Survey, context: RunContext): Promise<void> {
+  const proven = phases.filter(phase => isUnproven(phase, now.world, now.intents));
+  if (proven.length > 0) await recordProofs(proven, now.world, now.intents, context.machines, context.abort);
 }
 
 function announce(found: Plan, { bus }: RunContext): void {

@@ -69,6 +69,8 @@ export interface World extends Goal {
   /** 'unknown' while no API server answers. */
   readonly nodes: readonly NodeFacts[] | 'unknown';
   readonly live: LiveCluster | 'unknown';
+  /** What was proven by doing, by phase: a digest of what the phase wanted then. Lives in the cluster (ConfigMap kube-system/homelab). */
+  readonly proofs: Readonly<Record<string, string>>;
 }
 
 /** Facts of a machine; a machine without facts never reaches planning. */

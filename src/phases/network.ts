@@ -1,7 +1,7 @@
 // The pod network `basic`: CNI's own bridge and host-local, one route a machine, no policies.
 import type { Host } from '../model/cluster.ts';
 import type { Phase, Want } from '../model/plan.ts';
-import { controlPlaneOf, type NodeFacts, type World } from '../model/world.ts';
+import { controlPlaneOf, factsOf, type NodeFacts, type World } from '../model/world.ts';
 import { file } from '../resources/file.ts';
 import { routes } from '../resources/routes.ts';
 import { renderTemplate } from '../resources/template.ts';
@@ -17,6 +17,8 @@ export const network: Phase = {
   ...phaseNames.network,
   wants(world, host): readonly Want[] {
     if (world.cluster.network.provider === 'external') return [];
+    // Refused already, by the control plane's own phase.
+    if (factsOf(world, controlPlaneOf(world)).membership.state === 'partial') return [];
     const nodes = world.cluster.hosts.map(each => ({ host: each, podCidr: podCidrOf(world, each) }));
     const unknown = nodes.find(node => node.podCidr === undefined);
     if (unknown) {

@@ -18,7 +18,9 @@ export function init(world: World, host: Host): Transition {
     to: 'joined',
     settles: ['unit:kubelet.service'],
     change: membership.state === 'absent' ? initChange(world, host) : initRefusal(world, host),
-    predict: before => withMember({ ...before, live: 'unknown' }, host, 'unknown'),
+    // What is half done stays half done: a refusal changes nothing, and what follows must not be planned as if it had.
+    predict: before =>
+      membership.state === 'absent' ? withMember({ ...before, live: 'unknown' }, host, 'unknown') : before,
   };
 }
 

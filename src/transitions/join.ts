@@ -69,7 +69,9 @@ function joinRefusal(world: World, host: Host, caHash: string): Transition['chan
       hint: 'correct the role in the inventory',
     };
   }
-  if (membership.caHash !== caHash) {
+  // A control plane that is half done does not say whose worker this is; its own refusal stops the run.
+  const isOurs = membership.caHash === caHash || factsOf(world, controlPlaneOf(world)).membership.state === 'partial';
+  if (!isOurs) {
     return {
       refuse: 'it belongs to another cluster (its CA is not the one of our control plane)',
       hint: `if that cluster does not need it: remove the node there, then sudo kubeadm reset -f on ${host.name}`,

@@ -44,12 +44,15 @@ const outcomes = (run: TestRun) =>
 describe('executing the steps of a phase', () => {
   it('keeps the order of a machine and runs machines side by side', async () => {
     const log: string[] = [];
-    const everyoneIsIn = Promise.withResolvers<void>();
+    let open = (): void => undefined;
+    const everyoneIsIn = new Promise<void>(resolve => {
+      open = resolve;
+    });
     const act = async ({ host, title }: Step) => {
       log.push(`${host} ${title}`);
       // The first step of each lane ends only once all three have begun: lanes one after the other would never end.
-      if (log.length === 3) everyoneIsIn.resolve();
-      await everyoneIsIn.promise;
+      if (log.length === 3) open();
+      await everyoneIsIn;
     };
     const run = testRun(undefined, { machines: machines(hosts, act) });
     const steps = hosts.flatMap(host => [step(host, 'one'), step(host, 'two')]);

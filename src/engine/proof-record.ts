@@ -1,0 +1,40 @@
+// Remembering, in the cluster itself, what was proven by doing: an interrupted run must not look proven to the next one.
+import { createHash } from 'node:crypto';
+import type { Phase } from '../model/plan.ts';
+import { sh } from '../model/shell.ts';
+import { controlPlaneOf, type World } from '../model/world.ts';
+import type { Machine } from './machine.ts';
+import type { Intent } from './plan.ts';
+
+/** What the phase wants of all machines, as a digest. */
+export function digestOf(phase: Phase, intents: readonly Intent[]): string {
+  const wanted = intents
+    .filter(intent => intent.phase.id === phase.id)
+    .flatMap(({ host, wants }) =>
+      wants.flatMap(want => (want.kind === 'resource' ? [[host.name, want.key, want.desired]] : [])),
+    );
+  return createHash('sha256').update(JSON.stringify(wanted)).digest('hex').slice(0, 16);
+}
+
+/** Must what the phase proves by doing be proven (again)? Not when this very state was proven before. */
+export function isUnproven(phase: Phase, world: World, intents: readonly Intent[]): boolean {
+  return (
+    phase.probes(world).some(probe => probe.kind === 'active') && world.proofs[phase.id] !== digestOf(phase, intents)
+  );
+}
+
+/** Writes the digests into the ConfigMap kube-system/homelab. A record that cannot be written costs a probe next time, no more. */
+export async function recordProofs(
+  phases: readonly Phase[],
+  world: World,
+  intents: readonly Intent[],
+  machines: ReadonlyMap<string, Machine>,
+  abort: AbortSignal,
+): Promise<void> {
+  const data = Object.fromEntries(phases.map(phase => [phase.id, digestOf(phase, intents)]));
+  const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s -n kube-system';
+  const script = `${kubectl} get configmap homelab >/dev/null 2>&1 || ${kubectl} create configmap homelab >/dev/null
+${kubectl} patch configmap homelab --type merge -p ${sh(JSON.stringify({ data }))} >/dev/null
+`;
+  await machines.get(controlPlaneOf(world).name)?.exec(script, 60_000, abort);
+}

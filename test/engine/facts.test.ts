@@ -1,0 +1,282 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { caHashOf, clockFragment, factFragments, nodesFragment, parseReading } from '../../src/engine/facts.ts';
+import { type Frame, joinFragments, splitFrames } from '../../src/engine/frames.ts';
+import { HomelabError } from '../../src/model/errors.ts';
+import { dash } from '../dash.ts';
+import { caHash, caPem } from '../sample.ts';
+
+const address = (name: string, local: string, prefixlen: number) =>
+  `{"ifindex":2,"ifname":"${name}","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":1500,"operstate":"UP","addr_info":[{"family":"inet","local":"${local}","prefixlen":${prefixlen},"broadcast":"192.168.0.255","scope":"global","label":"${name}","valid_life_time":4294967295,"preferred_life_time":4294967295}]}`;
+const loopback =
+  '{"ifindex":1,"ifname":"lo","mtu":65536,"addr_info":[{"family":"inet","local":"127.0.0.1","prefixlen":8,"scope":"host","label":"lo"}]}';
+const link = (name: string, mac: string) =>
+  `{"ifindex":2,"ifname":"${name}","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":1500,"qdisc":"pfifo_fast","operstate":"UP","linkmode":"DEFAULT","group":"default","txqlen":1000,"link_type":"ether","address":"${mac}","broadcast":"ff:ff:ff:ff:ff:ff"}`;
+const loopbackLink =
+  '{"ifindex":1,"ifname":"lo","mtu":65536,"link_type":"loopback","address":"00:00:00:00:00:00","broadcast":"00:00:00:00:00:00"}';
+const nics = (addresses: readonly string[], links: readonly string[]) =>
+  `[${addresses.join(',')}]\n\n[${links.join(',')}]\n`;
+
+const metal: Readonly<Record<string, string>> = {
+  clock: '1795290608500\n',
+  'clock-end': '1795290608500\n',
+  hostname: 'k8s-worker1\n',
+  boot: '5d9e2c4a-1f0b-4c1e-9b53-2f6f5f0d8f11\n',
+  os: 'debian\n12\nbookworm\nDebian GNU/Linux 12 (bookworm)\n',
+  kernel: '6.1.0-41-amd64\n',
+  arch: 'amd64\n',
+  virt: 'none\nnone\n',
+  cgroup: 'cgroup2fs\n',
+  nics: nics([loopback, address('eno1', '192.168.0.11', 24)], [loopbackLink, link('eno1', 'a8:a1:59:01:02:03')]),
+  membership: '',
+  versions: 'absent\nabsent\n',
+};
+
+const worker = { ...metal, membership: `pki/ca.crt\nkubelet.conf\nkubelet-config\n\n${caPem}`, versions: 'v1.31.13\nKubernetes v1.31.13\n' };
+const controlPlane = {
+  ...worker,
+  hostname: 'k8s-cp\n',
+  membership: `pki/ca.crt\npki/ca.key\nadmin.conf\nkubelet.conf\nmanifests/kube-apiserver.yaml\nmanifests/etcd.yaml\nkubelet-config\netcd-member\n\n${caPem}`,
+};
+
+const clusterConfiguration = `apiServer: {}
+apiVersion: kubeadm.k8s.io/v1beta4
+clusterName: homelab
+controlPlaneEndpoint: k8s-api.home.arpa:6443
+kind: ClusterConfiguration
+kubernetesVersion: v1.31.13
+networking:
+  dnsDomain: cluster.local
+  podSubnet: 10.244.0.0/16
+  serviceSubnet: 10.96.0.0/12
+`;
+const objects: readonly object[] = [
+  { kind: 'ConfigMap', metadata: { name: 'kubeadm-config' }, data: { ClusterConfiguration: clusterConfiguration } },
+  { kind: 'ConfigMap', metadata: { name: 'kubelet-config' }, data: { kubelet: 'maxPods: 110\n' } },
+  { kind: 'Deployment', metadata: { name: 'coredns' }, spec: { replicas: 2 } },
+];
+// kubectl prints one object as itself and none as nothing.
+const printedObjects = (found: readonly object[]) =>
+  found.length === 0 ? '' : JSON.stringify(found.length === 1 ? found[0] : { kind: 'List', items: found });
+const nodesAnswer = (found: readonly object[] = objects) =>
+  `answers
+${Buffer.from(printedObjects(found)).toString('base64')}
+k8s-cp\t192.168.0.10\t10.244.0.0/24\tTrue\tv1.31.13
+k8s-worker1\t192.168.0.11\t\tUnknown\tv1.31.13
+`;
+
+function read(answers: Readonly<Record<string, string | Frame>>, sentMs = 0, receivedMs = 0) {
+  const frames = new Map(
+    Object.entries(answers).map(([id, answer]): [string, Frame] => [
+      id,
+      typeof answer === 'string' ? { code: 0, stdout: answer, stderr: '' } : answer,
+    ]),
+  );
+  return parseReading('k8s-worker1', frames, sentMs, receivedMs);
+}
+
+describe('reading a machine', () => {
+  it('understands Debian 12 on metal', () => {
+    expect(read(metal)).toEqual({
+      facts: {
+        host: 'k8s-worker1',
+        hostname: 'k8s-worker1',
+        bootId: '5d9e2c4a-1f0b-4c1e-9b53-2f6f5f0d8f11',
+        clockOffsetMs: 1795290608500,
+        os: { id: 'debian', versionId: '12', codename: 'bookworm', pretty: 'Debian GNU/Linux 12 (bookworm)' },
+        kernel: '6.1.0-41-amd64',
+        arch: 'amd64',
+        virtualization: 'none',
+        container: false,
+        cgroup: 2,
+        nics: [{ name: 'eno1', mac: 'a8:a1:59:01:02:03', mtu: 1500, addresses: ['192.168.0.11/24'] }],
+        membership: { state: 'absent' },
+        kubeadm: 'absent',
+        kubelet: 'absent',
+      },
+      nodes: 'unknown',
+      live: 'unknown',
+      proofs: {},
+    });
+  });
+
+  it.each([
+    ['a VMware guest', 'vmware\nnone\n', 'vmware', false],
+    ['an nspawn guest', 'systemd-nspawn\nsystemd-nspawn\n', 'systemd-nspawn', true],
+    ['an LXC container', 'lxc\nlxc\n', 'lxc', true],
+  ])('knows whether %s is a container', (_, virt, virtualization, container) => {
+    expect(read({ ...metal, virt }).facts).toMatchObject({ virtualization, container });
+  });
+
+  it('knows cgroup v1', () => {
+    expect(read({ ...metal, cgroup: 'tmpfs\n' }).facts.cgroup).toBe(1);
+  });
+
+  it('understands a testing release without a version', () => {
+    expect(read({ ...metal, os: 'debian\n\ntrixie\nDebian GNU/Linux trixie/sid\n' }).facts.os).toEqual({
+      id: 'debian',
+      versionId: '',
+      codename: 'trixie',
+      pretty: 'Debian GNU/Linux trixie/sid',
+    });
+  });
+
+  it.each([
+    ['[]', '[]\n\n'],
+    ['[{},{}], as older iproute2 says it', '[{},{}]\n\n'],
+    ['[ ] with a space', '[ ]\n\n'],
+  ])('keeps a card that has IPv6 only: %s', (_, none) => {
+    const text = `${none}[${loopbackLink},${link('eno1', 'a8:a1:59:01:02:03')}]\n`;
+    expect(read({ ...metal, nics: text }).facts.nics).toEqual([
+      { name: 'eno1', mac: 'a8:a1:59:01:02:03', mtu: 1500, addresses: [] },
+    ]);
+  });
+
+  it('keeps all addresses of a card, and the cards apart', () => {
+    const second = '{"ifname":"eno2","addr_info":[{"local":"10.0.0.1","prefixlen":8},{"local":"10.0.0.2","prefixlen":32}]}';
+    const text = nics(
+      [loopback, address('eno1', '192.168.0.11', 24), second],
+      [loopbackLink, link('eno1', 'a8:a1:59:01:02:03'), link('eno2', 'a8:a1:59:01:02:04')],
+    );
+    expect(read({ ...metal, nics: text }).facts.nics.map(nic => nic.addresses)).toEqual([
+      ['192.168.0.11/24'],
+      ['10.0.0.1/8', '10.0.0.2/32'],
+    ]);
+  });
+
+  it('compares the machine’s clock with the middle of the round trip', () => {
+    expect(read({ ...metal, clock: '10230\n', 'clock-end': '10270\n' }, 10_000, 10_100).facts.clockOffsetMs).toBe(200);
+  });
+
+  it('is not misled by an API server that makes the reading take long', () => {
+    // Asked at 0, the machine's clock read at 5 and again at 40005, the answer here at 40010: the clocks agree.
+    const waited = { ...controlPlane, clock: '5\n', 'clock-end': '40005\n', nodes: nodesAnswer() };
+    expect(read(waited, 0, 40_010).facts.clockOffsetMs).toBe(0);
+  });
+
+  it('says what did not answer, with what the machine said', () => {
+    const attempt = () => read({ ...metal, arch: { code: 127, stdout: '', stderr: 'dpkg: not found\n' } });
+    expect(attempt).toThrow(HomelabError);
+    expect(attempt).toThrow('k8s-worker1 did not answer what it is (arch)');
+    const { boot, ...withoutBoot } = metal;
+    expect(boot).toBeDefined();
+    expect(() => read(withoutBoot)).toThrow('(boot)');
+  });
+});
+
+describe('where a machine stands', () => {
+  const membership = (text: string) => read({ ...metal, membership: text }).facts.membership;
+
+  it('knows a joined worker by its CA', () => {
+    expect(membership(worker.membership)).toEqual({ state: 'joined', role: 'worker', caHash });
+    expect(caHashOf(caPem)).toBe(caHash);
+  });
+
+  it('knows a control plane', () => {
+    expect(membership(controlPlane.membership)).toEqual({ state: 'joined', role: 'control-plane', caHash });
+  });
+
+  it('finds the CA in a file that has comments before it', () => {
+    expect(membership(worker.membership.replace('-----BEGIN', '# our CA\n-----BEGIN'))).toMatchObject({ caHash });
+  });
+
+  it.each([
+    ['an init that ended before the kubelet was configured', 'pki/ca.crt\npki/ca.key\n', 'admin.conf, kubelet.conf, manifests/kube-apiserver.yaml, kubelet-config'],
+    ['an init that ended before etcd', 'pki/ca.crt\npki/ca.key\nadmin.conf\nkubelet.conf\n', 'manifests/kube-apiserver.yaml, kubelet-config'],
+    ['a join that ended at the TLS bootstrap', 'pki/ca.crt\nbootstrap-kubelet.conf\nkubelet-config\n', 'kubelet.conf'],
+  ])('calls %s half done and names what is missing', (_, files, missing) => {
+    expect(membership(`${files}\n${caPem}`)).toEqual({ state: 'partial', why: expect.stringContaining(missing) });
+  });
+
+  it('calls a reset that left etcd’s data half done', () => {
+    expect(membership('etcd-member\n')).toMatchObject({ state: 'partial' });
+  });
+});
+
+describe('a control plane', () => {
+  it('brings the nodes, and what was decided at init', () => {
+    const reading = read({ ...controlPlane, nodes: nodesAnswer() });
+    expect(reading.nodes).toEqual([
+      { name: 'k8s-cp', address: '192.168.0.10', podCidr: '10.244.0.0/24', ready: true, kubeletVersion: '1.31.13' },
+      { name: 'k8s-worker1', address: '192.168.0.11', podCidr: 'unknown', ready: false, kubeletVersion: '1.31.13' },
+    ]);
+    expect(reading.live).toEqual({
+      version: 'v1.31.13',
+      endpoint: 'k8s-api.home.arpa:6443',
+      podSubnet: '10.244.0.0/16',
+      serviceSubnet: '10.96.0.0/12',
+    });
+    expect(reading.facts.membership.state).toBe('joined');
+  });
+
+  it('brings what was proven before', () => {
+    const record = { kind: 'ConfigMap', metadata: { name: 'homelab' }, data: { network: 'abc' } };
+    expect(read({ ...controlPlane, nodes: nodesAnswer() }).proofs).toEqual({});
+    expect(read({ ...controlPlane, nodes: nodesAnswer([...objects, record]) }).proofs).toEqual({ network: 'abc' });
+  });
+
+  it.each([
+    ['CoreDNS', objects.slice(0, 2), 'the cluster has no Deployment coredns'],
+    ['the kubelet’s config', objects.slice(0, 1), 'the cluster has no ConfigMap kubelet-config, no Deployment coredns'],
+    ['any object', [], 'the cluster has no ConfigMap kubeadm-config, no ConfigMap kubelet-config, no Deployment coredns'],
+  ])('whose init did not come to %s is half done', (_, found, why) => {
+    expect(read({ ...controlPlane, nodes: nodesAnswer(found) }).facts.membership).toEqual({
+      state: 'partial',
+      why: `kubeadm init did not finish: ${why}`,
+    });
+  });
+
+  it.each([
+    ['is silent', 'silent\n'],
+    ['is not there', 'none\n'],
+  ])('whose API server %s stays joined, nodes unknown', (_, nodes) => {
+    const reading = read({ ...controlPlane, nodes });
+    expect(reading).toMatchObject({ nodes: 'unknown', live: 'unknown', facts: { membership: { state: 'joined' } } });
+  });
+
+  it.each([
+    ['at once', 'answers\n'],
+    ['after the objects', nodesAnswer().split('\n').slice(0, 2).join('\n')],
+    ['before the nodes', 'answers\n\n'],
+  ])('whose API server went away %s stays joined, nodes unknown', (_, stdout) => {
+    const lost = { code: 1, stdout, stderr: 'The connection to the server 192.168.0.10:6443 was refused' };
+    const reading = read({ ...controlPlane, nodes: lost });
+    expect(reading).toMatchObject({ nodes: 'unknown', live: 'unknown', facts: { membership: { state: 'joined' } } });
+  });
+
+  it.each(['get --ignore-not-found', 'get nodes'])('says with its exit code that `kubectl %s` failed', failing => {
+    const bin = mkdtempSync(join(tmpdir(), 'homelab-kubectl-'));
+    try {
+      const fake = `#!/bin/sh\ncase "$*" in *readyz*) exit 0 ;; *${JSON.stringify(failing)}*) exit 1 ;; esac\necho '{}'\n`;
+      writeFileSync(join(bin, 'kubectl'), fake, { mode: 0o755 });
+      const script = nodesFragment.script.replaceAll('/etc/kubernetes/', `${bin}/`).replace('manifests/', '');
+      for (const name of ['admin.conf', 'kube-apiserver.yaml']) writeFileSync(join(bin, name), '');
+      expect(dash(`set -eu\n${script}`, { bin })).toMatchObject({ code: 1, stdout: expect.stringContaining('answers') });
+    } finally {
+      rmSync(bin, { recursive: true });
+    }
+  });
+});
+
+const isDebian = existsSync('/etc/debian_version') && existsSync('/usr/bin/systemd-detect-virt');
+
+describe.skipIf(!isDebian)('the fragments on this machine, a Debian', () => {
+  it('answer what it is', () => {
+    const fragments = [...factFragments, nodesFragment, clockFragment];
+    const before = Date.now();
+    const frames = splitFrames(dash(joinFragments(fragments, '@mark')), fragments, '@mark');
+    const { facts } = parseReading('here', frames, before, Date.now());
+    expect(facts).toMatchObject({
+      hostname: readFileSync('/proc/sys/kernel/hostname', 'utf8').trim(),
+      bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+      kernel: readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim(),
+      arch: process.arch === 'x64' ? 'amd64' : process.arch,
+    });
+    expect(facts.os.id).toMatch(/^(debian|ubuntu)$/);
+    // The same clock: what is left is how long the script ran.
+    expect(Math.abs(facts.clockOffsetMs)).toBeLessThan(5000);
+    for (const nic of facts.nics) expect(nic.mac).toMatch(/^[0-9a-f:]{17}$/);
+  });
+});
