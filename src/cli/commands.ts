@@ -39,6 +39,7 @@ export async function runValidate(
 export async function runPlan(options: PlanOptions, io: Io): Promise<number> {
   let steps = 0;
   const code = await runSession(
+    'look',
     options,
     io,
     () => ({ approve: async () => undefined, isApproved: () => false }),
@@ -68,16 +69,17 @@ export async function runBootstrap(options: BootstrapOptions, io: Io): Promise<n
     });
   }
   const text = options.plan === undefined ? undefined : await readPlan(options.plan);
-  return runSession(options, io, session => approvalOf(session, text), bootstrap);
+  return runSession('change', options, io, session => approvalOf(session, text), bootstrap);
 }
 
 export async function runVerify(options: RunOptions, io: Io): Promise<number> {
-  return runSession(options, io, () => ({ approve: async () => undefined, isApproved: () => false }), verify);
+  return runSession('verify', options, io, () => ({ approve: async () => undefined, isApproved: () => false }), verify);
 }
 
 /** Prints the cluster's admin kubeconfig. */
 export async function runKubeconfig(options: RunOptions, io: Io): Promise<number> {
   return runSession(
+    'look',
     options,
     io,
     () => ({ approve: async () => undefined, isApproved: () => false }),

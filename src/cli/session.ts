@@ -63,6 +63,7 @@ const clock: Clock = { now: Date.now, sleep: (ms, signal) => delay(ms, undefined
  * inventory, bad bundle, unknown phase) are thrown: no machine was touched and there is nothing to keep.
  */
 export async function runSession(
+  purpose: 'look' | 'change' | 'verify',
   options: RunOptions,
   io: Io,
   approval: (session: Session) => Pick<RunContext, 'approve' | 'isApproved'>,
@@ -93,6 +94,7 @@ export async function runSession(
       type: 'run-started',
       run,
       command: command('homelab', ...io.argv),
+      purpose,
       cluster: cluster.name,
       version,
       simulated: rehearsal !== undefined,

@@ -69,7 +69,8 @@ until ${kubectl} get --raw /readyz >/dev/null 2>&1; do
   left=$((left - 1)); sleep 1
 done
 echo answers
-${kubectl} get --ignore-not-found -n kube-system -o json configmap/kubeadm-config configmap/kubelet-config deployment/coredns configmap/homelab | base64 -w0
+objects=$(${kubectl} get --ignore-not-found -n kube-system -o json configmap/kubeadm-config configmap/kubelet-config deployment/coredns configmap/homelab)
+printf '%s' "$objects" | base64 -w0
 echo
 ${kubectl} get nodes -o jsonpath='{range .items[*]}{.metadata.name}{"\\t"}{.status.addresses[?(@.type=="InternalIP")].address}{"\\t"}{.spec.podCIDR}{"\\t"}{.status.conditions[?(@.type=="Ready")].status}{"\\t"}{.status.nodeInfo.kubeletVersion}{"\\n"}{end}'`,
 };
@@ -176,7 +177,8 @@ const apiList = z.union([z.object({ kind: z.literal('List'), items: z.array(apiO
 
 function parseNodes(frame: Frame | undefined): ApiReading {
   const [state, objects = '', ...rows] = frame?.stdout.split('\n') ?? [];
-  if (state !== 'answers') return { list: 'unknown', live: 'unknown', missing: [], proofs: {} };
+  // An API server that went away in the middle says nothing about what is missing.
+  if (state !== 'answers' || frame?.code !== 0) return { list: 'unknown', live: 'unknown', missing: [], proofs: {} };
   const json = Buffer.from(objects, 'base64').toString('utf8').trim();
   const parsed = json === '' ? undefined : apiList.parse(JSON.parse(json));
   const found = parsed === undefined ? [] : 'items' in parsed ? parsed.items : [parsed];

@@ -10,6 +10,8 @@ export type EventBody =
       readonly type: 'run-started';
       readonly run: string;
       readonly command: string;
+      /** What a good end means: 'look' proves nothing and changes nothing. */
+      readonly purpose: 'look' | 'change' | 'verify';
       readonly cluster: string;
       readonly version: string;
       readonly simulated: boolean;

@@ -3,6 +3,7 @@ import type { Host } from '../model/cluster.ts';
 import type { Phase, Want } from '../model/plan.ts';
 import { controlPlaneOf, factsOf, type NodeFacts, type World } from '../model/world.ts';
 import { file } from '../resources/file.ts';
+import { nodeObject } from '../resources/node-object.ts';
 import { routes } from '../resources/routes.ts';
 import { renderTemplate } from '../resources/template.ts';
 import { unit } from '../resources/unit.ts';
@@ -16,7 +17,13 @@ const unitPath = `/etc/systemd/system/${service}`;
 export const network: Phase = {
   ...phaseNames.network,
   wants(world, host): readonly Want[] {
-    if (world.cluster.network.provider === 'external') return [];
+    const objects = host === controlPlaneOf(world) ? world.cluster.hosts.filter(isMarked).map(nodeObject) : [];
+    if (world.cluster.network.provider === 'external') {
+      return [
+        ...objects,
+        { kind: 'note', text: 'network.provider is external: the pod network is yours, and nothing here proves it' },
+      ];
+    }
     // Refused already, by the control plane's own phase.
     if (factsOf(world, controlPlaneOf(world)).membership.state === 'partial') return [];
     const nodes = world.cluster.hosts.map(each => ({ host: each, podCidr: podCidrOf(world, each) }));
@@ -58,9 +65,11 @@ export const network: Phase = {
         inputs: [`file:${unitPath}`],
       }),
       routes(others, service),
+      ...objects,
     ];
   },
   probes(world) {
+    if (world.cluster.network.provider === 'external') return [];
     const host = controlPlaneOf(world).name;
     const names = world.cluster.hosts.map(each => each.name);
     const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=150s';
@@ -91,6 +100,10 @@ export const network: Phase = {
     ];
   },
 };
+
+function isMarked({ labels, taints }: Host): boolean {
+  return Object.keys(labels).length > 0 || taints.length > 0;
+}
 
 // Undefined: unknown. In a prediction the join gives it, and its name stands for it.
 function podCidrOf(world: World, host: Host): string | undefined {

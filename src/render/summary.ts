@@ -33,6 +33,7 @@ export function opening(started: EventBody & { readonly type: 'run-started' }, {
 
 export function createSummary({ color, marks, journalPath }: SummaryOptions): RunSummary {
   let command = 'homelab';
+  let isLook = false;
   const outcomes = { done: 0, failed: 0, skipped: 0 };
   const completed: string[] = [];
   let running: string | undefined;
@@ -43,6 +44,7 @@ export function createSummary({ color, marks, journalPath }: SummaryOptions): Ru
     switch (event.type) {
       case 'run-started':
         command = commandLine(event.command);
+        isLook = event.purpose === 'look';
         return;
       case 'phase-started':
         running = event.phase;
@@ -76,6 +78,8 @@ export function createSummary({ color, marks, journalPath }: SummaryOptions): Ru
   const closing: RunSummary['closing'] = finished => {
     const { outcome, durationMs, simulated } = finished;
     const nothing = outcome === 'ok' && finished.steps === 0;
+    if (outcome === 'ok' && isLook)
+      return [`${color.green(marks.ok)} looked in ${duration(durationMs)}, changed nothing`];
     const title = {
       ok: `${color.green(marks.ok)} ${okTitle(nothing, simulated)} in ${duration(durationMs)}`,
       failed: `${color.red(marks.failed)} failed after ${duration(durationMs)} (exit ${finished.exitCode})`,

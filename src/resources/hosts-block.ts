@@ -24,7 +24,7 @@ export function hostsBlock(lines: readonly string[]): Resource {
         script: `umask 022
 new=$(mktemp /etc/.homelab.XXXXXX)
 trap 'rm -f "$new"' EXIT
-sed '/^${begin}$/,/^${end}$/d' /etc/hosts > "$new"
+${withoutBlock} /etc/hosts > "$new"
 { ${printing(`${begin}\n${desired}${end}\n`)}} >> "$new"
 chmod 644 "$new"
 sync "$new"
@@ -35,3 +35,10 @@ mv -fT "$new" /etc/hosts
     }),
   });
 }
+
+// Prints the lines that are not ours, the last one with its newline. Where an end mark is missing, what follows is not ours to remove.
+const withoutBlock = `awk '$0 == "${begin}" { printf "%s", held; held = ""; inside = 1; next }
+inside && $0 == "${end}" { held = ""; inside = 0; next }
+inside { held = held $0 "\\n"; next }
+{ print }
+END { printf "%s", held }'`;

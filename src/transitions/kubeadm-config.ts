@@ -83,7 +83,8 @@ function nodeRegistration(api: string, host: Host): JsonObject {
     criSocket: 'unix:///run/containerd/containerd.sock',
     // v1beta4 made extra arguments a list, so that one may stand twice.
     kubeletExtraArgs: api.endsWith('v1beta4') ? Object.entries(args).map(([name, value]) => ({ name, value })) : args,
-    ...(host.taints.length > 0
+    // The control plane keeps kubeadm's own taint; what the inventory adds is set on the node afterwards.
+    ...(host.role === 'worker' && host.taints.length > 0
       ? {
           taints: host.taints.map(({ key, value, effect }) => ({
             key,

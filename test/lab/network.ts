@@ -67,7 +67,9 @@ export async function createNetwork(index: number): Promise<void> {
 
 /**
  * Outgoing traffic is masqueraded. Traffic to pods and services that a machine could not place itself must not leave the
- * lab: something outside may answer. Neither may it reach another lab, whose pods have the same addresses.
+ * lab: something outside may answer. Neither may it reach another lab, whose pods have the same addresses. Machines are
+ * told so, else a pod that connects before kube-proxy has its rules waits 30 s for nothing; pods' own addresses mean
+ * nothing here and get no answer.
  * Packets from machine to machine cross the bridge only; where br_netfilter shows them to this table, both interfaces are the bridge.
  */
 export function firewall(index: number): string {
@@ -77,7 +79,11 @@ delete table ip ${table}
 table ip ${table} {
   chain forward {
     type filter hook forward priority filter; policy accept;
-    iifname "${bridge}" oifname != "${bridge}" ip daddr { ${podSubnet}, ${serviceSubnet}, ${labsSubnet} } drop
+    iifname "${bridge}" oifname != "${bridge}" ip daddr { ${podSubnet}, ${serviceSubnet}, ${labsSubnet} } jump inside
+  }
+  chain inside {
+    ip saddr 10.77.${index}.0/24 reject with icmp admin-prohibited
+    drop
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;

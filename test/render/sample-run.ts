@@ -120,6 +120,7 @@ function beginning(simulated: boolean): readonly EventBody[] {
       type: 'run-started',
       run: '4f2a9c',
       command: 'homelab bootstrap -i inventory/homelab.yaml --yes',
+      purpose: 'change',
       cluster: 'homelab',
       version: '0.1.0',
       simulated,

@@ -1,0 +1,63 @@
+// Labels and taints of a node, as the inventory has them; what others put there stays. Read and written on a control plane.
+import type { Host, Taint } from '../model/cluster.ts';
+import type { Resource } from '../model/plan.ts';
+import { command, sh } from '../model/shell.ts';
+import { defineResource } from './resource.ts';
+
+const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s';
+
+/** 'label KEY' → value, 'taint KEY:EFFECT' → value; 'absent' where it is not there. */
+type State = { readonly [what: string]: string };
+
+export function nodeObject({ name, labels, taints }: Host): Resource {
+  const desired: State = Object.fromEntries([
+    ...Object.entries(labels).map(([key, value]) => [`label ${key}`, value]),
+    ...taints.map(taint => [taintName(taint), taint.value ?? '']),
+  ]);
+  const wanted = Object.keys(desired);
+  const wrong = (observed: State) => wanted.filter(what => observed[what] !== desired[what]);
+  return defineResource<State>({
+    key: `node:${name}`,
+    name: `node-${name}`,
+    title: `Label and taint ${name}`,
+    read: `[ -e /etc/kubernetes/admin.conf ] || exit 0
+${kubectl} label --list node ${sh(name)} 2>/dev/null | sed 's/^/label /' || true
+${kubectl} get node ${sh(name)} --ignore-not-found -o jsonpath='{range .spec.taints[*]}taint {.key}:{.effect}={.value}{"\\n"}{end}' 2>/dev/null || true
+`,
+    parse(output) {
+      const found = new Map(
+        output
+          .split('\n')
+          .filter(Boolean)
+          .map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+      );
+      return Object.fromEntries(wanted.map(what => [what, found.get(what) ?? 'absent']));
+    },
+    blank: Object.fromEntries(wanted.map(what => [what, 'absent'])),
+    desired,
+    differences: observed =>
+      wrong(observed).map(what => `${what} is ${observed[what] || "''"}, not ${desired[what] || "''"}`),
+    act: observed => ({
+      diff: wrong(observed)
+        .map(what => `- ${what}=${observed[what]}\n+ ${what}=${desired[what]}`)
+        .join('\n'),
+      action: {
+        script: [
+          ...Object.entries(labels).map(
+            ([key, value]) =>
+              `${kubectl} ${command('label', '--overwrite', 'node', name, `${key}=${value}`)} >/dev/null\n`,
+          ),
+          ...taints.map(
+            ({ key, value, effect }) =>
+              `${kubectl} ${command('taint', '--overwrite', 'node', name, `${key}=${value ?? ''}:${effect}`)} >/dev/null\n`,
+          ),
+        ].join(''),
+        timeoutMs: 60_000,
+      },
+    }),
+  });
+}
+
+function taintName({ key, effect }: Taint): string {
+  return `taint ${key}:${effect}`;
+}
