@@ -161,8 +161,11 @@ pick() {
 }
 set -- ${command(...files.map(deb => uploadOf(deb).remotePath), ...fromApt.filter(each => each.version === undefined).map(each => each.name))}
 ${pinned.map(({ name, version }) => `chosen=$(${command('pick', name, version)})\nset -- "$@" "$chosen"\n`).join('')}try() { apt install --yes --no-install-recommends --allow-change-held-packages --allow-downgrades "$@"; }
-# lists that are missing or older than the mirror make the first try fail; once more with new ones
-try "$@" 2>/dev/null || { update; try "$@"; }
+said=$(try "$@" 2>&1) || case $said in
+  # lists that are missing or older than the mirror: once more with new ones; anything else would fail the same way again
+  *'Unable to locate'* | *'installation candidate'* | *'Failed to fetch'* | *'Unable to fetch'* | *'unmet dependencies'*) update; try "$@" ;;
+  *) printf '%s\n' "$said" >&2; exit 100 ;;
+esac
 ${files.length > 0 ? `${command('rm', '-f', '--', ...files.map(deb => uploadOf(deb).remotePath))}\n` : ''}`;
 }
 

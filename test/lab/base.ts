@@ -44,6 +44,8 @@ while read -r _ target type _; do
   esac
 done </proc/mounts
 mount --make-rshared /
+# A new network takes this over from the host's, which forwards for the labs. A machine does not forward until told to.
+echo 0 >/proc/sys/net/ipv4/ip_forward
 mkdir -p /sys/fs/bpf && mount -t bpf bpf /sys/fs/bpf
 exec /lib/systemd/systemd
 `;
