@@ -1,11 +1,8 @@
 // An error that ended a command before its run began: printed once, turned into an exit code.
 import { CommanderError } from 'commander';
-import { createRedactor } from '../engine/redact.ts';
 import { exitCodes } from '../model/errors.ts';
-import { paletteFor } from '../render/color.ts';
-import { formatError } from '../render/error.ts';
-import { marksFor } from '../render/marks.ts';
-import { exitCodeOf, type Io } from './session.ts';
+import { exitCodeOf } from './exit-code.ts';
+import type { Io } from './session.ts';
 
 export async function report(error: unknown, io: Io): Promise<number> {
   if (error instanceof CommanderError) {
@@ -15,6 +12,13 @@ export async function report(error: unknown, io: Io): Promise<number> {
       ? exitCodes.ok
       : exitCodes.usage;
   }
+  // --help ends here too, and must not wait for what it does not print with.
+  const [{ createRedactor }, { paletteFor }, { formatError }, { marksFor }] = await Promise.all([
+    import('../engine/redact.ts'),
+    import('../render/color.ts'),
+    import('../render/error.ts'),
+    import('../render/marks.ts'),
+  ]);
   const redactor = createRedactor();
   io.stderr.write(
     formatError(error, {

@@ -20,6 +20,7 @@ import { command } from '../model/shell.ts';
 import type { Goal } from '../model/world.ts';
 import { phases } from '../phases/index.ts';
 import { createRenderer, type OutputMode } from '../render/choose.ts';
+import { exitCodeOf } from './exit-code.ts';
 import { select } from './selection.ts';
 import { onInterrupt } from './signals.ts';
 import { version } from './version.ts';
@@ -162,13 +163,6 @@ function tallied(): {
     },
     counts: () => ({ steps, predictionErrors }),
   };
-}
-
-/** The process's exit code for a failure; what is not a HomelabError is our bug. */
-export function exitCodeOf(error: unknown): number {
-  if (error instanceof HomelabError) return error.exitCode;
-  if (error instanceof PhaseFailed) return error.errors[0]?.exitCode ?? 1;
-  return 1;
 }
 
 async function connectAll(

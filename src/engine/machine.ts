@@ -144,9 +144,22 @@ function evidenceOf(probe: ReadProbe, frame: Frame | undefined): Evidence {
   return { id, host, title, expected, reproduce, ...judged };
 }
 
+function explanationOf(
+  { action }: Step,
+  stderr: string,
+): { readonly message: string; readonly hint: string } | undefined {
+  for (const { pattern, message, hint } of action.explain ?? []) {
+    const match = pattern.exec(stderr);
+    if (!match) continue;
+    const filled = (text: string) => text.replace(/\$(\d)/g, (_, group: string) => match[Number(group)] ?? '');
+    return { message: filled(message), hint: filled(hint) };
+  }
+  return undefined;
+}
+
 function stepFailure(step: Step, result: ExecResult): HomelabError {
   const isTimeout = result.code === 124 || result.code === 137;
-  const known = step.action.explain?.find(({ pattern }) => pattern.test(result.stderr));
+  const known = explanationOf(step, result.stderr);
   const reason = known
     ? known.message
     : isTimeout

@@ -20,7 +20,7 @@ export interface RemoteAction {
   readonly secrets?: Readonly<Record<string, SecretRef>>;
   readonly uploads?: readonly Upload[];
   readonly timeoutMs: number;
-  /** What a known failure means: the first pattern found in stderr gives the message and the next thing to type. */
+  /** What a known failure means: the first pattern found in stderr gives the message and the next thing to type; $1 is its first group. */
   readonly explain?: readonly { readonly pattern: RegExp; readonly message: string; readonly hint: string }[];
 }
 

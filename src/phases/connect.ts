@@ -1,6 +1,7 @@
 // Every machine answers, is who it says it is, and its clock can be trusted.
-import type { Phase, Probe } from '../model/plan.ts';
-import { factsOf } from '../model/world.ts';
+import type { Host } from '../model/cluster.ts';
+import type { Phase, Probe, Want } from '../model/plan.ts';
+import { factsOf, type World } from '../model/world.ts';
 import { phaseNames } from './names.ts';
 import { look } from './probes.ts';
 
@@ -33,6 +34,7 @@ export const connect: Phase = {
               hint: 'put the address that the machine really has into the inventory; if SSH goes by another one, that is ssh config HostName',
             },
           ]),
+      ...registeredElsewhere(world, host),
     ];
   },
   probes(world) {
@@ -62,3 +64,17 @@ export const connect: Phase = {
     });
   },
 };
+
+// kubelet, certificates and routes were made for the address the node joined with.
+function registeredElsewhere(world: World, host: Host): readonly Want[] {
+  const node = world.nodes === 'unknown' ? undefined : world.nodes.find(each => each.name === host.name);
+  if (!node?.address || node.address === host.address) return [];
+  return [
+    {
+      kind: 'refusal',
+      id: 'node-address',
+      reason: `the running cluster knows it by the address ${node.address}, the inventory says ${host.address}`,
+      hint: `write address: ${node.address} into the inventory; if SSH goes by another one, that is ssh config HostName`,
+    },
+  ];
+}

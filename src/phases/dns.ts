@@ -7,21 +7,22 @@ export function dnsQuery(name: string): string {
   return bytes.map(byte => `\\x${byte.toString(16).padStart(2, '0')}`).join('');
 }
 
-/** The last A record's address of a hex answer, or what went wrong in words. */
+/** The first A record's address of a hex answer, or what went wrong in words. */
 export function dnsAnswer(hex: string): string {
   const bytes = Buffer.from(hex, 'hex');
   if (bytes.length < 12) return 'no answer';
   const code = bytes.readUInt8(3) & 0x0f;
   if (code !== 0) return code === 3 ? 'no such name' : `error code ${code}`;
   if (bytes.readUInt16BE(6) === 0) return 'no address';
-  // With one question and A records only, the answer's data are its last four bytes unless additional records follow.
   let at = 12;
   while (at < bytes.length && bytes.readUInt8(at) !== 0) at += bytes.readUInt8(at) + 1;
   at += 5;
   while (at + 12 <= bytes.length) {
     at += nameLength(bytes, at);
+    if (at + 10 > bytes.length) break;
     const type = bytes.readUInt16BE(at);
     const length = bytes.readUInt16BE(at + 8);
+    if (at + 10 + length > bytes.length) break;
     if (type === 1 && length === 4) return [...bytes.subarray(at + 10, at + 14)].join('.');
     at += 10 + length;
   }

@@ -19,7 +19,7 @@ export function modules(name: string, names: readonly string[]): readonly Resour
       name: `modules-${name}`,
       title: `Load ${names.join(', ')}`,
       read: `for name in ${command(...names)}; do
-  if [ -d "/sys/module/$name" ] || grep -qs "/$name[.]ko" "/lib/modules/$(uname -r)/modules.builtin"; then echo "$name yes"; else echo "$name no"; fi
+  if [ -d "/sys/module/$name" ] || grep -qs "/\${name}[.]ko" "/lib/modules/$(uname -r)/modules.builtin"; then echo "$name yes"; else echo "$name no"; fi
 done
 `,
       parse: output =>

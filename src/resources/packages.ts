@@ -163,7 +163,7 @@ set -- ${command(...files.map(deb => uploadOf(deb).remotePath), ...fromApt.filte
 ${pinned.map(({ name, version }) => `chosen=$(${command('pick', name, version)})\nset -- "$@" "$chosen"\n`).join('')}try() { apt install --yes --no-install-recommends --allow-change-held-packages --allow-downgrades "$@"; }
 said=$(try "$@" 2>&1) || case $said in
   # lists that are missing or older than the mirror: once more with new ones; anything else would fail the same way again
-  *'Unable to locate'* | *'installation candidate'* | *'Failed to fetch'* | *'Unable to fetch'* | *'unmet dependencies'*) update; try "$@" ;;
+  *'Unable to locate'* | *'installation candidate'* | *'Failed to fetch'* | *'Unable to fetch'* | *'unmet dependencies'* | *'held broken packages'*) update; try "$@" ;;
   *) printf '%s\n' "$said" >&2; exit 100 ;;
 esac
 ${files.length > 0 ? `${command('rm', '-f', '--', ...files.map(deb => uploadOf(deb).remotePath))}\n` : ''}`;
@@ -180,8 +180,8 @@ const aptExplained = [
     hint: 'see who it is (sudo fuser -v /var/lib/dpkg/lock-frontend /var/lib/apt/lists/lock), let it finish, then run the same command again',
   },
   {
-    pattern: /homelab: no repository of this machine has/,
-    message: 'a package is in no repository of this machine',
+    pattern: /homelab: no repository of this machine has (\S+ \S+); (versions there: .*)/,
+    message: 'no repository of this machine has $1 ($2)',
     hint: 'choose a version that is there, or name a repository that has it (kubernetes.repository, containerd.repository), then run the same command again',
   },
   {

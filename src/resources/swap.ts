@@ -38,7 +38,7 @@ systemctl list-unit-files --no-legend --no-pager --type=swap | awk '$2 != "maske
       risk: observed.active.length > 0 ? 'disruptive' : 'safe',
       action: {
         script: `systemctl list-unit-files --no-legend --no-pager --type=swap | awk '$2 != "masked" && $2 != "generated" {print $1}' | xargs -r systemctl mask --quiet
-[ ! -e /etc/fstab ] || sed -i -E '/^[[:space:]]*#/!s/^([^[:space:]]+[[:space:]]+[^[:space:]]+[[:space:]]+swap([[:space:]].*)?)$/# homelab: \\1/' /etc/fstab
+[ ! -e /etc/fstab ] || sed -i -E '/^[[:space:]]*#/!s/^([[:space:]]*[^[:space:]]+[[:space:]]+[^[:space:]]+[[:space:]]+swap([[:space:]].*)?)$/# homelab: \\1/' /etc/fstab
 systemctl daemon-reload
 swapoff -a
 `,

@@ -25,14 +25,14 @@ done
 
 export const kubeadmExplained: NonNullable<RemoteAction['explain']> = [
   {
-    pattern: /homelab: cannot reach the API server/,
-    message: 'this machine cannot reach the API server',
+    pattern: /homelab: cannot reach the API server at (\S+)/,
+    message: 'this machine cannot reach the API server at $1',
     hint: 'check the route and every firewall between this machine and the control plane (TCP 6443), then run the same command again',
   },
   {
-    pattern: /\[ERROR Port-\d+\]/,
-    message: 'a port that Kubernetes needs is taken on this machine',
-    hint: 'see who has it (sudo ss -ltnp), stop it, then run the same command again',
+    pattern: /\[ERROR Port-(\d+)\]/,
+    message: 'port $1, which Kubernetes needs, is taken on this machine',
+    hint: 'see who has it (sudo ss -ltnp sport = :$1), stop it, then run the same command again',
   },
   {
     pattern: /\[ERROR (FileAvailable|DirAvailable)/,
