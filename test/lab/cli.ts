@@ -10,16 +10,12 @@ import { type Lab, labDown, labOpen, labUp, type MachineStatus } from './machine
 const log = (line: string): void => console.error(line);
 const interrupt = new AbortController();
 
-interface NameOption {
-  readonly name: string;
-}
-
-interface UpOptions extends NameOption {
+interface UpOptions {
   readonly machines?: number;
   readonly bundle?: string;
 }
 
-interface FaultFlags extends NameOption {
+interface FaultFlags {
   readonly seconds: number;
   readonly off: boolean;
 }
@@ -36,9 +32,14 @@ function program(): Command {
   common(lab)
     .option('--machines <n>', 'one control plane, the others workers', count)
     .addHelpText('after', examples('npm run lab', 'npm run lab -- up', 'npm run lab -- down'))
-    .action(async (options: UpOptions) => {
+    .allowExcessArguments()
+    .action(async ({ machines }: UpOptions, command: Command) => {
+      const [verb] = command.args;
+      if (verb !== undefined) {
+        throw new HomelabError('HL_USAGE', `There is no verb ${verb}`, { hint: 'npm run lab -- --help' });
+      }
       const { everything } = await import('./everything.ts');
-      process.exitCode = await everything({ ...options, machines: options.machines, log, signal: interrupt.signal });
+      process.exitCode = await everything({ name: nameOf(command), machines, log, signal: interrupt.signal });
     });
   common(lab.command('up'))
     .description('make the machines, or start those that are off; prints the inventory')
@@ -49,8 +50,8 @@ function program(): Command {
   common(lab.command('status'))
     .description('one line a machine; exits 1 unless every one is up')
     .addHelpText('after', examples('npm run lab -- status', 'npm run lab -- status --name small'))
-    .action(async ({ name }: NameOption) => {
-      const machines = await (await theLab(name)).status();
+    .action(async (_options: unknown, command: Command) => {
+      const machines = await (await theLab(nameOf(command))).status();
       console.log(statusTable(machines));
       if (!machines.every(machine => machine.ssh)) process.exitCode = 1;
     });
@@ -83,13 +84,16 @@ function program(): Command {
     .description('switch a machine on; also thaws it and plugs its cable in')
     .argument('<host>')
     .addHelpText('after', examples('npm run lab -- power-on k8s-worker2'))
-    .action(async (host: string, { name }: NameOption) => mend(await theLab(name), host, interrupt.signal));
+    .action(async (host: string, _options: unknown, command: Command) => {
+      await mend(await theLab(nameOf(command)), host, interrupt.signal);
+    });
   common(lab.command('down'))
     .description('take everything away: machines, disks, network, settings of this machine')
     .addHelpText('after', examples('npm run lab -- down', 'npm run lab -- down --name small'))
-    .action(async ({ name }: NameOption) =>
-      log((await labDown(name, { log })) ? `lab ${name} is gone` : `there is no lab ${name}`),
-    );
+    .action(async (_options: unknown, command: Command) => {
+      const name = nameOf(command);
+      log((await labDown(name, { log })) ? `lab ${name} is gone` : `there is no lab ${name}`);
+    });
   lab
     .command('bundle')
     .description('build the packages and images that the machines install from; prints the folder')
@@ -102,7 +106,13 @@ function program(): Command {
 }
 
 function common(command: Command): Command {
-  return command.option('--name <name>', 'which lab; several stand side by side', 'lab');
+  return command.option('--name <name>', 'which lab; several stand side by side (default: lab)');
+}
+
+/** Before the verb or after it: `lab --name x down` must not take another lab away. */
+function nameOf(command: Command): string {
+  const { name } = command.optsWithGlobals<{ readonly name?: string }>();
+  return name ?? 'lab';
 }
 
 function examples(...lines: readonly string[]): string {
@@ -126,11 +136,12 @@ async function theLab(name: string): Promise<Lab> {
   throw new HomelabError('HL_USAGE', `There is no lab ${name}`, { hint: `npm run lab -- up --name ${name}` });
 }
 
-async function up(options: UpOptions): Promise<void> {
+async function up(_options: unknown, command: Command): Promise<void> {
+  const options = command.optsWithGlobals<UpOptions>();
   const bundle = options.bundle ?? (await newestBundle());
-  const { name, machines } = options;
+  const { machines } = options;
   const lab = await labUp({
-    name,
+    name: nameOf(command),
     log,
     signal: interrupt.signal,
     bundle,
@@ -151,28 +162,27 @@ async function newestBundle(): Promise<string | undefined> {
 
 async function ssh(
   host: string,
-  command: readonly string[],
-  options: NameOption & { readonly user: string },
+  words: readonly string[],
+  { user }: { readonly user: string },
+  command: Command,
 ): Promise<void> {
-  const lab = await theLab(options.name);
-  if (options.user !== 'admin' && options.user !== 'pw') {
-    throw new HomelabError('HL_USAGE', `The machines have no user ${options.user}`, {
-      hint: 'use --user admin or --user pw',
-    });
+  const lab = await theLab(nameOf(command));
+  if (user !== 'admin' && user !== 'pw') {
+    throw new HomelabError('HL_USAGE', `The machines have no user ${user}`, { hint: 'use --user admin or --user pw' });
   }
-  const [file, ...args] = lab.sshArgv(host, options.user);
-  const { exitCode } = await execa(file, [...args, ...command], { stdio: 'inherit', reject: false });
+  const [file, ...args] = lab.sshArgv(host, user);
+  const { exitCode } = await execa(file, [...args, ...words], { stdio: 'inherit', reject: false });
   process.exitCode = exitCode ?? exitCodes.reach;
 }
 
-async function fault(kind: string, host: string, { name, seconds, off }: FaultFlags): Promise<void> {
+async function fault(kind: string, host: string, { seconds, off }: FaultFlags, command: Command): Promise<void> {
   const chosen = Object.hasOwn(faults, kind) ? faults[kind] : undefined;
   if (chosen === undefined) {
     throw new HomelabError('HL_USAGE', `There is no fault ${kind}`, {
       hint: `use one of ${Object.keys(faults).join(', ')}`,
     });
   }
-  await chosen.run(await theLab(name), host, { seconds, off, log, signal: interrupt.signal });
+  await chosen.run(await theLab(nameOf(command)), host, { seconds, off, log, signal: interrupt.signal });
   log(`${host}: ${off && kind === 'power-cut' ? `off until npm run lab -- power-on ${host}` : 'fault over'}`);
 }
 

@@ -22,9 +22,14 @@ export async function everything({ name, machines, log, signal }: EverythingOpti
   await requireAll({ machines: machines ?? 4, images: true }, await checkPrerequisites());
   const { dir } = await ensureBundle({ log, signal });
   const lab = await labUp({ name, log, signal, bundle: dir, ...(machines === undefined ? {} : { machines }) });
+  if (lab.bundle === undefined) {
+    throw new HomelabError('HL_REFUSED', `The machines of lab ${name} were made without a bundle`, {
+      hint: `npm run lab -- down --name ${name}, then again`,
+    });
+  }
   log(`machines are up: ${lab.hosts.map(host => `${host.name} ${host.address}`).join(', ')}`);
   const homelab = fileURLToPath(new URL('../../bin/homelab.js', import.meta.url));
-  const args = ['bootstrap', '--yes', '--bundle', dir, '-i', lab.inventoryPath];
+  const args = ['bootstrap', '--yes', '--bundle', lab.bundle, '-i', lab.inventoryPath];
   // It hears Ctrl-C itself and ends tidily: we only wait for it.
   const { exitCode } = await execa(process.execPath, [homelab, ...args], { stdio: 'inherit', reject: false });
   if (exitCode === undefined)

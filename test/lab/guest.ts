@@ -54,12 +54,19 @@ export async function prepareDisk(lab: LabState, guest: GuestState, keys: GuestK
       content: `127.0.0.1 localhost\n127.0.1.1 ${guest.name}\n::1 localhost ip6-localhost ip6-loopback\n`,
     },
     { path: '/etc/resolv.conf', content: await resolvConf() },
+    { path: '/etc/apt/sources.list', content: aptSource(lab) },
     { path: '/etc/systemd/network/10-lab.network', content: guestNetwork(lab.index, guest.address) },
     { path: '/etc/ssh/ssh_host_ed25519_key', content: keys.hostKey, mode: 0o600 },
     { path: '/etc/ssh/ssh_host_ed25519_key.pub', content: keys.hostKeyPublic },
     ...Object.entries(users).flatMap(([name, owner]) => authorized(name, owner, keys.authorized)),
   ]);
   await writeFile(done, '');
+}
+
+/** What a mirror is to a real machine: Debian's packages are installed from the bundle. Mirrors far away make runs flaky. */
+function aptSource(lab: LabState): string {
+  if (lab.bundle === null) return '# Empty on purpose: made without a bundle.\n';
+  return 'deb [signed-by=/srv/homelab-lab/apt/key.asc] file:/srv/homelab-lab/apt bookworm main\n';
 }
 
 function authorized(user: string, owner: number, content: string) {
@@ -179,7 +186,8 @@ export async function end(lab: LabState, guest: GuestState): Promise<void> {
     // The power supply first, so that it boots nothing any more.
     if (record !== undefined) await kill(record);
     await until(() => killMembers(guest), { timeoutMs: 20_000, everyMs: 20, what: `${guest.name} to end` });
-    // Its link goes with its network namespace, a moment later: before that no new one of the same name can be made.
+    // Its cable would go with its network namespace, which a busy kernel takes apart a minute later.
+    if (await hasCable(guest.machine)) await output(['ip', 'link', 'delete', cableOf(guest.machine)]);
     await until(async () => !(await hasCable(guest.machine)), {
       timeoutMs: 10_000,
       everyMs: 30,

@@ -1,4 +1,5 @@
 // Real Debian machines on this one: made, broken, mended and taken away again. Tests and the lab command use nothing else.
+import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { HomelabError } from '../../src/model/errors.ts';
@@ -181,11 +182,20 @@ async function reserve(
       groups: [...(known ?? (await plannedGroups(name, guest)))],
     });
   }
-  const bundle = options.bundle ?? before?.bundle ?? null;
+  const bundle = bundleFor(options, before?.bootId === bootId ? before : undefined);
   // Disks that exist belong to the base that they were made over.
   const state: LabState = { name, index, bootId, base: before?.base ?? base, bundle, guests };
   await writeState(state);
   return state;
+}
+
+/** Machines that are on keep what they see as /srv/homelab-lab. */
+function bundleFor({ bundle, log }: LabUpOptions, running: LabState | undefined): string | null {
+  if (running === undefined || (running.bundle !== null && !existsSync(running.bundle))) return bundle ?? null;
+  if (bundle !== undefined && bundle !== running.bundle) {
+    log(`/srv/homelab-lab stays ${running.bundle ?? 'empty'} in the machines of lab ${running.name} until down and up`);
+  }
+  return running.bundle;
 }
 
 interface UserKey {

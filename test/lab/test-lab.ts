@@ -1,0 +1,110 @@
+// What the tests on real machines share: a lab of their own, a bundle of their choice, inventories that differ in a line.
+import { link, mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { parsePackages } from './bundle/repository.ts';
+import { bundlePath, checkPrerequisites, ensureBundle } from './bundle.ts';
+import { type Lab, labDown, labSupported, labUp } from './machines.ts';
+import { type Log, run, until } from './run.ts';
+import { type HomelabRun, runHomelab } from './run-homelab.ts';
+
+const log: Log = line => console.error(line);
+
+/** Why there can be no cluster here, for the names of skipped tests; undefined: there can. */
+export async function whyNoCluster(): Promise<string | undefined> {
+  const reason = await labSupported();
+  if (reason !== undefined) return reason;
+  const missing = await checkPrerequisites();
+  return missing.length === 0 ? undefined : `no lab bundle here: ${missing.map(one => one.what).join(', ')}`;
+}
+
+/** New machines, whatever a killed test run has left of the old ones. */
+export async function freshLab(name: string, machines: number): Promise<Lab> {
+  const { dir } = await ensureBundle({ log });
+  await labDown(name, { log });
+  const lab = await labUp({ name, machines, log, bundle: dir });
+  await onAll(lab, "echo 'deb [trusted=yes] file:/srv/homelab-lab/apt bookworm main' >/etc/apt/sources.list");
+  return lab;
+}
+
+/** A person's home for this lab. */
+export const homeOf = (lab: Lab): string => path.join(lab.dir, 'home');
+
+/** Runs homelab with this lab's own inventory, or the one given. */
+export function homelab(lab: Lab, args: readonly string[], inventory = lab.inventoryPath): Promise<HomelabRun> {
+  return runHomelab(homeOf(lab), [...args, '-i', inventory]);
+}
+
+/** The lab's inventory with these texts replaced, as a file beside it. */
+export async function changedInventory(
+  lab: Lab,
+  name: string,
+  replacements: Readonly<Record<string, string>>,
+): Promise<string> {
+  let text = await readFile(lab.inventoryPath, 'utf8');
+  for (const [before, after] of Object.entries(replacements)) {
+    if (!text.includes(before)) throw new Error(`the lab's inventory has no ${JSON.stringify(before)}:\n${text}`);
+    text = text.replaceAll(before, after);
+  }
+  const file = path.join(lab.dir, `${name}.yaml`);
+  await writeFile(file, text);
+  return file;
+}
+
+/** stdout of sh in the machine, as root, over no network; throws unless it exits with 0. */
+export async function inside(lab: Lab, host: string, script: string): Promise<string> {
+  const { code, stdout, stderr } = await lab.exec(host, ['sh', '-c', `set -eu\n${script}`]);
+  if (code !== 0) throw new Error(`exit ${code} on ${host}: ${script}\n${stdout}${stderr}`);
+  return stdout;
+}
+
+export async function onAll(lab: Lab, script: string): Promise<readonly string[]> {
+  return Promise.all(lab.hosts.map(host => inside(lab, host.name, script)));
+}
+
+export function kubectl(lab: Lab, args: string): Promise<string> {
+  return inside(lab, 'k8s-cp', `kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=10s ${args}`);
+}
+
+/** Names of the nodes that are Ready, sorted. */
+export async function readyNodes(lab: Lab): Promise<readonly string[]> {
+  const path = '{range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}';
+  const lines = (await kubectl(lab, `get nodes -o jsonpath='${path}'`)).split('\n');
+  return lines.flatMap(line => (line.endsWith(' True') ? [line.slice(0, line.indexOf(' '))] : [])).sort();
+}
+
+/** Waits for something to hold in the machine: the script exits with 0. */
+export async function untilInside(lab: Lab, host: string, script: string, what: string): Promise<void> {
+  await until(async () => (await lab.exec(host, ['sh', '-c', script])).code === 0, { timeoutMs: 60_000, what });
+}
+
+const listed = z.object({
+  entries: z.array(z.object({ kind: z.string(), file: z.string() }).loose()),
+});
+
+/** A bundle of hard links to the lab's: all images, and of its packages those named. */
+export async function bundleWith(folder: string, packages: readonly string[]): Promise<string> {
+  const from = bundlePath();
+  const all = listed.parse(JSON.parse(await readFile(path.join(from, 'bundle.json'), 'utf8')));
+  const index = parsePackages(await readFile(path.join(from, 'apt', 'Packages'), 'utf8'));
+  const debs = packages.map(name => {
+    const found = index.find(entry => entry.name === name);
+    if (found === undefined) throw new Error(`the lab's repository has no ${name}`);
+    const { version, arch, filename, sha256, bytes } = found;
+    return { kind: 'deb', name, version, arch, file: path.join('apt', filename), sha256, bytes };
+  });
+  const entries = [...all.entries.filter(entry => entry.kind === 'image'), ...debs];
+  for (const { file } of entries) {
+    await mkdir(path.dirname(path.join(folder, file)), { recursive: true });
+    await link(path.join(from, file), path.join(folder, file)).catch(async (error: NodeJS.ErrnoException) => {
+      // Another filesystem, as where HOMELAB_LAB_STATE names one.
+      if (error.code !== 'EXDEV') throw error;
+      await run(['cp', path.join(from, file), path.join(folder, file)]);
+    });
+  }
+  await writeFile(
+    path.join(folder, 'bundle.json'),
+    JSON.stringify({ apiVersion: 'homelab/v1', kind: 'Bundle', entries }),
+  );
+  return folder;
+}

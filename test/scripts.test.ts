@@ -1,0 +1,168 @@
+// Every script that homelab sends to a machine: readable by dash, and free of what shellcheck knows to be mistakes.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { clockFragment, factFragments, nodesFragment } from '../src/engine/facts.ts';
+import { joinFragments } from '../src/engine/frames.ts';
+import { intend } from '../src/engine/plan.ts';
+import { recordProofs } from '../src/engine/proof-record.ts';
+import type { Json } from '../src/model/cluster.ts';
+import type { RemoteAction, Resource, Want } from '../src/model/plan.ts';
+import type { World } from '../src/model/world.ts';
+import { phases } from '../src/phases/index.ts';
+import { packages } from '../src/resources/packages.ts';
+import { machinesOf, testRun } from './run-context.ts';
+import { afterInit, bareWorld, cluster, convergedWorld, everything, goal, host, sampleBundle } from './sample.ts';
+
+// shellcheck's objections that do not hold here, each with its reason.
+const disabled = {
+  SC1091: 'the facts source /etc/os-release, which is on the machine and not here',
+  SC2015: '`restart && is-active || { journal; exit 1; }`: both failures are to end in the same place',
+  SC2016: 'what stands in single quotes is for another shell, or for awk and kubectl',
+  SC2043: 'a loop over a list that the inventory gives may have one turn',
+} as const;
+
+// One worker is like the other.
+const two = { cluster: { ...cluster, hosts: [host('k8s-cp'), host('k8s-worker1')] }, bundle: undefined };
+
+const worlds: readonly (readonly [string, World])[] = [
+  ['bare', bareWorld(two)],
+  ['bare with a bundle', bareWorld({ ...two, bundle: sampleBundle() })],
+  ['bare, alone, without an endpoint', bareWorld({ cluster: { ...cluster, hosts: [host('k8s-cp')] }, bundle: undefined })],
+  ['after init', afterInit(two)],
+  ['converged', convergedWorld(two)],
+];
+
+/** Observations that lead to other actions than those of a bare machine. */
+const halfWay: Readonly<Record<string, readonly Json[]>> = {
+  'images:kubeadm': [{ missing: ['registry.k8s.io/pause:3.10', 'registry.k8s.io/etcd:3.5.15-0'] }],
+  swap: [{ active: ['/swap.img'], fstab: ['/swap.img'], units: ['dev-sdb2.swap'] }],
+};
+
+async function allScripts(): Promise<ReadonlyMap<string, string>> {
+  const scripts = new Map<string, string>();
+  const add = (name: string, script: string) => scripts.set(script, name);
+  const act = (name: string, { script, secrets = {} }: RemoteAction) =>
+    add(name, `set -eu\n${Object.keys(secrets).map(secret => `${secret}=$(cat /secret)\n`).join('')}${script}`);
+  for (const { id, script } of [...factFragments, nodesFragment, clockFragment]) add(`fact ${id}`, `set -eu\n${script}\n`);
+  const ofResource = (name: string, resource: Resource) => {
+    add(`${name} read`, `set -eu\n${resource.read}`);
+    for (const observed of [resource.blank, ...(halfWay[resource.key] ?? [])]) {
+      const change = resource.change(observed, []);
+      if (change) act(`${name} apply`, change.action);
+    }
+  };
+  for (const [title, world] of worlds) {
+    const intents = intend(world, phases, everything);
+    for (const { phase, host: at, wants } of intents) {
+      for (const want of wants) {
+        const name = `${title}: ${phase.id}/${at.name}/${nameOf(want)}`;
+        if (want.kind === 'resource') ofResource(name, want);
+        if (want.kind === 'transition' && want.change && !('refuse' in want.change)) act(name, want.change.action);
+      }
+    }
+    for (const phase of phases) {
+      for (const probe of phase.probes(world)) {
+        const name = `${title}: ${phase.id} proves ${probe.id}`;
+        if (probe.kind === 'read') add(name, `set -eu\n${probe.script}\n`);
+        else await recordActive(script => add(name, `set -eu\n${script}`), exec => probe.run({ signal: new AbortController().signal, exec }));
+      }
+    }
+  }
+  ofResource('a package on hold', packages({ name: 'x', title: 'x', packages: [{ name: 'socat' }] }));
+  act('a hold taken away', changeWithHold());
+  const [cp] = [...testRun(goal).machines.values()];
+  if (!cp) throw new Error('there is a control plane');
+  const recorder = { ...cp, exec: async (script: string) => (add('the record of proofs', `set -eu\n${script}`), { code: 0, stdout: '', stderr: '', durationMs: 0 }) };
+  const world = convergedWorld();
+  await recordProofs(phases, world, intend(world, phases, everything), machinesOf([recorder]), new AbortController().signal);
+  return scripts;
+}
+
+function changeWithHold(): RemoteAction {
+  const change = packages({ name: 'x', title: 'x', packages: [{ name: 'socat' }] }).change({ socat: { version: 'installed', held: true } }, []);
+  if (!change) throw new Error('a hold that nobody wants is a difference');
+  return change.action;
+}
+
+function nameOf(want: Want): string {
+  return want.kind === 'note' || want.kind === 'refusal' ? want.kind : want.name;
+}
+
+type Exec = (host: string, script: string) => Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
+
+/** The scripts of an active probe whose pods come up. */
+async function recordActive(see: (script: string) => void, run: (exec: Exec) => Promise<unknown>): Promise<void> {
+  const pods = cluster.hosts.map(({ name }, index) => `pod ${name} 10.244.${index}.2\n`).join('');
+  await run(async (_, script) => {
+    see(script);
+    return { code: 0, stderr: '', stdout: `${pods}service 10.96.0.5\ndns 10.96.0.10\napi 10.96.0.1\n` };
+  });
+}
+
+const scripts = await allScripts();
+const named = [...scripts].map(([script, name]) => ({ name, script }));
+
+function withFiles<T>(work: (files: ReadonlyMap<string, string>, dir: string) => T): T {
+  const dir = mkdtempSync(join(tmpdir(), 'homelab-scripts-'));
+  try {
+    const files = new Map(named.map(({ name, script }, index) => {
+      const path = join(dir, `${index}.sh`);
+      writeFileSync(path, script);
+      return [path, name] as const;
+    }));
+    return work(files, dir);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+describe('every script that we send', () => {
+  it('is gathered', () => {
+    expect(named.length).toBeGreaterThan(100);
+    const kinds = ['fact ', ' read', ' apply', '/init', '/join', '/join-token', ' proves readyz', ' proves pod-network', 'record of proofs'];
+    expect(kinds.filter(kind => !named.some(({ name }) => name.includes(kind)))).toEqual([]);
+  });
+
+  it('can be read by dash', () => {
+    withFiles(files => {
+      const bad = [...files].flatMap(([path, name]) => {
+        const { status, stderr } = spawnSync('dash', ['-n', path], { encoding: 'utf8' });
+        return status === 0 ? [] : [`${name}: ${stderr}`];
+      });
+      expect(bad).toEqual([]);
+    });
+  });
+
+  it('can be read by dash as one script', () => {
+    const joined = joinFragments(named.map(({ name, script }) => ({ id: name, script })), '@mark');
+    const { status, stderr } = spawnSync('dash', ['-n', '-s'], { input: joined, encoding: 'utf8' });
+    expect([status, stderr]).toEqual([0, '']);
+  });
+
+  it('runs nothing before `set -eu` and never switches it off', () => {
+    expect(named.filter(({ script }) => !script.startsWith('set -eu\n') || /\bset \+[eu]/.test(script)).map(({ name }) => name)).toEqual([]);
+  });
+
+  const hasShellcheck = spawnSync('shellcheck', ['--version']).status === 0;
+  it.skipIf(!hasShellcheck)('passes shellcheck, and needs every exception that is made here', { timeout: 60_000 }, () => {
+    withFiles(files => {
+      const { stdout, stderr } = spawnSync('shellcheck', ['-s', 'sh', '-f', 'gcc', ...files.keys()], {
+        encoding: 'utf8',
+        maxBuffer: 16 * 1024 * 1024,
+      });
+      expect(stderr).toBe('');
+      const found = stdout
+        .split('\n')
+        .filter(Boolean)
+        .map(line => {
+          const path = line.slice(0, line.indexOf(':'));
+          return { code: /\[(SC\d+)\]$/.exec(line)?.[1] ?? '', line: line.replace(path, files.get(path) ?? path) };
+        });
+      expect(found.filter(({ code }) => !Object.hasOwn(disabled, code)).map(({ line }) => line)).toEqual([]);
+      expect(Object.keys(disabled).filter(code => !found.some(each => each.code === code))).toEqual([]);
+    });
+  });
+});
