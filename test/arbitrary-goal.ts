@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import type { Cluster, Host } from '../src/model/cluster.ts';
 import type { Goal } from '../src/model/world.ts';
-import { cluster as sample, host as sampleHost, sampleBundle } from './sample.ts';
+import { cluster as sample, sampleBundle, host as sampleHost } from './sample.ts';
 
 const taint = { key: 'dedicated', value: 'database', effect: 'NoSchedule' } as const;
 

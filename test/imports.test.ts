@@ -33,20 +33,26 @@ const adapters: Readonly<Record<string, string>> = {
 /** What reaches files, processes or the network. node:net stands elsewhere for its isIP, which is pure. */
 const outside = ['node:fs', 'node:fs/promises', 'node:child_process', 'node:dns', 'node:http', 'node:os'];
 /** Files, not folders: each reads what ships with homelab or what the user named, and nothing else. */
-const readers = ['inventory/load.ts', 'inventory/paths.ts', 'resources/template.ts', 'cli/commands.ts', 'cli/session.ts'];
+const readers = ['inventory/load.ts', 'resources/template.ts', 'cli/commands.ts', 'cli/session.ts'];
 
 interface Import {
   readonly from: string;
   readonly to: string;
 }
 
-const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts'));
+const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter(name =>
+  name.endsWith('.ts'),
+);
 const imports: readonly Import[] = sources.flatMap(from => {
   const text = readFileSync(join(root, 'src', from), 'utf8');
-  const found = text.matchAll(/(?:^|\n)\s*(?:import|export)\b[^'";]*?from '([^']+)'|\bimport\('([^']+)'\)|(?:^|\n)import '([^']+)'/g);
+  const found = text.matchAll(
+    /(?:^|\n)\s*(?:import|export)\b[^'";]*?from '([^']+)'|\bimport\('([^']+)'\)|(?:^|\n)import '([^']+)'/g,
+  );
   return [...found].map(match => ({ from, to: match[1] ?? match[2] ?? match[3] ?? '' }));
 });
-const inner = imports.filter(each => each.to.startsWith('.')).map(({ from, to }) => ({ from, to: normalize(join(dirname(from), to)) }));
+const inner = imports
+  .filter(each => each.to.startsWith('.'))
+  .map(({ from, to }) => ({ from, to: normalize(join(dirname(from), to)) }));
 const folderOf = (path: string): string => path.split('/')[0] ?? '';
 const shown = ({ from, to }: Import): string => `${from} imports ${to}`;
 
@@ -64,7 +70,9 @@ describe('imports', () => {
   });
 
   it('point down', () => {
-    const up = inner.filter(({ from, to }) => folderOf(from) !== folderOf(to) && !below[folderOf(from)]?.includes(folderOf(to)));
+    const up = inner.filter(
+      ({ from, to }) => folderOf(from) !== folderOf(to) && !below[folderOf(from)]?.includes(folderOf(to)),
+    );
     expect(up.map(shown)).toEqual([]);
   });
 
@@ -109,6 +117,8 @@ describe('imports', () => {
 
   it('from bin/ go to the command line only', () => {
     const text = readFileSync(join(root, 'bin', 'homelab.ts'), 'utf8');
-    expect([...text.matchAll(/from '([^']+)'/g)].map(match => relative('../src', match[1] ?? ''))).toEqual(['cli/main.ts']);
+    expect([...text.matchAll(/from '([^']+)'/g)].map(match => relative('../src', match[1] ?? ''))).toEqual([
+      'cli/main.ts',
+    ]);
   });
 });

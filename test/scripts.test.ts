@@ -30,7 +30,10 @@ const two = { cluster: { ...cluster, hosts: [host('k8s-cp'), host('k8s-worker1')
 const worlds: readonly (readonly [string, World])[] = [
   ['bare', bareWorld(two)],
   ['bare with a bundle', bareWorld({ ...two, bundle: sampleBundle() })],
-  ['bare, alone, without an endpoint', bareWorld({ cluster: { ...cluster, hosts: [host('k8s-cp')] }, bundle: undefined })],
+  [
+    'bare, alone, without an endpoint',
+    bareWorld({ cluster: { ...cluster, hosts: [host('k8s-cp')] }, bundle: undefined }),
+  ],
   ['after init', afterInit(two)],
   ['converged', convergedWorld(two)],
 ];
@@ -45,8 +48,14 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
   const scripts = new Map<string, string>();
   const add = (name: string, script: string) => scripts.set(script, name);
   const act = (name: string, { script, secrets = {} }: RemoteAction) =>
-    add(name, `set -eu\n${Object.keys(secrets).map(secret => `${secret}=$(cat /secret)\n`).join('')}${script}`);
-  for (const { id, script } of [...factFragments, nodesFragment, clockFragment]) add(`fact ${id}`, `set -eu\n${script}\n`);
+    add(
+      name,
+      `set -eu\n${Object.keys(secrets)
+        .map(secret => `${secret}=$(cat /secret)\n`)
+        .join('')}${script}`,
+    );
+  for (const { id, script } of [...factFragments, nodesFragment, clockFragment])
+    add(`fact ${id}`, `set -eu\n${script}\n`);
   const ofResource = (name: string, resource: Resource) => {
     add(`${name} read`, `set -eu\n${resource.read}`);
     for (const observed of [resource.blank, ...(halfWay[resource.key] ?? [])]) {
@@ -67,7 +76,11 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
       for (const probe of phase.probes(world)) {
         const name = `${title}: ${phase.id} proves ${probe.id}`;
         if (probe.kind === 'read') add(name, `set -eu\n${probe.script}\n`);
-        else await recordActive(script => add(name, `set -eu\n${script}`), exec => probe.run({ signal: new AbortController().signal, exec }));
+        else
+          await recordActive(
+            script => add(name, `set -eu\n${script}`),
+            exec => probe.run({ signal: new AbortController().signal, exec }),
+          );
       }
     }
   }
@@ -75,14 +88,29 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
   act('a hold taken away', changeWithHold());
   const [cp] = [...testRun(goal).machines.values()];
   if (!cp) throw new Error('there is a control plane');
-  const recorder = { ...cp, exec: async (script: string) => (add('the record of proofs', `set -eu\n${script}`), { code: 0, stdout: '', stderr: '', durationMs: 0 }) };
+  const recorder = {
+    ...cp,
+    exec: async (script: string) => {
+      add('the record of proofs', `set -eu\n${script}`);
+      return { code: 0, stdout: '', stderr: '', durationMs: 0 };
+    },
+  };
   const world = convergedWorld();
-  await recordProofs(phases, world, intend(world, phases, everything), machinesOf([recorder]), new AbortController().signal);
+  await recordProofs(
+    phases,
+    world,
+    intend(world, phases, everything),
+    machinesOf([recorder]),
+    new AbortController().signal,
+  );
   return scripts;
 }
 
 function changeWithHold(): RemoteAction {
-  const change = packages({ name: 'x', title: 'x', packages: [{ name: 'socat' }] }).change({ socat: { version: 'installed', held: true } }, []);
+  const change = packages({ name: 'x', title: 'x', packages: [{ name: 'socat' }] }).change(
+    { socat: { version: 'installed', held: true } },
+    [],
+  );
   if (!change) throw new Error('a hold that nobody wants is a difference');
   return change.action;
 }
@@ -91,7 +119,10 @@ function nameOf(want: Want): string {
   return want.kind === 'note' || want.kind === 'refusal' ? want.kind : want.name;
 }
 
-type Exec = (host: string, script: string) => Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
+type Exec = (
+  host: string,
+  script: string,
+) => Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
 
 /** The scripts of an active probe whose pods come up. */
 async function recordActive(see: (script: string) => void, run: (exec: Exec) => Promise<unknown>): Promise<void> {
@@ -108,11 +139,13 @@ const named = [...scripts].map(([script, name]) => ({ name, script }));
 function withFiles<T>(work: (files: ReadonlyMap<string, string>, dir: string) => T): T {
   const dir = mkdtempSync(join(tmpdir(), 'homelab-scripts-'));
   try {
-    const files = new Map(named.map(({ name, script }, index) => {
-      const path = join(dir, `${index}.sh`);
-      writeFileSync(path, script);
-      return [path, name] as const;
-    }));
+    const files = new Map(
+      named.map(({ name, script }, index) => {
+        const path = join(dir, `${index}.sh`);
+        writeFileSync(path, script);
+        return [path, name] as const;
+      }),
+    );
     return work(files, dir);
   } finally {
     rmSync(dir, { recursive: true });
@@ -122,7 +155,17 @@ function withFiles<T>(work: (files: ReadonlyMap<string, string>, dir: string) =>
 describe('every script that we send', () => {
   it('is gathered', () => {
     expect(named.length).toBeGreaterThan(100);
-    const kinds = ['fact ', ' read', ' apply', '/init', '/join', '/join-token', ' proves readyz', ' proves pod-network', 'record of proofs'];
+    const kinds = [
+      'fact ',
+      ' read',
+      ' apply',
+      '/init',
+      '/join',
+      '/join-token',
+      ' proves readyz',
+      ' proves pod-network',
+      'record of proofs',
+    ];
     expect(kinds.filter(kind => !named.some(({ name }) => name.includes(kind)))).toEqual([]);
   });
 
@@ -137,32 +180,43 @@ describe('every script that we send', () => {
   });
 
   it('can be read by dash as one script', () => {
-    const joined = joinFragments(named.map(({ name, script }) => ({ id: name, script })), '@mark');
+    const joined = joinFragments(
+      named.map(({ name, script }) => ({ id: name, script })),
+      '@mark',
+    );
     const { status, stderr } = spawnSync('dash', ['-n', '-s'], { input: joined, encoding: 'utf8' });
     expect([status, stderr]).toEqual([0, '']);
   });
 
   it('runs nothing before `set -eu` and never switches it off', () => {
-    expect(named.filter(({ script }) => !script.startsWith('set -eu\n') || /\bset \+[eu]/.test(script)).map(({ name }) => name)).toEqual([]);
+    expect(
+      named
+        .filter(({ script }) => !script.startsWith('set -eu\n') || /\bset \+[eu]/.test(script))
+        .map(({ name }) => name),
+    ).toEqual([]);
   });
 
   const hasShellcheck = spawnSync('shellcheck', ['--version']).status === 0;
-  it.skipIf(!hasShellcheck)('passes shellcheck, and needs every exception that is made here', { timeout: 60_000 }, () => {
-    withFiles(files => {
-      const { stdout, stderr } = spawnSync('shellcheck', ['-s', 'sh', '-f', 'gcc', ...files.keys()], {
-        encoding: 'utf8',
-        maxBuffer: 16 * 1024 * 1024,
-      });
-      expect(stderr).toBe('');
-      const found = stdout
-        .split('\n')
-        .filter(Boolean)
-        .map(line => {
-          const path = line.slice(0, line.indexOf(':'));
-          return { code: /\[(SC\d+)\]$/.exec(line)?.[1] ?? '', line: line.replace(path, files.get(path) ?? path) };
+  it.skipIf(!hasShellcheck)(
+    'passes shellcheck, and needs every exception that is made here',
+    { timeout: 60_000 },
+    () => {
+      withFiles(files => {
+        const { stdout, stderr } = spawnSync('shellcheck', ['-s', 'sh', '-f', 'gcc', ...files.keys()], {
+          encoding: 'utf8',
+          maxBuffer: 16 * 1024 * 1024,
         });
-      expect(found.filter(({ code }) => !Object.hasOwn(disabled, code)).map(({ line }) => line)).toEqual([]);
-      expect(Object.keys(disabled).filter(code => !found.some(each => each.code === code))).toEqual([]);
-    });
-  });
+        expect(stderr).toBe('');
+        const found = stdout
+          .split('\n')
+          .filter(Boolean)
+          .map(line => {
+            const path = line.slice(0, line.indexOf(':'));
+            return { code: /\[(SC\d+)\]$/.exec(line)?.[1] ?? '', line: line.replace(path, files.get(path) ?? path) };
+          });
+        expect(found.filter(({ code }) => !Object.hasOwn(disabled, code)).map(({ line }) => line)).toEqual([]);
+        expect(Object.keys(disabled).filter(code => !found.some(each => each.code === code))).toEqual([]);
+      });
+    },
+  );
 });

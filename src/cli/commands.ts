@@ -1,7 +1,7 @@
 // What each command does once its options are read. Loaded when a command runs, not for --help.
 import { readFile, writeFile } from 'node:fs/promises';
 import { strikes } from '../engine/rehearsal.ts';
-import { bootstrap, plan, type RunContext, verify } from '../engine/run.ts';
+import { bootstrap, plan, type RunContext, survey, verify } from '../engine/run.ts';
 import { loadInventory } from '../inventory/load.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
 import type { Plan, Step } from '../model/plan.ts';
@@ -107,7 +107,7 @@ function approvalOf(session: Session, planText_: string | undefined): Pick<RunCo
   return {
     isApproved: (step: Step) => approved.has(step.id) && (file === undefined || unapproved([step], file).length === 0),
     async approve(found) {
-      checkFaults(session, found);
+      await checkFaults(session, found);
       if (file) againstFile(found, file);
       else if (!options.yes) await ask(found, session.goal.cluster.name, io);
       for (const step of found.steps) approved.add(step.id);
@@ -147,16 +147,22 @@ async function ask(found: Plan, cluster: string, io: Io): Promise<void> {
 }
 
 // A fault that strikes nothing would make a rehearsal that proves nothing.
-function checkFaults({ rehearsal }: Session, found: Plan): void {
-  for (const fault of rehearsal ?? []) {
-    const isEvidence = /^[a-z-]+$/.test(fault.step) && !found.steps.some(step => step.host === fault.host);
+async function checkFaults(session: Session, found: Plan): Promise<void> {
+  const { rehearsal = [], phases } = session;
+  if (rehearsal.length === 0) return;
+  const { world } = await survey(session);
+  const evidence = phases
+    .flatMap(phase => phase.probes(world))
+    .flatMap(probe => (probe.kind === 'active' ? probe.pieces : [probe]));
+  for (const fault of rehearsal) {
+    const isEvidence = evidence.some(({ host, id }) => host === fault.host && id === fault.step);
     if (isEvidence || found.steps.some(step => strikes(fault, step))) continue;
-    const known = found.steps.filter(step => step.host === fault.host).map(step => step.id);
-    throw new HomelabError('HL_USAGE', `--fault: no step of ${fault.host} is called ${fault.step}`, {
+    const known = [...found.steps, ...evidence].filter(({ host }) => host === fault.host).map(({ id }) => id);
+    throw new HomelabError('HL_USAGE', `--fault: nothing on ${fault.host} is called ${fault.step}`, {
       hint:
         known.length > 0
           ? `one of: ${known.join(', ')}`
-          : `one of these machines: ${[...new Set(found.steps.map(step => step.host))].join(', ')}`,
+          : `one of these machines: ${session.goal.cluster.hosts.map(host => host.name).join(', ')}`,
     });
   }
 }

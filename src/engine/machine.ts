@@ -108,7 +108,8 @@ export function createMachine(
     },
     async prove(probes, signal) {
       if (probes.length === 0) return [];
-      const timeoutMs = Math.max(...probes.map(probe => probe.timeoutMs)) + 30_000;
+      // One after the other: two that wait their whole time are two failed proofs, not a machine that does not answer.
+      const timeoutMs = probes.reduce((sum, probe) => sum + probe.timeoutMs, 30_000);
       const frames = await ask(
         'evidence',
         // Numbered: probes of several phases travel together, and their ids are unique within a phase only.

@@ -32,6 +32,8 @@ export async function prove(
     phase
       .probes(world)
       .filter(probe => context.machines.has(probe.host))
+      // With --only PHASE/HOST nothing was promised about the other machines.
+      .filter(probe => context.isChosen(phase, { name: probe.about ?? probe.host }))
       .map(probe => ({ phase, probe })),
   );
   const found = new Map<Probe, readonly Evidence[]>();

@@ -138,5 +138,8 @@ export function lostError(host: string, reason: string): HomelabError {
 }
 
 export function cancelledError(host: string): HomelabError {
-  return new HomelabError('HL_CANCELLED', `cancelled while talking to ${host}`, { context: { host } });
+  return new HomelabError('HL_CANCELLED', `cancelled while talking to ${host}`, {
+    hint: 'what was started there may still be running; run the same command again, it looks before it acts',
+    context: { host },
+  });
 }

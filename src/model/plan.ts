@@ -138,7 +138,10 @@ export interface Evidence {
 
 interface ProbeBase {
   readonly id: string;
+  /** The machine that is asked. */
   readonly host: string;
+  /** The machine it is about, where that is another one: the API server is asked about every node. */
+  readonly about?: string;
   readonly title: string;
   readonly expected: string;
   readonly reproduce: string;

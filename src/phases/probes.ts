@@ -4,6 +4,8 @@ import type { Probe } from '../model/plan.ts';
 export interface LookOptions {
   readonly id: string;
   readonly host: string;
+  /** The machine it is about, where that is another one. */
+  readonly about?: string;
   readonly title: string;
   readonly expected: string;
   /** sh as root; read-only. */
@@ -24,6 +26,7 @@ export function look(options: LookOptions): Probe {
     kind: 'read',
     id: options.id,
     host: options.host,
+    ...(options.about === undefined ? {} : { about: options.about }),
     title: options.title,
     expected: options.expected,
     reproduce: options.reproduce ?? `sudo sh -c '${options.script.trim()}'`,

@@ -37,6 +37,7 @@ export const workers: Phase = {
         look({
           id: `node-${each.name}`,
           host,
+          about: each.name,
           title: `${each.name} is registered with its name and address`,
           expected: `${each.name} ${each.address}`,
           script: `${kubectl} get node ${each.name} -o jsonpath='{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address}'`,

@@ -153,17 +153,22 @@ function installScript(fromApt: readonly WantedPackage[], files: readonly Bundle
   return 1
 }
 pick() {
-  exact "$1" "$2" || { [ -n "\${updated-}" ] || { update; updated=1; }; exact "$1" "$2"; } || {
-    printf 'homelab: no repository of this machine has %s %s; versions there: %s\\n' "$1" "$2" \\
-      "$(apt-cache madison "$1" | awk -F ' *[|] *' '{print $2}' | sort -u | head -n 5 | paste -sd' ' | sed 's/^$/none/')" >&2
-    exit 65
-  }
+  ! exact "$1" "$2" || return 0
+  code=0; update || code=$?
+  ! exact "$1" "$2" || return 0
+  # where the lists could not be had, that is what went wrong
+  [ "$code" = 0 ] || exit "$code"
+  printf 'homelab: no repository of this machine has %s %s; versions there: %s\\n' "$1" "$2" \\
+    "$(apt-cache madison "$1" | awk -F ' *[|] *' '{print $2}' | sort -u | head -n 5 | paste -sd' ' | sed 's/^$/none/')" >&2
+  exit 65
 }
 set -- ${command(...files.map(deb => uploadOf(deb).remotePath), ...fromApt.filter(each => each.version === undefined).map(each => each.name))}
 ${pinned.map(({ name, version }) => `chosen=$(${command('pick', name, version)})\nset -- "$@" "$chosen"\n`).join('')}try() { apt install --yes --no-install-recommends --allow-change-held-packages --allow-downgrades "$@"; }
 said=$(try "$@" 2>&1) || case $said in
   # lists that are missing or older than the mirror: once more with new ones; anything else would fail the same way again
   *'Unable to locate'* | *'installation candidate'* | *'Failed to fetch'* | *'Unable to fetch'* | *'unmet dependencies'* | *'held broken packages'*) update; try "$@" ;;
+  # a reboot in the middle of an install; apt held the lock when it said so, so nobody is at work on it
+  *'dpkg was interrupted'*) dpkg --force-confdef --force-confold --configure -a >/dev/null; try "$@" ;;
   *) printf '%s\n' "$said" >&2; exit 100 ;;
 esac
 ${files.length > 0 ? `${command('rm', '-f', '--', ...files.map(deb => uploadOf(deb).remotePath))}\n` : ''}`;
@@ -193,6 +198,11 @@ const aptExplained = [
     pattern: /Failed to fetch|Could not resolve|Temporary failure resolving|Unable to connect/,
     message: 'a repository could not be reached from this machine',
     hint: "check the machine's network and its proxy (sudo apt-get update), then run the same command again",
+  },
+  {
+    pattern: /The repository '(\S+) [^']*' (?:does not have|no longer has) a Release file/,
+    message: 'there is no repository at $1',
+    hint: 'correct its line in /etc/apt/sources.list or /etc/apt/sources.list.d of that machine, or take it out, then run the same command again',
   },
   {
     pattern: /dpkg was interrupted/,

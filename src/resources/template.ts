@@ -10,8 +10,19 @@ engine.registerHelper('unit', (value: unknown) => unitValue(value));
 
 /** Renders templates/NAME.hbs. A value that is missing or holds what a unit file would misread throws. */
 export function renderTemplate(name: string, values: JsonObject): string {
+  return template(name)(values);
+}
+
+// Compiled once: a plan renders the same template for every machine.
+const compiled = new Map<string, Handlebars.TemplateDelegate>();
+
+function template(name: string): Handlebars.TemplateDelegate {
+  const known = compiled.get(name);
+  if (known) return known;
   const text = readFileSync(join(templatesFolder(), `${name}.hbs`), 'utf8');
-  return engine.compile(text, { noEscape: true, strict: true, knownHelpersOnly: false })(values);
+  const made = engine.compile(text, { noEscape: true, strict: true, knownHelpersOnly: false });
+  compiled.set(name, made);
+  return made;
 }
 
 // The sources stand in src/resources, the compiled files in dist/src/resources.

@@ -2,7 +2,7 @@
 import type { Host } from '../model/cluster.ts';
 import type { Transition } from '../model/plan.ts';
 import { factsOf, type World, withMember } from '../model/world.ts';
-import { awaitPodSubnet, configFunction, kubeadmExplained } from './kubeadm.ts';
+import { awaitPodSubnet, configFunction, kubeadmExplained, stopKubelet } from './kubeadm.ts';
 import { renderInit } from './kubeadm-config.ts';
 
 // kubeadm itself waits 4 minutes for the API server; images are there before.
@@ -36,7 +36,7 @@ function initChange(world: World, host: Host): Transition['change'] {
     risk: 'safe',
     action: {
       script: `${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null
-config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print
+${stopKubelet}config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print
 ${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}`,
       secrets: { JOIN_TOKEN: { kind: 'run', name: 'join-token' } },
       timeoutMs,

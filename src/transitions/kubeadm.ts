@@ -13,6 +13,12 @@ config() { printf '%s\\n' "\${documents%%${tokenPlace}*}$JOIN_TOKEN\${documents#
 `;
 }
 
+/**
+ * sh: a kubelet that runs although its machine belongs to no cluster (a reboot between its package and kubeadm's) listens on the port
+ * that kubeadm wants free. kubeadm starts it when its time has come.
+ */
+export const stopKubelet = 'systemctl stop kubelet.service\n';
+
 /** sh: waits until the machine's own node object has its pod subnet; later phases need it. */
 export function awaitPodSubnet(kubeconfig: string, node: string): string {
   return `left=60

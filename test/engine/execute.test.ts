@@ -87,7 +87,10 @@ describe('executing the steps of a phase', () => {
         log.push(id);
       }),
     });
-    await execute([step('a', 'clean', 'after'), ...hosts.map(host => step(host, 'one')), step('a', 'mint', 'before')], run);
+    await execute(
+      [step('a', 'clean', 'after'), ...hosts.map(host => step(host, 'one')), step('a', 'mint', 'before')],
+      run,
+    );
     expect(log[0]).toBe('phase/a/mint');
     expect(log.at(-1)).toBe('phase/a/clean');
     expect(log).toHaveLength(5);

@@ -34,7 +34,11 @@ const metal: Readonly<Record<string, string>> = {
   versions: 'absent\nabsent\n',
 };
 
-const worker = { ...metal, membership: `pki/ca.crt\nkubelet.conf\nkubelet-config\n\n${caPem}`, versions: 'v1.31.13\nKubernetes v1.31.13\n' };
+const worker = {
+  ...metal,
+  membership: `pki/ca.crt\nkubelet.conf\nkubelet-config\n\n${caPem}`,
+  versions: 'v1.31.13\nKubernetes v1.31.13\n',
+};
 const controlPlane = {
   ...worker,
   hostname: 'k8s-cp\n',
@@ -135,7 +139,8 @@ describe('reading a machine', () => {
   });
 
   it('keeps all addresses of a card, and the cards apart', () => {
-    const second = '{"ifname":"eno2","addr_info":[{"local":"10.0.0.1","prefixlen":8},{"local":"10.0.0.2","prefixlen":32}]}';
+    const second =
+      '{"ifname":"eno2","addr_info":[{"local":"10.0.0.1","prefixlen":8},{"local":"10.0.0.2","prefixlen":32}]}';
     const text = nics(
       [loopback, address('eno1', '192.168.0.11', 24), second],
       [loopbackLink, link('eno1', 'a8:a1:59:01:02:03'), link('eno2', 'a8:a1:59:01:02:04')],
@@ -183,8 +188,16 @@ describe('where a machine stands', () => {
   });
 
   it.each([
-    ['an init that ended before the kubelet was configured', 'pki/ca.crt\npki/ca.key\n', 'admin.conf, kubelet.conf, manifests/kube-apiserver.yaml, kubelet-config'],
-    ['an init that ended before etcd', 'pki/ca.crt\npki/ca.key\nadmin.conf\nkubelet.conf\n', 'manifests/kube-apiserver.yaml, kubelet-config'],
+    [
+      'an init that ended before the kubelet was configured',
+      'pki/ca.crt\npki/ca.key\n',
+      'admin.conf, kubelet.conf, manifests/kube-apiserver.yaml, kubelet-config',
+    ],
+    [
+      'an init that ended before etcd',
+      'pki/ca.crt\npki/ca.key\nadmin.conf\nkubelet.conf\n',
+      'manifests/kube-apiserver.yaml, kubelet-config',
+    ],
     ['a join that ended at the TLS bootstrap', 'pki/ca.crt\nbootstrap-kubelet.conf\nkubelet-config\n', 'kubelet.conf'],
   ])('calls %s half done and names what is missing', (_, files, missing) => {
     expect(membership(`${files}\n${caPem}`)).toEqual({ state: 'partial', why: expect.stringContaining(missing) });
@@ -220,7 +233,11 @@ describe('a control plane', () => {
   it.each([
     ['CoreDNS', objects.slice(0, 2), 'the cluster has no Deployment coredns'],
     ['the kubelet’s config', objects.slice(0, 1), 'the cluster has no ConfigMap kubelet-config, no Deployment coredns'],
-    ['any object', [], 'the cluster has no ConfigMap kubeadm-config, no ConfigMap kubelet-config, no Deployment coredns'],
+    [
+      'any object',
+      [],
+      'the cluster has no ConfigMap kubeadm-config, no ConfigMap kubelet-config, no Deployment coredns',
+    ],
   ])('whose init did not come to %s is half done', (_, found, why) => {
     expect(read({ ...controlPlane, nodes: nodesAnswer(found) }).facts.membership).toEqual({
       state: 'partial',
@@ -253,7 +270,10 @@ describe('a control plane', () => {
       writeFileSync(join(bin, 'kubectl'), fake, { mode: 0o755 });
       const script = nodesFragment.script.replaceAll('/etc/kubernetes/', `${bin}/`).replace('manifests/', '');
       for (const name of ['admin.conf', 'kube-apiserver.yaml']) writeFileSync(join(bin, name), '');
-      expect(dash(`set -eu\n${script}`, { bin })).toMatchObject({ code: 1, stdout: expect.stringContaining('answers') });
+      expect(dash(`set -eu\n${script}`, { bin })).toMatchObject({
+        code: 1,
+        stdout: expect.stringContaining('answers'),
+      });
     } finally {
       rmSync(bin, { recursive: true });
     }

@@ -13,7 +13,7 @@ import {
 import { bootstrap } from '../../src/engine/run.ts';
 import type { Json } from '../../src/model/cluster.ts';
 import type { Plan, Refusal } from '../../src/model/plan.ts';
-import { withMember, type World } from '../../src/model/world.ts';
+import { type World, withMember } from '../../src/model/world.ts';
 import { phases } from '../../src/phases/index.ts';
 import { arbitraryGoal, hostsOf } from '../arbitrary-goal.ts';
 import { eventsOf, testRun } from '../run-context.ts';
@@ -181,7 +181,7 @@ describe('the plan', () => {
         const then = after(plan, world, states);
         expect(ids(planOf(then.world, then.states))).toEqual([]);
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 
@@ -194,21 +194,28 @@ describe('the plan', () => {
         const mixed = new Map(
           [...desired].map(([name, states]) => [
             name,
-            new Map([...states].map(([key, state]) => [key, coins.next().value ? (blank.get(name)?.get(key) ?? state) : state])),
+            new Map(
+              [...states].map(([key, state]) => [
+                key,
+                coins.next().value ? (blank.get(name)?.get(key) ?? state) : state,
+              ]),
+            ),
           ]),
         );
         const plan = planOf(world, mixed);
         const changed = plan.steps.map(step => `${step.host} ${step.predicted?.key}`);
         const off = [...wanted].flatMap(([name, resources]) =>
           resources
-            .filter(({ key }) => JSON.stringify(mixed.get(name)?.get(key)) !== JSON.stringify(desired.get(name)?.get(key)))
+            .filter(
+              ({ key }) => JSON.stringify(mixed.get(name)?.get(key)) !== JSON.stringify(desired.get(name)?.get(key)),
+            )
             .map(({ key }) => `${name} ${key}`),
         );
         // Units are restarted for their inputs as well: what is off is in the plan, and what is not off is a unit.
         expect(changed).toEqual(expect.arrayContaining(off));
         expect(changed.filter(each => !off.includes(each) && !each.includes(' unit:'))).toEqual([]);
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 
@@ -239,7 +246,7 @@ describe('a rehearsed bootstrap', () => {
         const last = testRun(any, { machines: first.machines });
         expect(await bootstrap(last)).toEqual({ steps: 0, predictionErrors: 0 });
       }),
-      { numRuns: 25 },
+      { numRuns: 12 },
     );
   });
 
@@ -307,9 +314,10 @@ describe('refusals', () => {
     expect(refusals(withMembership(bareWorld(), 'k8s-cp', worker))).toContainEqual(
       expect.objectContaining({ id: 'control-plane/k8s-cp/init', reason: expect.stringContaining('worker') }),
     );
-    expect(
-      one(withMembership(convergedWorld(), 'k8s-worker1', { ...worker, role: 'control-plane' })),
-    ).toMatchObject({ id: 'workers/k8s-worker1/join', reason: expect.stringContaining('control plane') });
+    expect(one(withMembership(convergedWorld(), 'k8s-worker1', { ...worker, role: 'control-plane' }))).toMatchObject({
+      id: 'workers/k8s-worker1/join',
+      reason: expect.stringContaining('control plane'),
+    });
   });
 
   it('tell a version that differs, once for its machine, with the line to write', () => {

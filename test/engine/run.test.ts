@@ -115,7 +115,10 @@ describe('bootstrap', () => {
 
   it('stops at evidence that fails, with every piece that failed and how to see it', async () => {
     const machines = machine(() => ({ prove: async probes => probes.map(dark) }));
-    const phases = [phase('light', [onSwitch('lamp')], [lookAt('lamp'), lookAt('window')]), phase('next', [onSwitch('x')])];
+    const phases = [
+      phase('light', [onSwitch('lamp')], [lookAt('lamp'), lookAt('window')]),
+      phase('next', [onSwitch('x')]),
+    ];
     const run = testRun(one, { machines, phases });
     const failure = await failureOf(bootstrap(run));
     expect(failure).toMatchObject({ code: 'HL_VERIFY', exitCode: 7 });
@@ -180,7 +183,11 @@ describe('bootstrap', () => {
       },
     }));
     const hidden: Phase = { ...phase('second', []), wants: () => (done > 0 ? [onSwitch('extra')] : []) };
-    const run = testRun(one, { machines, phases: [phase('first', [onSwitch('lamp')]), hidden], isApproved: () => false });
+    const run = testRun(one, {
+      machines,
+      phases: [phase('first', [onSwitch('lamp')]), hidden],
+      isApproved: () => false,
+    });
     expect((await bootstrap(run)).steps).toBe(2);
   });
 
@@ -258,7 +265,9 @@ describe('plan', () => {
     expect(found.steps.length).toBeGreaterThan(50);
     expect(eventsOf(run, 'plan')[0]?.steps.map(step => step.id)).toEqual(found.steps.map(step => step.id));
     expect(eventsOf(run, 'step-started')).toEqual([]);
-    expect(await plan(testRun(goal, { machines: run.machines }))).toMatchObject({ steps: { length: found.steps.length } });
+    expect(await plan(testRun(goal, { machines: run.machines }))).toMatchObject({
+      steps: { length: found.steps.length },
+    });
   });
 });
 
@@ -283,8 +292,13 @@ describe('verify', () => {
   });
 
   it('exits 7 at failing evidence and still gathers the evidence of the later phases', async () => {
-    const machines = machine(() => ({ prove: async probes => probes.map(probe => ({ ...dark(probe), ok: probe.id === 'b' })) }));
-    const run = testRun(one, { machines, phases: [phase('first', [], [lookAt('a')]), phase('second', [], [lookAt('b')])] });
+    const machines = machine(() => ({
+      prove: async probes => probes.map(probe => ({ ...dark(probe), ok: probe.id === 'b' })),
+    }));
+    const run = testRun(one, {
+      machines,
+      phases: [phase('first', [], [lookAt('a')]), phase('second', [], [lookAt('b')])],
+    });
     expect(await failureOf(verify(run))).toMatchObject({ code: 'HL_VERIFY', exitCode: 7 });
     expect(eventsOf(run, 'phase-finished').map(({ phase: id, outcome }) => [id, outcome])).toEqual([
       ['first', 'failed'],
@@ -328,7 +342,9 @@ describe('a rehearsal', () => {
       'k8s-worker3': 'done',
     });
     // The token is deleted all the same.
-    expect(eventsOf(run, 'step-finished').find(event => event.id === 'workers/k8s-cp/join-token-gone')?.outcome).toBe('done');
+    expect(eventsOf(run, 'step-finished').find(event => event.id === 'workers/k8s-cp/join-token-gone')?.outcome).toBe(
+      'done',
+    );
     // Without the fault the same machines go on from there.
     const rest = testRun(goal, { machines: machinesOf([...machines.values()].map(each => each)) });
     expect(await failureOf(bootstrap(rest))).toBeInstanceOf(PhaseFailed);
@@ -336,7 +352,9 @@ describe('a rehearsal', () => {
 
   it('lets evidence fail where --fault names it', async () => {
     const rehearsal = [{ host: 'k8s-worker1', step: 'dns-from-k8s-worker1' }];
-    const failure = await failureOf(bootstrap(testRun(goal, { rehearsal, machines: machinesOf(rehearse(goal, rehearsal)) })));
+    const failure = await failureOf(
+      bootstrap(testRun(goal, { rehearsal, machines: machinesOf(rehearse(goal, rehearsal)) })),
+    );
     expect(failure).toMatchObject({ code: 'HL_VERIFY' });
   });
 });

@@ -6,7 +6,7 @@ import { secretShapes } from '../../src/engine/secret-shapes.ts';
 import { sudoPassword } from './base.ts';
 import { bundlePath } from './bundle.ts';
 import type { Lab } from './machines.ts';
-import { output, until } from './run.ts';
+import { output } from './run.ts';
 import {
   eventsOf,
   failuresOf,
@@ -27,6 +27,7 @@ import {
   kubectl,
   onAll,
   readyNodes,
+  untilInside,
   whyNoCluster,
 } from './test-lab.ts';
 
@@ -56,6 +57,8 @@ describe.skipIf(reason !== undefined)(reason ?? 'a cluster on four machines', ()
   };
 
   test('a plan for bare machines has steps for each of them and changes nothing', async () => {
+    // sudo notes in a home that it was used for the first time.
+    await onAll(lab, 'runuser -u admin -- sudo -n true');
     const before = await onAll(lab, whatIsThere);
     const shown = await homelab(lab, ['plan', '--bundle', bundle, '--output', 'plain']);
     expect(shown.code, story(shown)).toBe(0);
@@ -156,8 +159,11 @@ systemctl stop kubelet.service`,
     await Promise.all(everybody.map(lab.reboot));
     await Promise.all(everybody.map(host => lab.waitReachable(host)));
     expect(await Promise.all(everybody.map(lab.bootId))).not.toEqual(expect.arrayContaining(bootIds));
+    // By themselves: homelab has not looked yet.
+    const booted = 'systemctl is-active kubelet containerd homelab-network';
+    await Promise.all(everybody.map(host => untilInside(lab, host, booted, `the services of ${host} to run`)));
     await expectConverged();
-    await until(async () => (await readyNodes(lab)).length === 4, { timeoutMs: 120_000, what: 'four Ready nodes' });
+    expect(await readyNodes(lab)).toEqual(everybody);
   });
 
   test('a user whose sudo asks for a password sees the same cluster', async () => {
@@ -228,7 +234,7 @@ systemctl stop kubelet.service`,
     for (const marked of await onAll(lab, 'apt-mark showhold')) expect(marked.trim().split('\n')).toEqual(held);
     const simulated = await inside(lab, 'k8s-worker1', newerOf([...held, 'ethtool']));
     // ethtool shows that the newer versions were there to be had.
-    expect(simulated).toMatch(/^Inst ethtool \[\S+\] \(99\.0/m);
+    expect(simulated).toMatch(/^Inst ethtool \[\S+\] \(9:99\.0/m);
     for (const name of held) expect(simulated).not.toMatch(new RegExp(`^Inst ${name} `, 'm'));
   });
 });
@@ -301,7 +307,7 @@ async function journalsOf(lab: Lab): Promise<readonly string[]> {
 /** sh: an upgrade as apt would do it, where a repository has newer versions of these packages. */
 function newerOf(packages: readonly string[]): string {
   const index = packages
-    .map(name => `Package: ${name}\nArchitecture: amd64\nVersion: 99.0\nFilename: ./${name}.deb\nSize: 1\n`)
+    .map(name => `Package: ${name}\nArchitecture: amd64\nVersion: 9:99.0\nFilename: ./${name}.deb\nSize: 1\n`)
     .join('\n');
   return `new=$(mktemp -d)
 trap 'rm -rf "$new"' EXIT

@@ -34,18 +34,26 @@ export async function everything({ name, machines, log, signal }: EverythingOpti
   const { exitCode } = await execa(process.execPath, [homelab, ...args], { stdio: 'inherit', reject: false });
   if (exitCode === undefined)
     throw new HomelabError('HL_CANCELLED', 'homelab bootstrap was ended', { hint: 'npm run lab' });
-  if (exitCode === 0) log(next(lab.inventoryPath, name));
+  if (exitCode === 0) log(next(`--bundle ${lab.bundle} -i ${lab.inventoryPath}`, name));
   return exitCode;
 }
 
-function next(inventory: string, name: string): string {
+/** Without the bundle, homelab would want the machines to install from the inventory's repositories: two different wishes. */
+function next(same: string, name: string): string {
   const lab = name === 'lab' ? '' : ` --name ${name}`;
-  return `
-A cluster is up. What to try next:
-  npx homelab status -i ${inventory}
-  npx homelab bootstrap -i ${inventory}                        a second run plans nothing
-  npm run lab -- ssh k8s-cp${lab} -- sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes
-  npm run lab -- fault link-cut k8s-worker1 --seconds 90${lab}   break something, then
-  npx homelab doctor -i ${inventory}                           ask why
-  npm run lab -- down${lab}                                      take everything away again`;
+  const commands = [
+    [`npx homelab bootstrap ${same}`, 'a second run plans nothing'],
+    [
+      `npm run lab -- ssh k8s-cp${lab} -- sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes`,
+      'look inside',
+    ],
+    [`npm run lab -- fault power-cut k8s-worker1${lab}`, 'break something'],
+    [`npx homelab verify ${same}`, 'does it all still work?'],
+    [`npm run lab -- down${lab}`, 'take everything away again'],
+  ];
+  return [
+    '',
+    'A cluster is up. What to try next:',
+    ...commands.map(([command, why]) => `  ${command}   # ${why}`),
+  ].join('\n');
 }

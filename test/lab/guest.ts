@@ -2,11 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import process from 'node:process';
 import { execa } from 'execa';
 import { HomelabError } from '../../src/model/errors.ts';
 import { dataFolders, initPath, users } from './base.ts';
 import { createGroups, groupsOf, isFrozen, membersOf, removeGroups, setFrozen } from './cgroups.ts';
-import { hostBootId, readText, writeFiles } from './files.ts';
+import { type GuestFile, hostBootId, readText, writeFiles } from './files.ts';
 import { bridgeOf, cableOf, guestNetwork, hasCable } from './network.ts';
 import { alive, findInit, kill, type ProcessRecord, parseStat, signalKill } from './processes.ts';
 import { type Output, output, run, until } from './run.ts';
@@ -58,7 +59,7 @@ export async function prepareDisk(lab: LabState, guest: GuestState, keys: GuestK
     { path: '/etc/systemd/network/10-lab.network', content: guestNetwork(lab.index, guest.address) },
     { path: '/etc/ssh/ssh_host_ed25519_key', content: keys.hostKey, mode: 0o600 },
     { path: '/etc/ssh/ssh_host_ed25519_key.pub', content: keys.hostKeyPublic },
-    ...Object.entries(users).flatMap(([name, owner]) => authorized(name, owner, keys.authorized)),
+    ...Object.entries(users).map(([name, owner]) => authorized(name, owner, keys.authorized)),
   ]);
   await writeFile(done, '');
 }
@@ -69,8 +70,8 @@ function aptSource(lab: LabState): string {
   return 'deb [signed-by=/srv/homelab-lab/apt/key.asc] file:/srv/homelab-lab/apt bookworm main\n';
 }
 
-function authorized(user: string, owner: number, content: string) {
-  return [{ path: `/home/${user}/.ssh/authorized_keys`, content, mode: 0o600, owner }];
+function authorized(user: string, owner: number, content: string): GuestFile {
+  return { path: `/home/${user}/.ssh/authorized_keys`, content, mode: 0o600, owner };
 }
 
 const dataName = (folder: string): string => path.basename(folder);
@@ -121,7 +122,14 @@ export async function start(lab: LabState, guest: GuestState): Promise<void> {
     detached: true,
     cleanup: false,
     reject: false,
-    env: { SYSTEMD_SECCOMP: '0', SYSTEMD_NSPAWN_API_VFS_WRITABLE: 'yes', SYSTEMD_NSPAWN_LOCK: '0' },
+    // It outlives us: what our caller's environment holds is not for it.
+    extendEnv: false,
+    env: {
+      PATH: process.env['PATH'],
+      SYSTEMD_SECCOMP: '0',
+      SYSTEMD_NSPAWN_API_VFS_WRITABLE: 'yes',
+      SYSTEMD_NSPAWN_LOCK: '0',
+    },
   });
   child.unref();
   await until(() => started(lab, guest), { timeoutMs: 20_000, everyMs: 30, what: `${guest.name} to start` });
@@ -235,8 +243,8 @@ export async function exec(
   argv: readonly [string, ...string[]],
   options: ExecOptions = {},
 ): Promise<Output> {
-  const process = await init(lab, guest);
-  if (process === undefined) {
+  const first = await init(lab, guest);
+  if (first === undefined) {
     throw new HomelabError('HL_REFUSED', `${guest.name} is off`, {
       hint: `npm run lab -- power-on ${guest.name} --name ${lab.name}`,
     });
@@ -257,6 +265,6 @@ export async function exec(
     'HOME=/root',
     'LANG=C.UTF-8',
   ];
-  const inside = ['nsenter', '--target', String(process.pid), '--all', '--wd', '--', ...environment, ...argv];
-  return output(['sh', '-c', enter, 'sh', ...(await groupsOf(process.pid)), '--', ...inside], options);
+  const inside = ['nsenter', '--target', String(first.pid), '--all', '--wd', '--', ...environment, ...argv];
+  return output(['sh', '-c', enter, 'sh', ...(await groupsOf(first.pid)), '--', ...inside], options);
 }

@@ -28,7 +28,7 @@ describe('sh()', () => {
         // NUL parts them: nothing else cannot stand in an argument.
         expect(dash(`${command('printf', '%s\\0', ...texts)}\n`).stdout).toBe(texts.map(text => `${text}\0`).join(''));
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
   });
 

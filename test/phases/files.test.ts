@@ -13,7 +13,8 @@ function contentOf(path: string, name = 'k8s-worker1', world: World = convergedW
     for (const want of wants) {
       if (at.name !== name || want.kind !== 'resource' || want.key !== `file:${path}`) continue;
       const { desired } = want;
-      if (typeof desired === 'object' && desired !== null && 'content' in desired) return String(Object.entries(desired).find(([key]) => key === 'content')?.[1]);
+      if (typeof desired === 'object' && desired !== null && 'content' in desired)
+        return String(Object.entries(desired).find(([key]) => key === 'content')?.[1]);
     }
   }
   throw new Error(`${name} gets no ${path}`);
@@ -40,7 +41,14 @@ describe('containerd’s config', () => {
         'io.containerd.cri.v1.runtime': {
           restrict_oom_score_adj: true,
           cni: { conf_dir: '/etc/cni/net.d' },
-          containerd: { runtimes: { runc: { runtime_type: 'io.containerd.runc.v2', options: { SystemdCgroup: true, BinaryName: '/usr/bin/crun' } } } },
+          containerd: {
+            runtimes: {
+              runc: {
+                runtime_type: 'io.containerd.runc.v2',
+                options: { SystemdCgroup: true, BinaryName: '/usr/bin/crun' },
+              },
+            },
+          },
         },
       },
     });
@@ -97,31 +105,53 @@ describe('apt’s files', () => {
 
   it('say the machine’s own distribution where the address depends on it', () => {
     const os = { id: 'ubuntu', versionId: '24.04', codename: 'noble', pretty: 'Ubuntu 24.04 LTS' };
-    const text = contentOf('/etc/apt/sources.list.d/homelab-containerd.sources', 'k8s-worker1', withFacts(bareWorld(), 'k8s-worker1', { os }));
+    const text = contentOf(
+      '/etc/apt/sources.list.d/homelab-containerd.sources',
+      'k8s-worker1',
+      withFacts(bareWorld(), 'k8s-worker1', { os }),
+    );
     expect(text).toContain('/ubuntu');
     expect(text).toContain('Suites: noble');
   });
 
   it('pin away what nobody asked for', async () => {
-    const repository = { url: 'https://mirror.home.arpa/debian', suite: 'testing', components: ['main'], pin: ['containerd'], key: { kind: 'none' as const } };
-    const world = bareWorld({ cluster: { ...cluster, containerd: { ...cluster.containerd, repository } }, bundle: undefined });
+    const repository = {
+      url: 'https://mirror.home.arpa/debian',
+      suite: 'testing',
+      components: ['main'],
+      pin: ['containerd'],
+      key: { kind: 'none' as const },
+    };
+    const world = bareWorld({
+      cluster: { ...cluster, containerd: { ...cluster.containerd, repository } },
+      bundle: undefined,
+    });
     await expect(contentOf('/etc/apt/preferences.d/homelab-containerd', 'k8s-worker1', world)).toMatchFileSnapshot(
       '../golden/apt/preferences-containerd',
     );
-    expect(contentOf('/etc/apt/sources.list.d/homelab-containerd.sources', 'k8s-worker1', world)).toContain('Trusted: yes');
+    expect(contentOf('/etc/apt/sources.list.d/homelab-containerd.sources', 'k8s-worker1', world)).toContain(
+      'Trusted: yes',
+    );
   });
 });
 
 describe('the endpoint’s name', () => {
   const wantsBlock = (endpoint: string | undefined) => {
-    const world = bareWorld({ cluster: { ...cluster, kubernetes: { ...cluster.kubernetes, endpoint } }, bundle: undefined });
+    const world = bareWorld({
+      cluster: { ...cluster, kubernetes: { ...cluster.kubernetes, endpoint } },
+      bundle: undefined,
+    });
     return intend(world, phases, everything).some(({ wants }) =>
       wants.some(want => want.kind === 'resource' && want.key === 'block:/etc/hosts'),
     );
   };
 
   it('stands in /etc/hosts, an address does not', () => {
-    expect([wantsBlock('k8s-api.home.arpa'), wantsBlock('192.168.0.250'), wantsBlock(undefined)]).toEqual([true, false, false]);
+    expect([wantsBlock('k8s-api.home.arpa'), wantsBlock('192.168.0.250'), wantsBlock(undefined)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 });
 

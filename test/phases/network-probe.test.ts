@@ -22,13 +22,29 @@ describe('a DNS answer', () => {
   it.each([
     ['with a pointer as its name', `${header(0, 1)}${question}${record(pointer, 1, '0a600001')}`, '10.96.0.1'],
     ['with the whole name', `${header(0, 1)}${question}${record(question.slice(0, -8), 1, '0a600001')}`, '10.96.0.1'],
-    ['behind a CNAME', `${header(0, 2)}${question}${record(pointer, 5, '0161c00c')}${record('c03c', 1, 'c0a80001')}`, '192.168.0.1'],
-    ['with additional records after it', `${header(0, 1)}${question}${record(pointer, 1, '0a600001')}${record('00', 41, '')}`, '10.96.0.1'],
+    [
+      'behind a CNAME',
+      `${header(0, 2)}${question}${record(pointer, 5, '0161c00c')}${record('c03c', 1, 'c0a80001')}`,
+      '192.168.0.1',
+    ],
+    [
+      'with additional records after it',
+      `${header(0, 1)}${question}${record(pointer, 1, '0a600001')}${record('00', 41, '')}`,
+      '10.96.0.1',
+    ],
     ['of no such name', `${header(3, 0)}${question}`, 'no such name'],
     ['of a server that failed', `${header(2, 0)}${question}`, 'error code 2'],
     ['without an address', `${header(0, 0)}${question}`, 'no address'],
-    ['of another type', `${header(0, 1)}${question}${record(pointer, 28, '20010db8000000000000000000000001')}`, 'no address'],
-    ['cut off in the record', `${header(0, 1, 2)}${question}${record(pointer, 1, '0a600001').slice(0, -2)}`, 'no address'],
+    [
+      'of another type',
+      `${header(0, 1)}${question}${record(pointer, 28, '20010db8000000000000000000000001')}`,
+      'no address',
+    ],
+    [
+      'cut off in the record',
+      `${header(0, 1, 2)}${question}${record(pointer, 1, '0a600001').slice(0, -2)}`,
+      'no address',
+    ],
     ['cut off in a name', `${header(0, 1)}${question}0b${'61'.repeat(11)}`, 'no address'],
     ['cut off in the question', `${header(0, 1)}${question.slice(0, 20)}`, 'no address'],
     ['cut off in the header', '484c81', 'no answer'],
@@ -63,18 +79,23 @@ describe('who proves the network to whom', () => {
   });
 
   it.each([2, 8])('is everybody among %i', count => {
-    for (const host of hosts(count)) expect(peersOf(host, hosts(count))).toEqual(hosts(count).filter(each => each !== host));
+    for (const host of hosts(count))
+      expect(peersOf(host, hosts(count))).toEqual(hosts(count).filter(each => each !== host));
   });
 
-  it.each([9, 100])('among %i is the first machine and the next three, so that every machine sends and receives', count => {
-    const pairs = hosts(count).map(host => ({ host, peers: peersOf(host, hosts(count)) }));
-    for (const { host, peers } of pairs) {
-      expect(peers).not.toContain(host);
-      expect(peers).not.toContain('');
-      expect(new Set(peers).size).toBe(peers.length);
-      expect(peers.length).toBeGreaterThanOrEqual(3);
-      expect(peers.length).toBeLessThanOrEqual(4);
-    }
-    for (const host of hosts(count)) expect(pairs.filter(({ peers }) => peers.includes(host)).length).toBeGreaterThanOrEqual(3);
-  });
+  it.each([9, 100])(
+    'among %i is the first machine and the next three, so that every machine sends and receives',
+    count => {
+      const pairs = hosts(count).map(host => ({ host, peers: peersOf(host, hosts(count)) }));
+      for (const { host, peers } of pairs) {
+        expect(peers).not.toContain(host);
+        expect(peers).not.toContain('');
+        expect(new Set(peers).size).toBe(peers.length);
+        expect(peers.length).toBeGreaterThanOrEqual(3);
+        expect(peers.length).toBeLessThanOrEqual(4);
+      }
+      for (const host of hosts(count))
+        expect(pairs.filter(({ peers }) => peers.includes(host)).length).toBeGreaterThanOrEqual(3);
+    },
+  );
 });

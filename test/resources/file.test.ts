@@ -1,11 +1,22 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { file } from '../../src/resources/file.ts';
 import { apply, changeOf, isRoot, observe, scratch, standIns } from './rig.ts';
 
 const content = 'line one\nline two\n';
-const at = (path: string, more: Partial<Parameters<typeof file>[0]> = {}) => file({ path, content, name: 'file', ...more });
+const at = (path: string, more: Partial<Parameters<typeof file>[0]> = {}) =>
+  file({ path, content, name: 'file', ...more });
 
 describe('a file', () => {
   const desired = { mode: '644', owner: 'root:root', content };
@@ -20,7 +31,11 @@ describe('a file', () => {
     ['differs', { ...desired, content: 'other' }, '/etc/x differs'],
     ['has another mode', { ...desired, mode: '600' }, 'its mode is 600, not 644'],
     ['has another owner', { ...desired, owner: 'admin:admin' }, 'its owner is admin:admin'],
-    ['has it all wrong', { mode: '600', owner: 'a:b', content: '' }, '/etc/x differs; its mode is 600, not 644; its owner is a:b'],
+    [
+      'has it all wrong',
+      { mode: '600', owner: 'a:b', content: '' },
+      '/etc/x differs; its mode is 600, not 644; its owner is a:b',
+    ],
   ])('that %s says so', (_, observed, why) => {
     expect(at('/etc/x').change(observed, [])).toMatchObject({ why, risk: 'safe' });
   });
@@ -129,7 +144,15 @@ describe.skipIf(!isRoot)('a file on this machine, as root', () => {
       const { script } = changeOf(resource, observe(resource)).action;
       // The tool kills the shell that runs it.
       const bin = standIns(folder, { [tool]: 'kill -9 "$PPID"' });
-      const killed = apply({ ...resource, read: 'true', parse: () => 'absent', change: () => ({ why: '', risk: 'safe', action: { script, timeoutMs: 1 } }) }, { bin });
+      const killed = apply(
+        {
+          ...resource,
+          read: 'true',
+          parse: () => 'absent',
+          change: () => ({ why: '', risk: 'safe', action: { script, timeoutMs: 1 } }),
+        },
+        { bin },
+      );
       expect(killed.code, tool).not.toBe(0);
       expect(readFileSync(path, 'utf8'), tool).toBe('old');
       expectSettled(resource);

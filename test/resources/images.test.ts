@@ -6,11 +6,22 @@ import type { Role } from '../../src/model/cluster.ts';
 import { kubeadmImages } from '../../src/resources/images.ts';
 import { changeOf, observe, scratch, standIns } from './rig.ts';
 
-const names = ['kube-apiserver:v1.31.1', 'kube-controller-manager:v1.31.1', 'kube-scheduler:v1.31.1', 'kube-proxy:v1.31.1', 'coredns/coredns:v1.11.3', 'pause:3.10', 'etcd:3.5.15-0'];
+const names = [
+  'kube-apiserver:v1.31.1',
+  'kube-controller-manager:v1.31.1',
+  'kube-scheduler:v1.31.1',
+  'kube-proxy:v1.31.1',
+  'coredns/coredns:v1.11.3',
+  'pause:3.10',
+  'etcd:3.5.15-0',
+];
 const all = names.map(name => `registry.k8s.io/${name}`);
 const lines = (images: readonly string[]) => images.map(image => `${image}\n`).join('');
 
-function images(role: Role = 'control-plane', more: { readonly kubeProxy?: boolean; readonly bundle?: readonly BundleEntry[] } = {}) {
+function images(
+  role: Role = 'control-plane',
+  more: { readonly kubeProxy?: boolean; readonly bundle?: readonly BundleEntry[] } = {},
+) {
   return kubeadmImages({ version: 'v1.31.1', role, kubeProxy: true, bundle: [], ...more });
 }
 
@@ -55,14 +66,17 @@ describe('getting images', () => {
   it('imports what the bundle has and pulls the rest', () => {
     const pause = 'registry.k8s.io/pause:3.10';
     const etcd = 'registry.k8s.io/etcd:3.5.15-0';
-    const { action, diff } = changeOf(images('control-plane', { bundle: [entry(pause, 'a')] }), { missing: [pause, etcd] });
+    const { action, diff } = changeOf(images('control-plane', { bundle: [entry(pause, 'a')] }), {
+      missing: [pause, etcd],
+    });
     expect(diff).toBe(`+ ${pause}\n+ ${etcd}`);
     expect(action.uploads?.map(upload => upload.localPath)).toEqual(['/bundle/a.tar']);
     expect(action.script).toContain(`images import /var/cache/homelab/${'a'.repeat(32)}.tar`);
     expect(action.script).toContain(`certs.d ${etcd}`);
     expect(action.script).not.toContain(`certs.d ${pause}`);
     // The kubelet's garbage collection leaves both.
-    for (const image of [pause, etcd]) expect(action.script).toContain(`label ${image} io.cri-containerd.pinned=pinned`);
+    for (const image of [pause, etcd])
+      expect(action.script).toContain(`label ${image} io.cri-containerd.pinned=pinned`);
   });
 
   it('takes from the bundle only what is missing and what this role wants', () => {
@@ -76,7 +90,8 @@ describe('getting images', () => {
 
   it('explains a registry that cannot be reached', () => {
     const { explain } = changeOf(images(), { missing: all }).action;
-    const stderr = 'ctr: failed to resolve reference "registry.k8s.io/pause:3.10": dial tcp: lookup registry.k8s.io: no such host';
+    const stderr =
+      'ctr: failed to resolve reference "registry.k8s.io/pause:3.10": dial tcp: lookup registry.k8s.io: no such host';
     expect(explain?.find(each => each.pattern.test(stderr))?.hint).toContain('--bundle');
   });
 });
@@ -95,7 +110,9 @@ describe('asking containerd', () => {
   }
 
   it('gives what is missing, by whole names', async () => {
-    const there = await machine(`cat <<'END'\n${lines(all.filter(name => !/pause|etcd/.test(name)))}registry.k8s.io/pause:3.10.1\nmirror/registry.k8s.io/etcd:3.5.15-0\nEND`);
+    const there = await machine(
+      `cat <<'END'\n${lines(all.filter(name => !/pause|etcd/.test(name)))}registry.k8s.io/pause:3.10.1\nmirror/registry.k8s.io/etcd:3.5.15-0\nEND`,
+    );
     try {
       expect(observe(images(), there.options)).toEqual({
         missing: ['registry.k8s.io/pause:3.10', 'registry.k8s.io/etcd:3.5.15-0'],

@@ -47,7 +47,13 @@ esac`,
     ['tabs and a UUID', `UUID=1-2\tnone\tswap\tsw\t0\t0\n`, '', '', { active: [], fstab: ['UUID=1-2'], units: [] }],
     ['a comment', '#/swap.img none swap sw 0 0\n# swap was here\n', '', '', swap.desired],
     ['a mount point called swap', '/dev/sdb1 /mnt/swap ext4 defaults 0 0\n', '', '', swap.desired],
-    ['units', '', '', 'dev-sdb2.swap enabled enabled\nold.swap masked enabled\nfstab.swap generated -\n', { active: [], fstab: [], units: ['dev-sdb2.swap'] }],
+    [
+      'units',
+      '',
+      '',
+      'dev-sdb2.swap enabled enabled\nold.swap masked enabled\nfstab.swap generated -\n',
+      { active: [], fstab: [], units: ['dev-sdb2.swap'] },
+    ],
   ])('is read: %s', (_, fstab, swaps, units, state) => {
     expect(observe(swap, machine(fstab, swaps, units).options)).toEqual(state);
   });
@@ -58,7 +64,11 @@ esac`,
     ['three fields only', '/dev/sdb2 none swap\n', '# homelab: /dev/sdb2 none swap\n'],
     ['white space before it', '  /swap.img none swap sw 0 0\n', '# homelab:   /swap.img none swap sw 0 0\n'],
   ])('is commented out of fstab: %s', (_, line, commented) => {
-    const there = machine(`${uuid}${line}# the end\n`, '/swap.img file 2097148 0 -2\n', 'dev-sdb2.swap enabled enabled\n');
+    const there = machine(
+      `${uuid}${line}# the end\n`,
+      '/swap.img file 2097148 0 -2\n',
+      'dev-sdb2.swap enabled enabled\n',
+    );
     expect(apply(swap, there.options)).toMatchObject({ code: 0, stderr: '' });
     expect(there.fstab()).toBe(`${uuid}${commented}# the end\n`);
     expect(observe(swap, there.options)).toEqual(swap.desired);
@@ -175,7 +185,9 @@ esac`,
   });
 
   it('that are missing, or directly connected, are no route by that way', () => {
-    const bin = standIns(scratch(), { ip: `case $* in *10.244.1.0/24) echo '10.244.1.0/24 dev cni0 proto kernel' ;; esac` });
+    const bin = standIns(scratch(), {
+      ip: `case $* in *10.244.1.0/24) echo '10.244.1.0/24 dev cni0 proto kernel' ;; esac`,
+    });
     expect(observe(resource, { bin })).toEqual(resource.blank);
   });
 

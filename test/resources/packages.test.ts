@@ -31,14 +31,18 @@ describe('the upstream version', () => {
     expect(upstreamVersion(debian)).toBe(upstream);
   });
 
-  it.each(['1.31.1-1.1', '1:2.1.5~ds1-1+b2', '2.1.5-1~debian.12~bookworm', '252.39-1~deb12u1', '1.31.1', '2:1.02.185-2'])(
-    'of %s is the same for the machine’s shell, which picks it, and for us, who compare it',
-    debian => {
-      const machine = new FakeApt({ lists: [`kubeadm | ${debian} | https://example.org Packages`] });
-      expect(machine.run(kubeadm(upstreamVersion(debian))).code).toBe(0);
-      expect(machine.installed()).toEqual([`kubeadm=${debian}`]);
-    },
-  );
+  it.each([
+    '1.31.1-1.1',
+    '1:2.1.5~ds1-1+b2',
+    '2.1.5-1~debian.12~bookworm',
+    '252.39-1~deb12u1',
+    '1.31.1',
+    '2:1.02.185-2',
+  ])('of %s is the same for the machine’s shell, which picks it, and for us, who compare it', debian => {
+    const machine = new FakeApt({ lists: [`kubeadm | ${debian} | https://example.org Packages`] });
+    expect(machine.run(kubeadm(upstreamVersion(debian))).code).toBe(0);
+    expect(machine.installed()).toEqual([`kubeadm=${debian}`]);
+  });
 });
 
 describe('reading what dpkg says', () => {
@@ -49,13 +53,29 @@ describe('reading what dpkg says', () => {
   });
 
   it.each([
-    ['both in order', 'kubeadm 1.31.1-1.1 hold installed\nsocat 1.7.4.4-2 install installed\n', ['1.31.1', true, 'installed', false]],
+    [
+      'both in order',
+      'kubeadm 1.31.1-1.1 hold installed\nsocat 1.7.4.4-2 install installed\n',
+      ['1.31.1', true, 'installed', false],
+    ],
     ['nothing at all', '', ['absent', false, 'absent', false]],
-    ['another version', 'kubeadm 1.31.10-1.1 hold installed\nsocat 1 install installed\n', ['1.31.10', true, 'installed', false]],
-    ['removed but for its config files', 'kubeadm 1.31.1-1.1 deinstall config-files\n', ['absent', false, 'absent', false]],
+    [
+      'another version',
+      'kubeadm 1.31.10-1.1 hold installed\nsocat 1 install installed\n',
+      ['1.31.10', true, 'installed', false],
+    ],
+    [
+      'removed but for its config files',
+      'kubeadm 1.31.1-1.1 deinstall config-files\n',
+      ['absent', false, 'absent', false],
+    ],
     ['half installed', 'kubeadm 1.31.1-1.1 install half-configured\n', ['absent', false, 'absent', false]],
     ['on hold without being installed', 'kubeadm  hold not-installed\n', ['absent', true, 'absent', false]],
-    ['on hold where it need not be', 'kubeadm 1.31.1-1.1 hold installed\nsocat 1 hold installed\n', ['1.31.1', true, 'installed', true]],
+    [
+      'on hold where it need not be',
+      'kubeadm 1.31.1-1.1 hold installed\nsocat 1 hold installed\n',
+      ['1.31.1', true, 'installed', true],
+    ],
   ])('%s', (_, output, [version, held, socat, socatHeld]) => {
     expect(resource.parse(output)).toEqual({
       kubeadm: { version, held },
@@ -98,7 +118,12 @@ class FakeApt {
     mirror = lists,
     update = '',
     install = '',
-  }: { readonly lists?: readonly string[]; readonly mirror?: readonly string[]; readonly update?: string; readonly install?: string }) {
+  }: {
+    readonly lists?: readonly string[];
+    readonly mirror?: readonly string[];
+    readonly update?: string;
+    readonly install?: string;
+  }) {
     const at = (name: string) => `'${join(this.folder, name)}'`;
     writeFileSync(join(this.folder, 'lists'), lists.map(line => `${line}\n`).join(''));
     writeFileSync(join(this.folder, 'mirror'), mirror.map(line => `${line}\n`).join(''));
@@ -142,7 +167,9 @@ function told(resource: Resource, said: Said) {
 
 describe('installing', () => {
   it('takes exactly the version that is wanted, not one that begins with it, and holds it', () => {
-    const machine = new FakeApt({ lists: madison('kubeadm', '1.31.13-1.1', '1.31.10-1.1', '1.31.1-1.1', '1.31.0-1.1') });
+    const machine = new FakeApt({
+      lists: madison('kubeadm', '1.31.13-1.1', '1.31.10-1.1', '1.31.1-1.1', '1.31.0-1.1'),
+    });
     expect(machine.run(kubeadm())).toEqual({ code: 0, stdout: '', stderr: '' });
     expect(machine.installed()).toEqual(['kubeadm=1.31.1-1.1']);
     expect(machine.marks()).toEqual(['hold kubeadm']);
@@ -212,12 +239,18 @@ describe('installing', () => {
   });
 
   it.each([
-    ['E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), is another process using it?', 'keeps its lock'],
+    [
+      'E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), is another process using it?',
+      'keeps its lock',
+    ],
     ['E: dpkg was interrupted, you must manually run dpkg --configure -a', 'interrupted'],
     ['W: GPG error: https://x InRelease: NO_PUBKEY 234654DA9A296436', 'not signed by the key'],
     ["E: Failed to fetch https://x  Temporary failure resolving 'x'", 'could not be reached'],
   ])('explains %s', (stderr, message) => {
-    const machine = new FakeApt({ lists: madison('kubeadm', '1.31.1-1.1'), install: `echo '${stderr.replaceAll("'", '')}' >&2; exit 100;` });
+    const machine = new FakeApt({
+      lists: madison('kubeadm', '1.31.1-1.1'),
+      install: `echo '${stderr.replaceAll("'", '')}' >&2; exit 100;`,
+    });
     const said = machine.run(kubeadm());
     expect(said.code).toBe(100);
     expect(told(kubeadm(), said)?.message).toContain(message);

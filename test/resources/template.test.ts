@@ -17,13 +17,16 @@ describe('templates', () => {
   });
 
   it('throw for a value that is missing', () => {
-    expect(() => renderTemplate('homelab-network.service', { ...network, routes: [{ host: 'a', subnet: '10.0.0.0/24' }] })).toThrow(
-      /not a value/,
-    );
+    expect(() =>
+      renderTemplate('homelab-network.service', { ...network, routes: [{ host: 'a', subnet: '10.0.0.0/24' }] }),
+    ).toThrow(/not a value/);
     expect(() => renderTemplate('homelab-network.service', { cluster: 'homelab', routes: [] })).toThrow();
   });
 
-  it.each(['%i', '$HOME', 'a"b', "it's", 'a\nb', 'a\\b', '', '`id`', 'a;b'])('throw for %j, which a unit file would misread', cluster => {
-    expect(() => renderTemplate('homelab-network.service', { ...network, cluster })).toThrow(/not a value/);
-  });
+  it.each(['%i', '$HOME', 'a"b', "it's", 'a\nb', 'a\\b', '', '`id`', 'a;b'])(
+    'throw for %j, which a unit file would misread',
+    cluster => {
+      expect(() => renderTemplate('homelab-network.service', { ...network, cluster })).toThrow(/not a value/);
+    },
+  );
 });

@@ -38,9 +38,14 @@ describe('a unit', () => {
 describe('reading a unit', () => {
   const output = (values: Readonly<Record<string, string>>, changed: readonly number[] = []) =>
     [
-      ...Object.entries({ load: 'loaded', active: 'active', enabled: 'enabled', reload: 'no', started: '1000', ...values }).map(
-        ([key, value]) => `${key}=${value}`,
-      ),
+      ...Object.entries({
+        load: 'loaded',
+        active: 'active',
+        enabled: 'enabled',
+        reload: 'no',
+        started: '1000',
+        ...values,
+      }).map(([key, value]) => `${key}=${value}`),
       ...changed.map(time => `changed=${time}`),
       '',
     ].join('\n');
@@ -55,7 +60,12 @@ describe('reading a unit', () => {
     ['is starting', { active: 'activating' }, [], { ...running, active: false }],
     ['has no [Install] section', { enabled: 'static' }, [], running],
     ['is disabled', { enabled: 'disabled' }, [], { ...running, enabled: false }],
-    ['is masked', { load: 'masked', active: 'inactive', enabled: 'masked' }, [], { load: 'masked', active: false, enabled: false, stale: false }],
+    [
+      'is masked',
+      { load: 'masked', active: 'inactive', enabled: 'masked' },
+      [],
+      { load: 'masked', active: false, enabled: false, stale: false },
+    ],
     ['is not there', { load: 'not-found', active: 'inactive', enabled: '', started: '0' }, [], containerd.blank],
   ])('that %s', (_, values, changed, state) => {
     expect(containerd.parse(output(values, changed))).toEqual(state);

@@ -45,9 +45,14 @@ describe('kubeadm’s documents', () => {
 
   it('take the user’s own keys for kubelet and kube-proxy over ours', () => {
     const documents = loadAll(
-      renderInit(of({ kubeletConfig: { maxPods: 150, cgroupDriver: 'cgroupfs' }, proxyConfig: { mode: 'nftables' } }), host('k8s-cp')),
+      renderInit(
+        of({ kubeletConfig: { maxPods: 150, cgroupDriver: 'cgroupfs' }, proxyConfig: { mode: 'nftables' } }),
+        host('k8s-cp'),
+      ),
     );
-    expect(documents).toContainEqual(expect.objectContaining({ kind: 'KubeletConfiguration', maxPods: 150, cgroupDriver: 'cgroupfs' }));
+    expect(documents).toContainEqual(
+      expect.objectContaining({ kind: 'KubeletConfiguration', maxPods: 150, cgroupDriver: 'cgroupfs' }),
+    );
     expect(documents).toContainEqual(expect.objectContaining({ kind: 'KubeProxyConfiguration', mode: 'nftables' }));
   });
 
@@ -60,7 +65,9 @@ describe('kubeadm’s documents', () => {
   });
 
   it('say versions as text, which YAML would otherwise read as numbers', () => {
-    expect(loadAll(renderInit(of({ version: 'v1.30.0' }), host('k8s-cp')))[1]).toMatchObject({ kubernetesVersion: 'v1.30.0' });
+    expect(loadAll(renderInit(of({ version: 'v1.30.0' }), host('k8s-cp')))[1]).toMatchObject({
+      kubernetesVersion: 'v1.30.0',
+    });
   });
 
   it('get the token from the machine’s shell, exactly once', () => {
@@ -98,7 +105,9 @@ describe('the join token', () => {
     for (const { action } of plan.steps) {
       // Every use is inside a here document, a printf of the shell itself, or an assignment.
       for (const line of action.script.split('\n').filter(each => each.includes('JOIN_TOKEN'))) {
-        expect(line).toMatch(/^(config\(\) \{ printf |id=|  token-secret: |kubectl .* delete secret .*"bootstrap-token-\$\{JOIN_TOKEN%%\.\*\}")/);
+        expect(line).toMatch(
+          /^(config\(\) \{ printf |id=| {2}token-secret: |kubectl .* delete secret .*"bootstrap-token-\$\{JOIN_TOKEN%%\.\*\}")/,
+        );
       }
     }
   });
@@ -117,14 +126,19 @@ describe('init', () => {
     const at = (world: Parameters<typeof init>[0]) => init(world, host('k8s-cp')).change;
     expect(at(bareWorld())).toMatchObject({ why: 'this machine belongs to no cluster', risk: 'safe' });
     expect(at(afterInit())).toBeUndefined();
-    expect(at(withMembership(bareWorld(), 'k8s-cp', { state: 'partial', why: 'half' }))).toMatchObject({ refuse: 'half' });
+    expect(at(withMembership(bareWorld(), 'k8s-cp', { state: 'partial', why: 'half' }))).toMatchObject({
+      refuse: 'half',
+    });
   });
 
   it.each([
-    ['[ERROR Port-6443]: Port 6443 is in use', 'a port that Kubernetes needs is taken'],
+    ['[ERROR Port-6443]: Port 6443 is in use', 'which Kubernetes needs, is taken'],
     ['[ERROR FileAvailable--etc-kubernetes-manifests-etcd.yaml]: already exists', 'an earlier kubeadm run'],
     ['[ERROR ImagePull]: failed to pull image registry.k8s.io/pause:3.10', 'an image could not be pulled'],
-    ['[ERROR NumCPU]: the number of available CPUs 1 is less than the required 2', 'kubeadm’s own preflight'.replace('’', "'")],
+    [
+      '[ERROR NumCPU]: the number of available CPUs 1 is less than the required 2',
+      'kubeadm’s own preflight'.replace('’', "'"),
+    ],
   ])('explains %s', (stderr, message) => {
     const { change } = init(bareWorld(), host('k8s-cp'));
     if (!change || 'refuse' in change) throw new Error('a bare machine is initialised');

@@ -1,0 +1,52 @@
+// One reading of a lab's machines by the product's own engine, outside of a run.
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createEventBus } from '../../src/engine/events.ts';
+import { createMachine, type Machine } from '../../src/engine/machine.ts';
+import { type Survey, survey } from '../../src/engine/run.ts';
+import { createVault } from '../../src/engine/vault.ts';
+import { loadInventory } from '../../src/inventory/load.ts';
+import { loadBundle } from '../../src/io/bundle.ts';
+import { createConnect } from '../../src/io/ssh.ts';
+import type { Clock } from '../../src/model/ports.ts';
+import { phases } from '../../src/phases/index.ts';
+
+const clock: Clock = { now: Date.now, sleep: ms => delay(ms) };
+
+/** What `homelab plan` finds, as data. Changes nothing. */
+export async function look(inventory: string, bundle: string, signal: AbortSignal): Promise<Survey> {
+  const cluster = await loadInventory(inventory);
+  const goal = { cluster, bundle: await loadBundle(bundle, { signal }) };
+  const vault = createVault({ env: process.env, readFile: path => readFile(path, 'utf8'), learn: () => undefined });
+  const connect = createConnect({
+    trustNewHostKeys: false,
+    resolveSecret: vault.resolve,
+    env: { home: homedir() },
+    onNote: () => undefined,
+  });
+  const machines: Machine[] = [];
+  try {
+    for (const host of cluster.hosts) {
+      const remote = await connect(host, { timeoutMs: 30_000, signal });
+      machines.push(createMachine(remote, host.role === 'control-plane', { vault, clock, onCommand: () => undefined }));
+    }
+    return await survey({
+      goal,
+      phases,
+      isChosen: () => true,
+      machines: new Map(machines.map(machine => [machine.host, machine])),
+      bus: createEventBus({ clock, redact: text => text, sinks: [] }),
+      clock,
+      fork: cluster.hosts.length,
+      stop: signal,
+      abort: signal,
+      rehearsal: undefined,
+      approve: async () => undefined,
+      isApproved: () => false,
+    });
+  } finally {
+    await Promise.all(machines.map(machine => machine.close()));
+  }
+}

@@ -1,0 +1,61 @@
+// The command line in this process: arguments in; stdout, stderr and exit code out.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createProgram } from '../../src/cli/program.ts';
+import { report } from '../../src/cli/report.ts';
+import type { Io } from '../../src/cli/session.ts';
+
+export interface CliResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CliOptions {
+  readonly env?: Io['env'];
+  readonly isTty?: boolean;
+}
+
+export async function runCli(
+  argv: readonly string[],
+  { env = {}, isTty = false }: CliOptions = {},
+): Promise<CliResult> {
+  const state = mkdtempSync(join(tmpdir(), 'homelab-cli-'));
+  let stdout = '';
+  let stderr = '';
+  const stream = (write: (text: string) => void): NodeJS.WriteStream => {
+    const fake = {
+      isTTY: isTty,
+      columns: 120,
+      write: (text: string) => {
+        write(text);
+        return true;
+      },
+    };
+    // A whole terminal is more than anybody here uses.
+    return fake as unknown as NodeJS.WriteStream;
+  };
+  const io: Io = {
+    env: { HOME: state, XDG_STATE_HOME: state, NO_COLOR: '1', ...env },
+    stdin: { isTTY: isTty },
+    stdout: stream(text => {
+      stdout += text;
+    }),
+    stderr: stream(text => {
+      stderr += text;
+    }),
+    argv,
+  };
+  let code = 0;
+  try {
+    await createProgram(io, exitCode => {
+      code = exitCode;
+    }).parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    code = await report(error, io);
+  } finally {
+    rmSync(state, { recursive: true });
+  }
+  return { code, stdout, stderr };
+}

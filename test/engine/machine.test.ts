@@ -1,0 +1,372 @@
+import { describe, expect, it } from 'vitest';
+import { clockFragment, factFragments, nodesFragment } from '../../src/engine/facts.ts';
+import { createMachine, type Machine } from '../../src/engine/machine.ts';
+import { intend, resourcesOf } from '../../src/engine/plan.ts';
+import { digestOf } from '../../src/engine/proof-record.ts';
+import { bootstrap } from '../../src/engine/run.ts';
+import { createVault } from '../../src/engine/vault.ts';
+import type { Host, Json } from '../../src/model/cluster.ts';
+import { HomelabError } from '../../src/model/errors.ts';
+import type { Probe, Resource, Step } from '../../src/model/plan.ts';
+import type { ExecOptions, ExecResult, Remote } from '../../src/model/ports.ts';
+import type { World } from '../../src/model/world.ts';
+import { phases } from '../../src/phases/index.ts';
+import { dash } from '../dash.ts';
+import { eventsOf, failureOf, machinesOf, stillClock, testRun } from '../run-context.ts';
+import { caPem, cluster, convergedWorld, everything, goal, host } from '../sample.ts';
+
+const vault = createVault({ env: {}, readFile: async () => '', learn: () => undefined });
+const signal = new AbortController().signal;
+const options = { vault, clock: stillClock, onCommand: () => undefined };
+const ok = (stdout: string): ExecResult => ({ code: 0, stdout, stderr: '', durationMs: 0 });
+
+/** Answers whole scripts. */
+class Answering implements Remote {
+  readonly host = 'k8s-worker1';
+  readonly asked: { readonly script: string; readonly timeoutMs: number }[] = [];
+  readonly uploads: string[] = [];
+  readonly #answer: (script: string) => ExecResult;
+
+  constructor(answer: (script: string) => ExecResult) {
+    this.#answer = answer;
+  }
+
+  async exec(script: string, { timeoutMs }: ExecOptions): Promise<ExecResult> {
+    this.asked.push({ script, timeoutMs });
+    return this.#answer(script);
+  }
+
+  async upload(localPath: string, remotePath: string): Promise<void> {
+    this.uploads.push(`${localPath} → ${remotePath}`);
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** Runs them for real. */
+const real = () => new Answering(script => ({ ...dash(script), durationMs: 0 }));
+
+function step(script: string, more: Partial<Step['action']> = {}): Step {
+  return {
+    id: 'phase/k8s-worker1/step',
+    phase: 'phase',
+    host: 'k8s-worker1',
+    title: 'Do it',
+    why: 'it is not done',
+    risk: 'safe',
+    deadlineMs: 1000,
+    stage: 'main',
+    settles: [],
+    action: { script, timeoutMs: 2000, ...more },
+  };
+}
+
+describe('a step on a machine', () => {
+  it('stops at the first command that fails, and tells its exit code and stderr', async () => {
+    const machine = createMachine(real(), false, options);
+    const failure = await failureOf(machine.run(step('echo trouble >&2; false; echo more >&2'), signal));
+    expect(failure).toMatchObject({
+      code: 'HL_STEP_FAILED',
+      message: 'Do it on k8s-worker1 failed: exit 1',
+      context: { host: 'k8s-worker1', step: 'phase/k8s-worker1/step', exitStatus: 1, stderr: 'trouble\n' },
+    });
+  });
+
+  it('says what a known failure means, with what was found in it', async () => {
+    const explain = [{ pattern: /port (\d+) is taken/, message: 'port $1 has somebody', hint: 'ss -ltnp sport = $1' }];
+    const machine = createMachine(real(), false, options);
+    const failure = await failureOf(machine.run(step('echo "port 6443 is taken" >&2; exit 1', { explain }), signal));
+    expect(failure).toMatchObject({
+      message: 'Do it on k8s-worker1 failed: port 6443 has somebody',
+      hint: 'ss -ltnp sport = 6443',
+    });
+  });
+
+  it.each([124, 137])('that its deadline ended (exit %i) says so', async code => {
+    const machine = createMachine(new Answering(() => ({ ...ok(''), code })), false, options);
+    expect(await failureOf(machine.run(step(':'), signal))).toMatchObject({
+      code: 'HL_STEP_TIMEOUT',
+      message: 'Do it on k8s-worker1 failed: it did not end within 2 s',
+    });
+  });
+
+  it('shows stdout where stderr is empty', async () => {
+    const machine = createMachine(real(), false, options);
+    const failure = await failureOf(machine.run(step('echo "only here"; exit 1'), signal));
+    expect(failure).toMatchObject({ context: { stderr: 'only here\n' } });
+  });
+
+  it('gets its secrets as shell variables, exactly, and never in the clear', async () => {
+    const secret = `it's $HOME "한글" \\n`;
+    const remote = real();
+    const learned: string[] = [];
+    const machine = createMachine(remote, false, {
+      ...options,
+      vault: createVault({ env: { PASSWORD: secret }, readFile: async () => '', learn: text => learned.push(text) }),
+    });
+    const script = `[ "$SECRET" = "$(printf '%s' ${JSON.stringify('x')})" ] || printf '%s' "$SECRET" >&2; exit 1`;
+    const secrets = { SECRET: { kind: 'env', name: 'PASSWORD' } } as const;
+    const failure = await failureOf(machine.run(step(script, { secrets }), signal));
+    expect(failure).toMatchObject({ context: { stderr: secret } });
+    expect(remote.asked[0]?.script).not.toContain(secret);
+    // The redactor knows it before anybody could print it.
+    expect(learned).toEqual([secret]);
+  });
+
+  it('uploads before it runs, and each upload counts as a command', async () => {
+    const remote = new Answering(() => ok(''));
+    const machine = createMachine(remote, false, options);
+    const upload = { localPath: '/a.deb', remotePath: '/var/cache/homelab/a.deb', sha256: 'a', bytes: 1 };
+    await machine.run(step(':', { uploads: [upload] }), signal);
+    expect(remote.uploads).toEqual(['/a.deb → /var/cache/homelab/a.deb']);
+    expect(machine.commands()).toBe(2);
+  });
+});
+
+describe('reading a machine', () => {
+  const resource = (read: string): Resource => ({
+    kind: 'resource',
+    key: 'thing',
+    name: 'thing',
+    title: 'Thing',
+    read,
+    parse: text => text,
+    blank: '',
+    desired: '',
+    change: () => undefined,
+  });
+
+  it('says which resource could not be read, with the command to try', async () => {
+    const machine = createMachine(real(), false, options);
+    expect(await failureOf(machine.read([resource('echo no >&2; exit 3')], signal))).toMatchObject({
+      code: 'HL_OBSERVE',
+      message: 'thing could not be read',
+      context: { host: 'k8s-worker1', exitStatus: 3, stderr: 'no\n', command: 'echo no >&2; exit 3' },
+    });
+  });
+
+  it('says that the machine did not finish answering', async () => {
+    const machine = createMachine(new Answering(() => ({ ...ok(''), code: 124 })), false, options);
+    expect(await failureOf(machine.read([resource('true')], signal))).toMatchObject({
+      code: 'HL_OBSERVE',
+      message: 'k8s-worker1 did not finish answering within 120 s',
+    });
+  });
+
+  it('asks nothing where nothing is wanted', async () => {
+    const machine = createMachine(real(), false, options);
+    expect([...(await machine.read([], signal)), ...(await machine.prove([], signal))]).toEqual([]);
+    expect(machine.commands()).toBe(0);
+  });
+});
+
+describe('the evidence of a machine', () => {
+  const look = (id: string, script: string, timeoutMs = 1000): Extract<Probe, { readonly kind: 'read' }> => ({
+    kind: 'read',
+    id,
+    host: 'k8s-worker1',
+    title: id,
+    expected: 'yes',
+    reproduce: script,
+    script,
+    timeoutMs,
+    judge: ({ code, stdout }) => ({ ok: code === 0 && stdout === 'yes\n', observed: stdout }),
+  });
+
+  it('of probes with the same id is each its own', async () => {
+    const machine = createMachine(real(), false, options);
+    const evidence = await machine.prove(
+      [look('a', 'echo yes'), look('a', 'echo no'), look('b', 'echo yes; exit 1')],
+      signal,
+    );
+    expect(evidence.map(({ ok: isOk, observed }) => [isOk, observed])).toEqual([
+      [true, 'yes\n'],
+      [false, 'no\n'],
+      [false, 'yes\n'],
+    ]);
+    expect(machine.commands()).toBe(1);
+  });
+
+  it('has time for all probes, which run one after the other', async () => {
+    const remote = new Answering(() => ok(''));
+    await createMachine(remote, false, options).prove([look('a', ':', 150_000), look('b', ':', 150_000)], signal);
+    expect(remote.asked[0]?.timeoutMs).toBeGreaterThanOrEqual(300_000);
+  });
+
+  it('that did not come back is a failure, not a success', async () => {
+    const machine = createMachine(new Answering(() => ok('')), false, options);
+    expect(await machine.prove([look('a', 'echo yes')], signal)).toMatchObject([{ ok: false, observed: 'no answer' }]);
+  });
+});
+
+// What a machine of a converged cluster says to the fragments that a run sends, each by its own text.
+function answersOf(at: Host, world: World): ReadonlyMap<string, string> {
+  const intents = intend(world, phases, everything);
+  const facts = world.facts.get(at.name);
+  if (!facts || world.nodes === 'unknown') throw new Error('the sample is converged');
+  const isControlPlane = at.role === 'control-plane';
+  const files = isControlPlane
+    ? 'pki/ca.crt\npki/ca.key\nadmin.conf\nkubelet.conf\nmanifests/kube-apiserver.yaml\nmanifests/etcd.yaml\nkubelet-config\netcd-member\n'
+    : 'pki/ca.crt\nkubelet.conf\nkubelet-config\n';
+  const said: Readonly<Record<string, string>> = {
+    clock: '0\n',
+    'clock-end': '0\n',
+    hostname: `${at.name}\n`,
+    boot: `${facts.bootId}\n`,
+    os: `${facts.os.id}\n${facts.os.versionId}\n${facts.os.codename}\n${facts.os.pretty}\n`,
+    kernel: `${facts.kernel}\n`,
+    arch: 'amd64\n',
+    virt: 'none\nnone\n',
+    cgroup: 'cgroup2fs\n',
+    nics: `[{"ifname":"eno1","addr_info":[{"local":"${at.address}","prefixlen":24}]}]\n\n[{"ifname":"eno1","mtu":1500,"address":"02:00:00:00:00:01","link_type":"ether"}]\n`,
+    membership: `${files}\n${caPem}`,
+    versions: `v${facts.kubeadm}\nKubernetes v${facts.kubelet}\n`,
+  };
+  const configuration = {
+    kubernetesVersion: cluster.kubernetes.version,
+    controlPlaneEndpoint: `${cluster.kubernetes.endpoint}:6443`,
+    networking: { podSubnet: cluster.kubernetes.podSubnet, serviceSubnet: cluster.kubernetes.serviceSubnet },
+  };
+  const proofs = Object.fromEntries(phases.map(phase => [phase.id, digestOf(phase, intents)]));
+  const objects = [
+    {
+      kind: 'ConfigMap',
+      metadata: { name: 'kubeadm-config' },
+      data: { ClusterConfiguration: JSON.stringify(configuration) },
+    },
+    { kind: 'ConfigMap', metadata: { name: 'kubelet-config' }, data: {} },
+    { kind: 'ConfigMap', metadata: { name: 'homelab' }, data: proofs },
+    { kind: 'Deployment', metadata: { name: 'coredns' } },
+  ];
+  const rows = world.nodes.map(
+    node => `${node.name}\t${node.address}\t${node.podCidr}\tTrue\tv${node.kubeletVersion}\n`,
+  );
+  const list = Buffer.from(JSON.stringify({ kind: 'List', items: objects })).toString('base64');
+  return new Map([
+    ...[...factFragments, clockFragment].map(({ id, script }): [string, string] => [
+      script,
+      said[id] ?? `no answer to ${id}`,
+    ]),
+    [nodesFragment.script, `answers\n${list}\n${rows.join('')}`],
+    ...(resourcesOf(intents).get(at.name) ?? []).map((each): [string, string] => [each.read, printed(each)]),
+    ...phases
+      .flatMap(phase => phase.probes(world))
+      .flatMap((probe): readonly [string, string][] =>
+        probe.kind === 'read' && probe.host === at.name ? [[probe.script, proofOf(probe.id, probe.expected)]] : [],
+      ),
+  ]);
+}
+
+/** What a machine prints about a resource that is in order. */
+function printed({ key, desired }: Resource): string {
+  const kind = key.slice(0, Math.max(key.indexOf(':'), 0)) || key;
+  const fields: readonly (readonly [string, Json])[] =
+    typeof desired === 'object' && desired !== null && !Array.isArray(desired) ? Object.entries(desired) : [];
+  const field = (name: string) => fields.find(([each]) => each === name)?.[1];
+  switch (kind) {
+    case 'file':
+      return desired === true
+        ? 'yes\n'
+        : `plain ${field('mode')} ${field('owner')}\n${Buffer.from(String(field('content'))).toString('base64')}`;
+    case 'packages':
+      return fields
+        .map(([name, state]) => {
+          const { version, held } = state as { readonly version: string; readonly held: boolean };
+          return `${name} ${version === 'installed' ? '1' : version}-1 ${held ? 'hold' : 'install'} installed\n`;
+        })
+        .join('');
+    case 'sysctl':
+      return fields.map(([name, value]) => `${name}=${value}\n`).join('');
+    case 'modules':
+      return fields.map(([name]) => `${name} yes\n`).join('');
+    case 'routes':
+      return fields.map(([subnet, via]) => `${subnet} ${via}\n`).join('');
+    case 'unit':
+      return 'load=loaded\nactive=active\nenabled=enabled\nreload=no\nstarted=1000\n';
+    case 'block':
+      return String(desired);
+    case 'swap':
+    case 'images':
+      return '';
+    default:
+      throw new Error(`the converged machine does not know what it would say about ${key}`);
+  }
+}
+
+function proofOf(id: string, expected: string): string {
+  const other: Readonly<Record<string, string>> = {
+    clock: '0 ms',
+    etcd: '{"health":"true"}',
+    certificates: 'notAfter=Nov 22 03:00:00 2027 GMT',
+    cgroup: 'kubepods-burstable.slice',
+    'nodes-ready': String(cluster.hosts.length),
+    'dns-available': 'deployment.apps/coredns condition met',
+  };
+  return other[id] ?? expected;
+}
+
+/** Answers each fragment of a joined script from a map keyed by its text, and refuses what nobody expected. */
+function converged(at: Host, world: World): Machine {
+  const answers = answersOf(at, world);
+  const remote: Remote = {
+    host: at.name,
+    async exec(script) {
+      const mark = /printf '\\n%s %s\\n' (\S+) "\$\*"/.exec(script)?.[1];
+      const fragments = [...script.matchAll(/\nframe begin (\d+)\n\( set -eu\n([\s\S]*?)\)\nframe end \1 \$\?(?=\n)/g)];
+      if (!mark || fragments.length === 0) throw new Error(`${at.name} was asked something of its own: ${script}`);
+      const frames = fragments.map(([, index = '', text = '']) => {
+        const answer = answers.get(text) ?? answers.get(text.slice(0, -1));
+        if (answer === undefined) throw new Error(`${at.name} was asked what nobody expected: ${text}`);
+        return `\n${mark} begin ${index}\n${answer}\n${mark} end ${index} 0\n`;
+      });
+      return ok(frames.join(''));
+    },
+    async upload(path) {
+      throw new Error(`${at.name} was sent ${path}`);
+    },
+    close: async () => undefined,
+  };
+  return createMachine(remote, at.role === 'control-plane', options);
+}
+
+describe('a bootstrap of a converged cluster', () => {
+  const world = convergedWorld();
+
+  it('costs three remote commands a machine and changes nothing', async () => {
+    const machines = machinesOf(cluster.hosts.map(at => converged(at, world)));
+    const run = testRun(goal, { machines, rehearsal: undefined });
+    expect(await bootstrap(run)).toEqual({ steps: 0, predictionErrors: 0 });
+    expect([...machines].map(([name, machine]) => [name, machine.commands()])).toEqual(
+      cluster.hosts.map(at => [at.name, 3]),
+    );
+    expect(eventsOf(run, 'plan')[0]).toMatchObject({ steps: [], refusals: [] });
+    expect(eventsOf(run, 'evidence').length).toBeGreaterThan(30);
+    expect(eventsOf(run, 'evidence').filter(event => !event.evidence.ok)).toEqual([]);
+  });
+
+  it('is stopped by a question that nobody expected', async () => {
+    const stranger = converged(host('k8s-worker1'), world);
+    expect(await failureOf(stranger.exec('reboot', 1000, signal))).toMatchObject({
+      message: expect.stringContaining('reboot'),
+    });
+  });
+
+  it('fails at the one proof that fails', async () => {
+    const machines = new Map([...machinesOf(cluster.hosts.map(at => converged(at, world)))]);
+    const cp = machines.get('k8s-cp');
+    if (!cp) throw new Error('there is a control plane');
+    machines.set('k8s-cp', {
+      ...cp,
+      prove: async (probes, abort) =>
+        (await cp.prove(probes, abort)).map(piece =>
+          piece.id === 'etcd' ? { ...piece, ok: false, observed: 'health false' } : piece,
+        ),
+    });
+    const failure = await failureOf(bootstrap(testRun(goal, { machines, rehearsal: undefined })));
+    if (!(failure instanceof HomelabError)) throw failure;
+    expect(failure).toMatchObject({
+      code: 'HL_VERIFY',
+      context: { details: [expect.stringContaining('etcd itself')] },
+    });
+  });
+});
