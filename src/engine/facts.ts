@@ -69,7 +69,7 @@ until ${kubectl} get --raw /readyz >/dev/null 2>&1; do
   left=$((left - 1)); sleep 1
 done
 echo answers
-objects=$(${kubectl} get --ignore-not-found -n kube-system -o json configmap/kubeadm-config configmap/kubelet-config deployment/coredns configmap/homelab)
+objects=$(${kubectl} get --ignore-not-found -n kube-system -o json configmap/kubeadm-config configmap/kubelet-config configmap/homelab)
 printf '%s' "$objects" | base64 -w0
 echo
 ${kubectl} get nodes -o jsonpath='{range .items[*]}{.metadata.name}{"\\t"}{.status.addresses[?(@.type=="InternalIP")].address}{"\\t"}{.spec.podCIDR}{"\\t"}{.status.conditions[?(@.type=="Ready")].status}{"\\t"}{.status.nodeInfo.kubeletVersion}{"\\n"}{end}'`,
@@ -183,7 +183,8 @@ function parseNodes(frame: Frame | undefined): ApiReading {
   const parsed = json === '' ? undefined : apiList.parse(JSON.parse(json));
   const found = parsed === undefined ? [] : 'items' in parsed ? parsed.items : [parsed];
   const dataOf = (name: string) => found.find(each => each.kind === 'ConfigMap' && each.metadata.name === name)?.data;
-  const wanted = ['ConfigMap kubeadm-config', 'ConfigMap kubelet-config', 'Deployment coredns'];
+  // CoreDNS is not among them: other people's clusters may have another DNS.
+  const wanted = ['ConfigMap kubeadm-config', 'ConfigMap kubelet-config'];
   return {
     list: rows.filter(Boolean).map(line => {
       const [name = '', address = '', podCidr = '', ready = '', version = ''] = line.split('\t');
@@ -231,7 +232,7 @@ function parseNics(output: string): readonly Nic[] {
   const addresses = JSON.parse(output.slice(0, gap)) as readonly IpJson[];
   const links = JSON.parse(output.slice(gap + 1)) as readonly IpJson[];
   return links
-    .filter(link => link.link_type === 'ether')
+    .filter(link => link.link_type !== 'loopback')
     .map(link => ({
       name: link.ifname ?? '',
       mac: link.address ?? '',

@@ -94,11 +94,12 @@ function injected(step: Step): HomelabError {
 // The controller manager's part: every node gets the next /24 of the pod subnet.
 function allocate(world: World): World {
   if (world.nodes === 'unknown') return world;
-  const [a, b] = world.cluster.kubernetes.podSubnet.split('.');
-  return {
-    ...world,
-    nodes: world.nodes.map((node, index) => ({ ...node, ready: true, podCidr: `${a}.${b}.${index}.0/24` })),
+  const [a = 0, b = 0, c = 0] = world.cluster.kubernetes.podSubnet.split('/')[0]?.split('.').map(Number) ?? [];
+  const subnetOf = (index: number) => {
+    const next = ((a * 256 + b) * 256 + c + index) >>> 0;
+    return `${next >>> 16}.${(next >>> 8) & 255}.${next & 255}.0/24`;
   };
+  return { ...world, nodes: world.nodes.map((node, index) => ({ ...node, ready: true, podCidr: subnetOf(index) })) };
 }
 
 function blankFacts(host: Host): Facts {

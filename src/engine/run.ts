@@ -100,6 +100,8 @@ export async function bootstrap(context: RunContext): Promise<RunResult> {
     compared = [...compared, ...result.differences];
   }
   await proveUnchanged(unproven, now, context);
+  // A later phase may have undone what an earlier one made.
+  if (done > 0 && now.plan.steps.length > 0) throw notSettled('the run', now.plan.steps);
   return { steps: done, predictionErrors: compared.length };
 }
 
@@ -142,7 +144,7 @@ async function changePhase(phase: Phase, steps: readonly Step[], before: Survey,
     const differences = compare(phase, steps, before, after, context);
     if (differences.length > 0) throw unpredicted(phase, differences);
     const left = after.plan.steps.filter(step => step.phase === phase.id);
-    if (left.length > 0) throw notSettled(phase, left);
+    if (left.length > 0) throw notSettled(phase.id, left);
     refuse(after.plan);
     reportEvidence(await prove([phase], after.world, () => true, context), context);
     await record([phase], after, context);
@@ -242,11 +244,15 @@ function unpredicted(phase: Phase, differences: readonly string[]): HomelabError
   );
 }
 
-function notSettled(phase: Phase, left: readonly Step[]): HomelabError {
-  return new HomelabError('HL_PREDICTION', `${phase.id} was done and still wants ${left.length} steps`, {
-    context: { details: left.map(step => `${step.id}: ${step.why}`) },
-    hint: 'something on these machines undoes the change; see who writes what the lines above name',
-  });
+function notSettled(what: string, left: readonly Step[]): HomelabError {
+  return new HomelabError(
+    'HL_PREDICTION',
+    `${what} was done and still wants ${left.length === 1 ? '1 step' : `${left.length} steps`}`,
+    {
+      context: { details: left.map(step => `${step.id}: ${step.why}`) },
+      hint: 'something on these machines undoes the change; see who writes what the lines above name',
+    },
+  );
 }
 
 // One failure is told as it is; several are told together.

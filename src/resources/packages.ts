@@ -185,6 +185,11 @@ const aptExplained = [
     hint: 'see who it is (sudo fuser -v /var/lib/dpkg/lock-frontend /var/lib/apt/lists/lock), let it finish, then run the same command again',
   },
   {
+    pattern: /Failed to fetch|Could not resolve|Temporary failure resolving|Unable to connect/,
+    message: 'a repository could not be reached from this machine',
+    hint: "check the machine's network and its proxy (sudo apt-get update), then run the same command again",
+  },
+  {
     pattern: /homelab: no repository of this machine has (\S+ \S+); (versions there: .*)/,
     message: 'no repository of this machine has $1 ($2)',
     hint: 'choose a version that is there, or name a repository that has it (kubernetes.repository, containerd.repository), then run the same command again',
@@ -193,11 +198,6 @@ const aptExplained = [
     pattern: /Unable to locate package|has no installation candidate/,
     message: 'a package is in no repository of this machine',
     hint: "check the machine's apt sources (apt-cache policy), then run the same command again",
-  },
-  {
-    pattern: /Failed to fetch|Could not resolve|Temporary failure resolving|Unable to connect/,
-    message: 'a repository could not be reached from this machine',
-    hint: "check the machine's network and its proxy (sudo apt-get update), then run the same command again",
   },
   {
     pattern: /The repository '(\S+) [^']*' (?:does not have|no longer has) a Release file/,

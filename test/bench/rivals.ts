@@ -75,7 +75,7 @@ export async function rivalsOf(bench: BenchLab, found: Survey, log: (line: strin
     {
       name: 'pyinfra',
       run: async () => {
-        const result = await timed([python, '-c', 'from pyinfra_cli.cli import cli; cli()', '--yes', hosts, 'pyinfra/deploy.py'], {
+        const result = await timed([python, '-c', 'from pyinfra_cli.main import main; main()', '--yes', hosts, 'pyinfra/deploy.py'], {
           cwd: sources,
         });
         const total = /Grand total[^\n]*/.exec(result.stderr)?.[0].match(/\d+/g) ?? [];

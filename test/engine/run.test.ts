@@ -271,6 +271,31 @@ describe('plan', () => {
   });
 });
 
+describe('bootstrap of two phases', () => {
+  it('stops at the end when the later one undid the earlier one', async () => {
+    const machines = machine(real => {
+      const off = new Set<string>();
+      return {
+        run: async (step, signal) => {
+          await real.run(step, signal);
+          if (step.id.startsWith('second/')) off.add('switch:lamp');
+        },
+        read: async (resources, signal) =>
+          new Map([...(await real.read(resources, signal))].map(([key, state]) => [key, off.has(key) ? 'off' : state])),
+      };
+    });
+    const run = testRun(one, {
+      phases: [phase('first', [onSwitch('lamp')]), phase('second', [onSwitch('fan')])],
+      machines,
+    });
+    expect(await failureOf(bootstrap(run))).toMatchObject({
+      code: 'HL_PREDICTION',
+      message: 'the run was done and still wants 1 step',
+      context: { details: ['first/k8s-cp/lamp: it is off'] },
+    });
+  });
+});
+
 describe('verify', () => {
   it('passes on a converged cluster and runs the active proofs too', async () => {
     const first = testRun();
