@@ -8,6 +8,15 @@ type SwapState = {
   readonly units: readonly string[];
 };
 
+// sh: units that switch swap on at boot. Those that come from fstab go with their line; a generator's own (zram) are masked.
+const bootUnits = `systemctl list-unit-files --no-legend --no-pager --type=swap | while read -r unit state _; do
+  case $state in
+    masked) ;;
+    generated) [ "$(systemctl show -p SourcePath --value "$unit")" = /etc/fstab ] || echo "$unit" ;;
+    *) echo "$unit" ;;
+  esac
+done`;
+
 /** fstab lines are commented out with our mark, swap units masked; the swap file itself stays. */
 export function noSwap(): Resource {
   return defineResource<SwapState>({
@@ -16,7 +25,7 @@ export function noSwap(): Resource {
     title: 'Switch swap off',
     read: `tail -n +2 /proc/swaps | awk '{print "active " $1}'
 [ ! -e /etc/fstab ] || awk '$1 !~ /^#/ && $3 == "swap" {print "fstab " $1}' /etc/fstab
-systemctl list-unit-files --no-legend --no-pager --type=swap | awk '$2 != "masked" && $2 != "generated" {print "unit " $1}'
+${bootUnits} | sed 's/^/unit /'
 `,
     parse(output) {
       const lines = output.trim().split('\n');
@@ -37,7 +46,7 @@ systemctl list-unit-files --no-legend --no-pager --type=swap | awk '$2 != "maske
     act: observed => ({
       risk: observed.active.length > 0 ? 'disruptive' : 'safe',
       action: {
-        script: `systemctl list-unit-files --no-legend --no-pager --type=swap | awk '$2 != "masked" && $2 != "generated" {print $1}' | xargs -r systemctl mask --quiet
+        script: `${bootUnits} | xargs -r systemctl mask --quiet
 [ ! -e /etc/fstab ] || sed -i -E '/^[[:space:]]*#/!s/^([[:space:]]*[^[:space:]]+[[:space:]]+[^[:space:]]+[[:space:]]+swap([[:space:]].*)?)$/# homelab: \\1/' /etc/fstab
 systemctl daemon-reload
 swapoff -a

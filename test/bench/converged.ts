@@ -18,11 +18,12 @@ export const converged: Row = {
   async run(context: RowContext) {
     const { runs = 3, log, signal } = context;
     const bench = await context.lab();
-    // Does nothing when the row before this one has built it.
-    await bench.bootstrap();
-    const rivals = await rivalsOf(bench, await look(bench.lab.inventoryPath, bench.bundle, signal), log);
+    // The row before this one may have built the cluster; then this only adds the repositories, which everybody checks too.
+    await bench.bootstrap('bundle');
+    await bench.bootstrap('repositories');
+    const rivals = await rivalsOf(bench, await look(bench.lab.inventoryPath, signal), log);
     const contestants = [
-      { name: 'homelab', run: () => bench.bootstrap() },
+      { name: 'homelab', run: () => bench.bootstrap('repositories') },
       ...rivals,
       { name: 'ssh HOST true', run: () => fourConnections(bench) },
     ];

@@ -14,8 +14,8 @@ export interface BenchLab {
   readonly bundle: string;
   /** For inventories and journals; goes away with the lab. */
   readonly folder: string;
-  /** `homelab bootstrap` with the bundle, as json events on stdout. */
-  bootstrap(): Promise<Timed>;
+  /** `homelab bootstrap` from the bundle or from the machines' repositories; json events on stdout. */
+  bootstrap(source: 'bundle' | 'repositories'): Promise<Timed>;
   down(): Promise<void>;
 }
 
@@ -52,11 +52,21 @@ export async function openBenchLab({ existing, log, signal }: BenchLabOptions): 
     lab,
     bundle,
     folder,
-    bootstrap: () =>
-      timed([node, homelab, 'bootstrap', '--yes', '--output', 'json', '--bundle', bundle, '-i', lab.inventoryPath], {
-        env: { XDG_STATE_HOME: folder },
-        signal,
-      }),
+    bootstrap(source) {
+      const options = source === 'bundle' ? ['--bundle', bundle] : [];
+      const argv = [
+        node,
+        homelab,
+        'bootstrap',
+        '--yes',
+        '--output',
+        'json',
+        '-i',
+        lab.inventoryPath,
+        ...options,
+      ] as const;
+      return timed([...argv], { env: { XDG_STATE_HOME: folder }, signal });
+    },
     async down() {
       await rm(folder, { recursive: true, force: true });
       if (existing === undefined) await lab.down();

@@ -8,17 +8,16 @@ import { createMachine, type Machine } from '../../src/engine/machine.ts';
 import { type Survey, survey } from '../../src/engine/run.ts';
 import { createVault } from '../../src/engine/vault.ts';
 import { loadInventory } from '../../src/inventory/load.ts';
-import { loadBundle } from '../../src/io/bundle.ts';
 import { createConnect } from '../../src/io/ssh.ts';
 import type { Clock } from '../../src/model/ports.ts';
 import { phases } from '../../src/phases/index.ts';
 
 const clock: Clock = { now: Date.now, sleep: ms => delay(ms) };
 
-/** What `homelab plan` finds, as data. Changes nothing. */
-export async function look(inventory: string, bundle: string, signal: AbortSignal): Promise<Survey> {
+/** What `homelab plan` without a bundle finds, as data. Changes nothing. */
+export async function look(inventory: string, signal: AbortSignal): Promise<Survey> {
   const cluster = await loadInventory(inventory);
-  const goal = { cluster, bundle: await loadBundle(bundle, { signal }) };
+  const goal = { cluster, bundle: undefined };
   const vault = createVault({ env: process.env, readFile: path => readFile(path, 'utf8'), learn: () => undefined });
   const connect = createConnect({
     trustNewHostKeys: false,

@@ -3,7 +3,6 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
 import { HomelabError } from '../../src/model/errors.ts';
-import { bundlePath } from '../lab/bundle.ts';
 import { labOpen } from '../lab/machines.ts';
 import { look } from './look.ts';
 import { recordOf } from './recorded.ts';
@@ -16,7 +15,7 @@ if (!lab || !/^[a-z-]+$/.test(name)) {
     hint: 'npm run lab -- up --name LAB; names of recordings: bare, converged',
   });
 }
-const { world, observed } = await look(lab.inventoryPath, bundlePath(), new AbortController().signal);
+const { world, observed } = await look(lab.inventoryPath, new AbortController().signal);
 const folder = path.join(benchSources(), '../fixtures/recorded');
 await mkdir(folder, { recursive: true });
 await writeFile(path.join(folder, `${name}.json`), `${JSON.stringify(recordOf(world, observed), null, 1)}\n`);

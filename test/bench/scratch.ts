@@ -13,7 +13,7 @@ export const scratch: Row = {
   async run({ log, lab }) {
     const bench = await lab();
     log('from scratch: homelab bootstrap');
-    const { stdout, wallMs } = await bench.bootstrap();
+    const { stdout, wallMs } = await bench.bootstrap('bundle');
     const commands = remoteCommands(parseEvents(stdout));
     const pathMs = criticalPathMs(commands);
     const value = (what: string, ms: number): Measurement => ({ what, value: ms / 1000, unit: 's', detail: '1 run' });

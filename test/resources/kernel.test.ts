@@ -30,6 +30,7 @@ describe('swap', () => {
   list-unit-files) cat '${unitsPath}' ;;
   mask) shift; for unit in "$@"; do sed -i "s/^$unit .*/$unit masked enabled/" '${unitsPath}'; done ;;
   daemon-reload) ;;
+  show) case $5 in fstab.swap) echo '${fstabPath}' ;; *) echo /etc/systemd/zram-generator.conf ;; esac ;;
   *) exit 99 ;;
 esac`,
       swapoff: `[ "$1" = -a ] || exit 99; sed -i '2,$d' '${swapsPath}'`,
@@ -51,8 +52,8 @@ esac`,
       'units',
       '',
       '',
-      'dev-sdb2.swap enabled enabled\nold.swap masked enabled\nfstab.swap generated -\n',
-      { active: [], fstab: [], units: ['dev-sdb2.swap'] },
+      'dev-sdb2.swap enabled enabled\nold.swap masked enabled\nfstab.swap generated -\ndev-zram0.swap generated -\n',
+      { active: [], fstab: [], units: ['dev-sdb2.swap', 'dev-zram0.swap'] },
     ],
   ])('is read: %s', (_, fstab, swaps, units, state) => {
     expect(observe(swap, machine(fstab, swaps, units).options)).toEqual(state);
@@ -67,7 +68,7 @@ esac`,
     const there = machine(
       `${uuid}${line}# the end\n`,
       '/swap.img file 2097148 0 -2\n',
-      'dev-sdb2.swap enabled enabled\n',
+      'dev-sdb2.swap enabled enabled\ndev-zram0.swap generated -\n',
     );
     expect(apply(swap, there.options)).toMatchObject({ code: 0, stderr: '' });
     expect(there.fstab()).toBe(`${uuid}${commented}# the end\n`);
