@@ -110,27 +110,34 @@ export async function verify(context: RunContext): Promise<RunResult> {
   const now = await survey(context);
   announce(now.plan, context);
   const proofs = await prove(context.phases, now.world, () => true, context);
-  let failure: unknown;
+  // What is not as it should be stands before the proofs that fail because of it.
+  const failures: unknown[] = now.plan.steps.length > 0 ? [drifted(now.plan)] : [];
   for (const proof of proofs) {
     context.bus.emit({ type: 'phase-started', phase: proof.phase.id, title: proof.phase.title, steps: [] });
     let outcome: 'unchanged' | 'failed' = 'unchanged';
     try {
       reportEvidence([proof], context);
     } catch (error) {
-      failure ??= error;
+      failures.push(error);
       outcome = 'failed';
     }
     context.bus.emit({ type: 'phase-finished', phase: proof.phase.id, outcome, durationMs: 0 });
   }
-  if (failure !== undefined) throw failure;
-  refuse(now.plan);
-  if (now.plan.steps.length > 0) {
-    throw new HomelabError('HL_VERIFY', `${now.plan.steps.length} things are not as the inventory says`, {
-      context: { details: now.plan.steps.map(step => `${step.id}: ${step.why}`) },
-      hint: 'homelab plan shows them as diffs, homelab bootstrap mends them',
-    });
+  try {
+    refuse(now.plan);
+  } catch (error) {
+    failures.push(error);
   }
+  if (failures.length > 0) throw firstOf(failures);
   return { steps: 0, predictionErrors: 0 };
+}
+
+function drifted({ steps }: Plan): HomelabError {
+  const what = steps.length === 1 ? 'one thing is' : `${steps.length} things are`;
+  return new HomelabError('HL_VERIFY', `${what} not as the inventory says`, {
+    context: { details: steps.map(step => `${step.id}: ${step.why}`) },
+    hint: 'homelab plan shows it as a diff, homelab bootstrap mends it',
+  });
 }
 
 async function changePhase(phase: Phase, steps: readonly Step[], before: Survey, context: RunContext) {
@@ -262,5 +269,5 @@ function firstOf(reasons: readonly unknown[]): Error {
   if (bug instanceof Error) return bug;
   const [first] = ours;
   if (!first) return new Error(String(bug));
-  return ours.length === 1 ? first : new PhaseFailed(`${ours.length} machines failed`, ours);
+  return ours.length === 1 ? first : new PhaseFailed(`${ours.length} failures`, ours);
 }

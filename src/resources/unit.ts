@@ -58,15 +58,13 @@ ${command('systemctl', 'restart', id)} && ${command('systemctl', 'is-active', '-
 
 // InactiveExitTimestamp is when the start began: whatever changed later was not read.
 function readScript(id: string, reads: readonly string[]): string {
-  return `show() { systemctl show --timestamp=us+utc --value -p "$1" ${sh(id)}; }
-printf 'load=%s\\nactive=%s\\nenabled=%s\\nreload=%s\\n' "$(show LoadState)" "$(show ActiveState)" "$(show UnitFileState)" "$(show NeedDaemonReload)"
-started=$(show InactiveExitTimestamp)
+  const properties = 'LoadState,ActiveState,UnitFileState,NeedDaemonReload,InactiveExitTimestamp';
+  return `state=$(systemctl show --timestamp=us+utc -p ${properties} ${sh(id)})
+printf '%s\\n' "$state"
+started=$(printf '%s\\n' "$state" | sed -n 's/^InactiveExitTimestamp=//p')
 [ -n "$started" ] || started='1970-01-01 UTC'
 printf 'started=%s\\n' "$(date -u -d "$started" +%s%6N)"
-for path in ${command(...reads)}; do
-  [ ! -e "$path" ] || printf 'changed=%s\\n' "$(stat -c %.6Z -- "$path" | tr -d .)"
-done
-`;
+${reads.length > 0 ? `stat -c 'changed=%.6Z' -- ${command(...reads)} 2>/dev/null | tr -d .\n` : ''}`;
 }
 
 function parseUnit(output: string): UnitState {
@@ -75,15 +73,16 @@ function parseUnit(output: string): UnitState {
     .split('\n')
     .map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)] as const);
   const one = (key: string) => values.find(([found]) => found === key)?.[1] ?? '';
-  if (one('load') === '') throw new Error('systemctl show gave no LoadState');
+  if (one('LoadState') === '') throw new Error('systemctl show gave no LoadState');
   const started = Number(one('started'));
-  const active = one('active') === 'active';
+  const active = one('ActiveState') === 'active';
   return {
-    load: one('load'),
+    load: one('LoadState'),
     active,
-    enabled: ['enabled', 'enabled-runtime', 'static', 'alias', 'indirect'].includes(one('enabled')),
+    enabled: ['enabled', 'enabled-runtime', 'static', 'alias', 'indirect'].includes(one('UnitFileState')),
     stale:
       active &&
-      (one('reload') === 'yes' || values.some(([key, value]) => key === 'changed' && Number(value) > started)),
+      (one('NeedDaemonReload') === 'yes' ||
+        values.some(([key, value]) => key === 'changed' && Number(value) > started)),
   };
 }

@@ -331,6 +331,30 @@ describe('verify', () => {
     ]);
   });
 
+  it('tells all that failed: what differs first, then the proofs of every phase', async () => {
+    const machines = machine(() => ({ prove: async probes => probes.map(dark) }));
+    const run = testRun(one, {
+      machines,
+      phases: [phase('first', [onSwitch('lamp')], [lookAt('a')]), phase('second', [], [lookAt('b')])],
+    });
+    const failure = await failureOf(verify(run));
+    if (!(failure instanceof PhaseFailed)) throw failure;
+    expect(failure.errors.map(error => error.context.details)).toEqual([
+      ['first/k8s-cp/lamp: it is off'],
+      [expect.stringContaining('a')],
+      [expect.stringContaining('b')],
+    ]);
+  });
+
+  it('proves nothing of a machine that was not chosen', async () => {
+    const run = testRun(goal, {
+      phases: [phase('light', [], [lookAt('a'), { ...lookAt('b'), about: 'k8s-worker1' }])],
+      isChosen: (_, { name }) => name === 'k8s-worker1',
+    });
+    await verify(run);
+    expect(eventsOf(run, 'evidence').map(event => event.evidence.id)).toEqual(['b']);
+  });
+
   it('turns an active proof that throws into failing evidence', async () => {
     const broken: Probe = {
       kind: 'active',

@@ -39,10 +39,10 @@ describe('reading a unit', () => {
   const output = (values: Readonly<Record<string, string>>, changed: readonly number[] = []) =>
     [
       ...Object.entries({
-        load: 'loaded',
-        active: 'active',
-        enabled: 'enabled',
-        reload: 'no',
+        LoadState: 'loaded',
+        ActiveState: 'active',
+        UnitFileState: 'enabled',
+        NeedDaemonReload: 'no',
         started: '1000',
         ...values,
       }).map(([key, value]) => `${key}=${value}`),
@@ -54,19 +54,24 @@ describe('reading a unit', () => {
     ['runs', {}, [], running],
     ['read everything after it was changed', {}, [900, 999, 1000], running],
     ['has a file that changed later', {}, [900, 1001], { ...running, stale: true }],
-    ['waits for daemon-reload', { reload: 'yes' }, [], { ...running, stale: true }],
-    ['stands still', { active: 'inactive' }, [5000], { ...running, active: false }],
-    ['failed', { active: 'failed' }, [], { ...running, active: false }],
-    ['is starting', { active: 'activating' }, [], { ...running, active: false }],
-    ['has no [Install] section', { enabled: 'static' }, [], running],
-    ['is disabled', { enabled: 'disabled' }, [], { ...running, enabled: false }],
+    ['waits for daemon-reload', { NeedDaemonReload: 'yes' }, [], { ...running, stale: true }],
+    ['stands still', { ActiveState: 'inactive' }, [5000], { ...running, active: false }],
+    ['failed', { ActiveState: 'failed' }, [], { ...running, active: false }],
+    ['is starting', { ActiveState: 'activating' }, [], { ...running, active: false }],
+    ['has no [Install] section', { UnitFileState: 'static' }, [], running],
+    ['is disabled', { UnitFileState: 'disabled' }, [], { ...running, enabled: false }],
     [
       'is masked',
-      { load: 'masked', active: 'inactive', enabled: 'masked' },
+      { LoadState: 'masked', ActiveState: 'inactive', UnitFileState: 'masked' },
       [],
       { load: 'masked', active: false, enabled: false, stale: false },
     ],
-    ['is not there', { load: 'not-found', active: 'inactive', enabled: '', started: '0' }, [], containerd.blank],
+    [
+      'is not there',
+      { LoadState: 'not-found', ActiveState: 'inactive', UnitFileState: '', started: '0' },
+      [],
+      containerd.blank,
+    ],
   ])('that %s', (_, values, changed, state) => {
     expect(containerd.parse(output(values, changed))).toEqual(state);
   });
