@@ -43,6 +43,8 @@ export function blankFacts(of: Host): Facts {
     membership: { state: 'absent' },
     kubeadm: 'absent',
     kubelet: 'absent',
+    containerd: 'absent',
+    timeService: 'none',
   };
 }
 

@@ -76,7 +76,7 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
       for (const probe of phase.probes(world)) {
         const name = `${title}: ${phase.id} proves ${probe.id}`;
         if (probe.kind === 'read') add(name, `set -eu\n${probe.script}\n`);
-        else
+        if (probe.kind === 'active')
           await recordActive(
             script => add(name, `set -eu\n${script}`),
             exec => probe.run({ signal: new AbortController().signal, exec }),

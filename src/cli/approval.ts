@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { HomelabError } from '../model/errors.ts';
-import type { Plan, PlannedStep } from '../model/plan.ts';
+import type { Plan, Step } from '../model/plan.ts';
 
 const planFile = z.object({
   apiVersion: z.literal('homelab/v1'),
@@ -22,13 +22,13 @@ const planFile = z.object({
 export type PlanFile = z.infer<typeof planFile>;
 
 /** What `plan --out` writes: every step with a digest of what it would do. */
-export function renderPlanFile(cluster: string, made: Date, plan: Plan): string {
+export function renderPlanFile(cluster: string, made: Date, plan: Plan, redact: (text: string) => string): string {
   const steps = plan.steps.map(step => ({
     id: step.id,
     title: step.title,
     why: step.why,
     risk: step.risk,
-    diff: step.diff,
+    diff: step.diff === undefined ? undefined : redact(step.diff),
     digest: digestOf(step),
   }));
   return `${JSON.stringify({ apiVersion: 'homelab/v1', kind: 'Plan', cluster, made: made.toISOString(), steps, refusals: plan.refusals, notes: plan.notes }, null, 2)}\n`;
@@ -59,14 +59,15 @@ export function parsePlanFile(text: string, path: string, cluster: string): Plan
 }
 
 /** Steps that the file does not have, or has otherwise. */
-export function unapproved(steps: readonly PlannedStep[], file: PlanFile): readonly PlannedStep[] {
+export function unapproved(steps: readonly Step[], file: PlanFile): readonly Step[] {
   const digests = new Map(file.steps.map(step => [step.id, step.digest]));
   return steps.filter(step => digests.get(step.id) !== digestOf(step));
 }
 
-function digestOf({ id, why, diff, risk }: PlannedStep): string {
+// What is said and what would run: another file in the bundle is another step.
+function digestOf({ id, why, diff, risk, action }: Step): string {
   return createHash('sha256')
-    .update(JSON.stringify([id, why, diff ?? '', risk]))
+    .update(JSON.stringify([id, why, diff ?? '', risk, action.script, action.uploads?.map(each => each.sha256)]))
     .digest('hex')
     .slice(0, 16);
 }

@@ -36,27 +36,23 @@ export async function runValidate(
   return exitCodes.ok;
 }
 
+const nothingApproved = () => ({ approve: async () => undefined, isApproved: () => false });
+
 export async function runPlan(options: PlanOptions, io: Io): Promise<number> {
   let steps = 0;
-  const code = await runSession(
-    'look',
-    options,
-    io,
-    () => ({ approve: async () => undefined, isApproved: () => false }),
-    async session => {
-      const found = await plan(session);
-      steps = found.steps.length;
-      if (outputMode({ ...io, output: options.output }) !== 'json')
-        io.stdout.write(await planText(found, io, options.verbose ?? false));
-      if (options.out !== undefined)
-        await writeFile(options.out, renderPlanFile(session.goal.cluster.name, new Date(), found));
-      if (found.refusals.length > 0) {
-        throw new HomelabError('HL_REFUSED', `${found.refusals.length} refusals stand against this plan`, {
-          hint: 'each one above says what to do',
-        });
-      }
-    },
-  );
+  const code = await runSession('look', options, io, nothingApproved, async session => {
+    const found = await plan(session);
+    steps = found.steps.length;
+    if (outputMode({ ...io, output: options.output }) !== 'json')
+      io.stdout.write(session.redact(await planText(found, io, options.verbose ?? false)));
+    if (options.out !== undefined)
+      await writeFile(options.out, renderPlanFile(session.goal.cluster.name, new Date(), found, session.redact));
+    if (found.refusals.length > 0) {
+      throw new HomelabError('HL_REFUSED', `${found.refusals.length} refusals stand against this plan`, {
+        hint: 'each one above says what to do',
+      });
+    }
+  });
   return code === 0 && steps > 0 && options.detailedExitcode ? exitCodes.pending : code;
 }
 
@@ -73,32 +69,26 @@ export async function runBootstrap(options: BootstrapOptions, io: Io): Promise<n
 }
 
 export async function runVerify(options: RunOptions, io: Io): Promise<number> {
-  return runSession('verify', options, io, () => ({ approve: async () => undefined, isApproved: () => false }), verify);
+  return runSession('verify', options, io, nothingApproved, verify);
 }
 
 /** Prints the cluster's admin kubeconfig. */
 export async function runKubeconfig(options: RunOptions, io: Io): Promise<number> {
-  return runSession(
-    'look',
-    options,
-    io,
-    () => ({ approve: async () => undefined, isApproved: () => false }),
-    async session => {
-      const host = session.goal.cluster.hosts.find(each => each.role === 'control-plane')?.name ?? '';
-      const result = await session.machines.get(host)?.exec('cat /etc/kubernetes/admin.conf', 30_000, session.abort);
-      if (result?.code !== 0) {
-        throw new HomelabError('HL_REFUSED', `${host} has no /etc/kubernetes/admin.conf`, {
-          context: { host, stderr: result?.stderr ?? '' },
-          hint: 'make the cluster first: homelab bootstrap',
-        });
-      }
-      io.stdout.write(result.stdout);
-    },
-  );
+  return runSession('ask', options, io, nothingApproved, async session => {
+    const host = session.goal.cluster.hosts.find(each => each.role === 'control-plane')?.name ?? '';
+    const result = await session.machines.get(host)?.exec('cat /etc/kubernetes/admin.conf', 30_000, session.abort);
+    if (result?.code !== 0) {
+      throw new HomelabError('HL_REFUSED', `${host} has no /etc/kubernetes/admin.conf`, {
+        context: { host, stderr: result?.stderr ?? '' },
+        hint: 'make the cluster first: homelab bootstrap',
+      });
+    }
+    io.stdout.write(result.stdout);
+  });
 }
 
 function approvalOf(session: Session, planText_: string | undefined): Pick<RunContext, 'approve' | 'isApproved'> {
-  const { options, io } = session;
+  const { options } = session;
   const file =
     planText_ === undefined
       ? undefined
@@ -109,7 +99,7 @@ function approvalOf(session: Session, planText_: string | undefined): Pick<RunCo
     async approve(found) {
       await checkFaults(session, found);
       if (file) againstFile(found, file);
-      else if (!options.yes) await ask(found, session.goal.cluster.name, io);
+      else if (!options.yes) await ask(found, session);
       for (const step of found.steps) approved.add(step.id);
     },
   };
@@ -129,8 +119,8 @@ function againstFile(found: Plan, file: PlanFile): void {
   );
 }
 
-async function ask(found: Plan, cluster: string, io: Io): Promise<void> {
-  io.stderr.write(`\n${await planText(found, io, false)}\n`);
+async function ask(found: Plan, { goal, io, redact }: Session): Promise<void> {
+  io.stderr.write(`\n${redact(await planText(found, io, false))}\n`);
   const { default: inquirer } = await import('inquirer');
   const cancelled = new HomelabError('HL_CANCELLED', 'not approved; nothing was changed', {
     hint: 'homelab plan shows it again',
@@ -138,7 +128,7 @@ async function ask(found: Plan, cluster: string, io: Io): Promise<void> {
   let answer: { readonly go: boolean };
   try {
     answer = await inquirer.prompt([
-      { type: 'confirm', name: 'go', message: `Change these machines of ${cluster}?`, default: false },
+      { type: 'confirm', name: 'go', message: `Change these machines of ${goal.cluster.name}?`, default: false },
     ]);
   } catch (cause) {
     throw new HomelabError('HL_CANCELLED', 'not approved; nothing was changed', { cause });

@@ -3,11 +3,12 @@ import { createProgram } from './program.ts';
 
 /** Parses argv, runs, sets process.exitCode and lets the loop drain: process.exit would cut piped output. */
 export async function main(argv: readonly string[] = process.argv.slice(2)): Promise<void> {
-  // `homelab plan | head` closes our stdout early; that is no error of ours.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
-  });
+  // A reader that went away (`| head`, a closed terminal) is no reason to stop half way through a machine: the journal goes on.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+    });
+  }
   const io = { env: process.env, stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, argv };
   let code = 0;
   const program = createProgram(io, exitCode => {

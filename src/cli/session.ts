@@ -13,6 +13,7 @@ import { loadInventory } from '../inventory/load.ts';
 import { loadBundle } from '../io/bundle.ts';
 import { createJournal, stateDir } from '../io/journal.ts';
 import { createConnect } from '../io/ssh.ts';
+import type { Host } from '../model/cluster.ts';
 import { exitCodes, HomelabError, PhaseFailed } from '../model/errors.ts';
 import type { EventSink } from '../model/events.ts';
 import type { Clock } from '../model/ports.ts';
@@ -50,6 +51,8 @@ export interface Io {
 }
 
 export interface Session extends RunContext {
+  /** For what leaves by another way than an event. */
+  readonly redact: (text: string) => string;
   readonly io: Io;
   readonly options: RunOptions;
 }
@@ -64,7 +67,7 @@ const clock: Clock = { now: Date.now, sleep: (ms, signal) => delay(ms, undefined
  * inventory, bad bundle, unknown phase) are thrown: no machine was touched and there is nothing to keep.
  */
 export async function runSession(
-  purpose: 'look' | 'change' | 'verify',
+  purpose: 'ask' | 'look' | 'change' | 'verify',
   options: RunOptions,
   io: Io,
   approval: (session: Session) => Pick<RunContext, 'approve' | 'isApproved'>,
@@ -95,7 +98,7 @@ export async function runSession(
       type: 'run-started',
       run,
       command: command('homelab', ...io.argv),
-      purpose,
+      purpose: purpose === 'ask' ? 'look' : purpose,
       cluster: cluster.name,
       version,
       simulated: rehearsal !== undefined,
@@ -108,7 +111,15 @@ export async function runSession(
     try {
       machines = rehearsal
         ? rehearse(goal, rehearsal)
-        : await connectAll(goal, options, io, vault, bus, interruption.stop);
+        : await connectAll(
+            // Asking the control plane something must work while a worker is down.
+            cluster.hosts.filter(host => purpose !== 'ask' || host.role === 'control-plane'),
+            options,
+            io,
+            vault,
+            bus,
+            interruption.stop,
+          );
       const session: Session = {
         goal,
         phases: chosen,
@@ -120,6 +131,7 @@ export async function runSession(
         stop: interruption.stop,
         abort: interruption.abort,
         rehearsal,
+        redact: redactor.redact,
         io,
         options,
         approve: async () => undefined,
@@ -166,7 +178,7 @@ function tallied(): {
 }
 
 async function connectAll(
-  goal: Goal,
+  hosts: readonly Host[],
   options: RunOptions,
   io: Io,
   vault: Vault,
@@ -181,7 +193,7 @@ async function connectAll(
     onNote: text => bus.emit({ type: 'note', text }),
   });
   const opened: Machine[] = [];
-  const results = await inLanes(goal.cluster.hosts, options.fork, async host => {
+  const results = await inLanes(hosts, options.fork, async host => {
     const remote = await connect(host, { timeoutMs: connectTimeoutMs, signal });
     const machine = createMachine(remote, host.role === 'control-plane', {
       vault,

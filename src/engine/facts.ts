@@ -1,8 +1,10 @@
 // One reading of a machine: what it is and where it stands between bare and member.
+
 import { createHash, X509Certificate } from 'node:crypto';
 import { load } from 'js-yaml';
 import { z } from 'zod';
 import { HomelabError } from '../model/errors.ts';
+import { adminKubectl } from '../model/kubectl.ts';
 import type { Facts, LiveCluster, Membership, Nic, NodeFacts } from '../model/world.ts';
 import type { Fragment, Frame } from './frames.ts';
 
@@ -14,9 +16,11 @@ export interface Reading {
   readonly proofs: Readonly<Record<string, string>>;
 }
 
-const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=5s';
+const kubectl = adminKubectl(5);
 /** How long a control plane that just booted may take to answer before it counts as down, seconds. */
 const apiPatienceSeconds = 90;
+
+const timeServices = ['chrony', 'chronyd', 'ntp', 'ntpsec', 'openntpd', 'systemd-timesyncd'];
 
 /** Files that kubeadm makes, in the order in which it makes them. */
 const kubeadmFiles = [
@@ -47,12 +51,21 @@ export const factFragments: readonly Fragment[] = [
     script: `for path in ${kubeadmFiles.join(' ')}; do [ ! -e "/etc/kubernetes/$path" ] || echo "$path"; done
 [ ! -e /var/lib/kubelet/config.yaml ] || echo kubelet-config
 [ ! -d /var/lib/etcd/member ] || echo etcd-member
+! pgrep -x kubeadm >/dev/null || echo kubeadm-runs
 [ ! -e /etc/kubernetes/pki/ca.crt ] || { echo; cat /etc/kubernetes/pki/ca.crt; }`,
   },
   {
     id: 'versions',
     script: `if command -v kubeadm >/dev/null; then kubeadm version -o short; else echo absent; fi
-if command -v kubelet >/dev/null; then kubelet --version; else echo absent; fi`,
+if command -v kubelet >/dev/null; then kubelet --version; else echo absent; fi
+if command -v containerd >/dev/null; then containerd --version; else echo absent; fi`,
+  },
+  {
+    id: 'time-service',
+    script: `for unit in ${timeServices.join(' ')}; do
+  if systemctl is-enabled --quiet "$unit" 2>/dev/null; then echo "$unit"; exit 0; fi
+done
+echo none`,
   },
 ];
 
@@ -63,10 +76,10 @@ export const clockFragment: Fragment = { id: 'clock-end', script: 'date +%s%3N' 
 export const nodesFragment: Fragment = {
   id: 'nodes',
   script: `[ -e /etc/kubernetes/admin.conf ] && [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || { echo none; exit 0; }
-left=${apiPatienceSeconds}
+end=$(($(date +%s) + ${apiPatienceSeconds}))
 until ${kubectl} get --raw /readyz >/dev/null 2>&1; do
-  [ "$left" -gt 0 ] || { echo silent; exit 0; }
-  left=$((left - 1)); sleep 1
+  [ "$(date +%s)" -lt "$end" ] || { echo silent; exit 0; }
+  sleep 1
 done
 echo answers
 objects=$(${kubectl} get --ignore-not-found -n kube-system -o json configmap/kubeadm-config configmap/kubelet-config configmap/homelab)
@@ -99,9 +112,9 @@ export function parseReading(
   const lines = (id: string): readonly string[] => text(id).split('\n');
   const [id = 'unknown', versionId = '', codename = '', pretty = 'unknown'] = lines('os');
   const [virtualization = 'none', container = 'none'] = lines('virt');
-  const [kubeadm = 'absent', kubelet = 'absent'] = lines('versions');
+  const [kubeadm = 'absent', kubelet = 'absent', containerd = 'absent'] = lines('versions');
   const nodes = parseNodes(frames.get('nodes'));
-  const membership = parseMembership(text('membership'));
+  const membership = parseMembership(host, text('membership'));
   return {
     facts: {
       host,
@@ -119,10 +132,13 @@ export function parseReading(
       nics: parseNics(text('nics')),
       membership:
         membership.state === 'joined' && nodes.missing.length > 0
-          ? { state: 'partial', why: `kubeadm init did not finish: the cluster has no ${nodes.missing.join(', no ')}` }
+          ? partial(host, `kubeadm init did not finish: the cluster has no ${nodes.missing.join(', no ')}`)
           : membership,
       kubeadm: kubeadm.replace(/^v/, ''),
       kubelet: kubelet.replace(/^Kubernetes v/, ''),
+      // 'containerd github.com/containerd/containerd/v2 v2.1.5 REVISION'; Debian's has no v, and says more after a ~.
+      containerd: /\sv?(\d+\.\d+\.\d+)/.exec(containerd)?.[1] ?? 'absent',
+      timeService: text('time-service').trim(),
     },
     nodes: nodes.list,
     live: nodes.live,
@@ -136,9 +152,24 @@ export function caHashOf(pem: string): string {
   return createHash('sha256').update(der).digest('hex');
 }
 
-function parseMembership(output: string): Membership {
+function partial(host: string, why: string): Membership {
+  return {
+    state: 'partial',
+    why,
+    hint: `look at it first (sudo journalctl -u kubelet); if nothing there is needed: sudo kubeadm reset -f on ${host}, then run the same command again`,
+  };
+}
+
+function parseMembership(host: string, output: string): Membership {
   const split = output.indexOf('-----BEGIN');
   const found = new Set((split < 0 ? output : output.slice(0, split)).split('\n').filter(Boolean));
+  if (found.has('kubeadm-runs')) {
+    return {
+      state: 'partial',
+      why: 'kubeadm is still at work there, from an earlier run or by hand',
+      hint: `wait until it has ended (ssh to ${host}: pgrep -x kubeadm), then run the same command again`,
+    };
+  }
   if (found.size === 0) return { state: 'absent' };
   const has = (...names: readonly string[]) => names.every(name => found.has(name));
   const isControlPlane = [
@@ -153,11 +184,11 @@ function parseMembership(output: string): Membership {
     : ['pki/ca.crt', 'kubelet.conf', 'kubelet-config'];
   const missing = needed.filter(name => !has(name));
   if (missing.length > 0 || split < 0) {
-    return {
-      state: 'partial',
-      why: `a kubeadm run left ${[...found].join(', ')} and did not make ${missing.join(', ')}`,
-    };
+    return partial(host, `a kubeadm run left ${[...found].join(', ')} and did not make ${missing.join(', ')}`);
   }
+  // The last thing that kubeadm join does is to remove the kubeconfig with the token in it.
+  if (has('bootstrap-kubelet.conf'))
+    return partial(host, 'kubeadm join did not finish: bootstrap-kubelet.conf is still there');
   return { state: 'joined', role: isControlPlane ? 'control-plane' : 'worker', caHash: caHashOf(output.slice(split)) };
 }
 

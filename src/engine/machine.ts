@@ -110,14 +110,16 @@ export function createMachine(
       if (probes.length === 0) return [];
       // One after the other: two that wait their whole time are two failed proofs, not a machine that does not answer.
       const timeoutMs = probes.reduce((sum, probe) => sum + probe.timeoutMs, 30_000);
+      // Probes that ask the very same share one answer: a list of nodes is fetched once, whoever looks at it.
+      const scripts = [...new Set(probes.map(({ script }) => script))];
       const frames = await ask(
         'evidence',
         // Numbered: probes of several phases travel together, and their ids are unique within a phase only.
-        probes.map(({ script }, index) => ({ id: String(index), script })),
+        scripts.map((script, index) => ({ id: String(index), script })),
         timeoutMs,
         signal,
       );
-      return probes.map((probe, index) => evidenceOf(probe, frames.get(String(index))));
+      return probes.map(probe => evidenceOf(probe, frames.get(String(scripts.indexOf(probe.script)))));
     },
     exec: (script, timeoutMs, signal) => exec('probe', script, timeoutMs, signal),
     close: () => remote.close(),
@@ -125,18 +127,23 @@ export function createMachine(
 }
 
 function stateFrom(host: string, resource: Resource, frame: Frame | undefined): Json {
-  if (frame?.code !== 0) {
-    throw new HomelabError('HL_OBSERVE', `${resource.key} could not be read`, {
+  const failure = (cause: unknown) =>
+    new HomelabError('HL_OBSERVE', `${resource.key} could not be read on ${host}`, {
       context: {
         host,
         command: resource.read.trim(),
-        stderr: frame?.stderr ?? 'no answer',
+        stderr: frame ? frame.stderr || frame.stdout : 'no answer',
         ...(frame ? { exitStatus: frame.code } : {}),
       },
       hint: `run the command above on ${host} as root and see what it says`,
+      cause,
     });
+  if (frame?.code !== 0) throw failure(undefined);
+  try {
+    return resource.parse(frame.stdout);
+  } catch (cause) {
+    throw failure(cause);
   }
-  return resource.parse(frame.stdout);
 }
 
 function evidenceOf(probe: ReadProbe, frame: Frame | undefined): Evidence {
@@ -159,7 +166,8 @@ function explanationOf(
 }
 
 function stepFailure(step: Step, result: ExecResult): HomelabError {
-  const isTimeout = result.code === 124 || result.code === 137;
+  // 124 alone may be the exit code of something inside the script.
+  const isTimeout = result.code === 124 && result.durationMs >= step.action.timeoutMs;
   const known = explanationOf(step, result.stderr);
   const reason = known
     ? known.message

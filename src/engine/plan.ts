@@ -34,15 +34,27 @@ export function intend(
   const intents: Intent[] = [];
   let now = world;
   for (const phase of phases) {
-    const here = world.cluster.hosts
-      .filter(host => isChosen(phase, host))
-      .map(host => ({ phase, host, wants: phase.wants(now, host) }));
+    const chosen = world.cluster.hosts.filter(host => isChosen(phase, host));
+    const mine = chosen.map(host => ({ phase, host, wants: phase.wants(now, host) }));
+    const acts = mine.some(({ wants }) => wants.some(isAct));
+    const others = world.cluster.hosts.filter(host => acts && !chosen.includes(host));
+    // What the chosen machines need done elsewhere before and after, a join token on the control plane, is done all the same.
+    const around = others.map(host => ({ phase, host, wants: phase.wants(now, host).filter(isAround) }));
+    const here = [...mine, ...around];
     intents.push(...here);
     for (const want of here.flatMap(intent => intent.wants)) {
       if (want.kind === 'transition' && want.now !== want.to) now = want.predict(now);
     }
   }
   return intents;
+}
+
+function isAct(want: Want): boolean {
+  return want.kind === 'transition' && want.stage === undefined && want.change !== undefined && 'action' in want.change;
+}
+
+function isAround(want: Want): boolean {
+  return want.kind === 'transition' && want.stage !== undefined;
 }
 
 /** The resources to read on each machine. */

@@ -1,5 +1,7 @@
 // Remembering, in the cluster itself, what was proven by doing: an interrupted run must not look proven to the next one.
+
 import { createHash } from 'node:crypto';
+import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase } from '../model/plan.ts';
 import { sh } from '../model/shell.ts';
 import { controlPlaneOf, type World } from '../model/world.ts';
@@ -32,9 +34,12 @@ export async function recordProofs(
   abort: AbortSignal,
 ): Promise<void> {
   const data = Object.fromEntries(phases.map(phase => [phase.id, digestOf(phase, intents)]));
-  const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s -n kube-system';
+  const kubectl = `${adminKubectl(20)} -n kube-system`;
   const script = `${kubectl} get configmap homelab >/dev/null 2>&1 || ${kubectl} create configmap homelab >/dev/null
 ${kubectl} patch configmap homelab --type merge -p ${sh(JSON.stringify({ data }))} >/dev/null
 `;
-  await machines.get(controlPlaneOf(world).name)?.exec(script, 60_000, abort);
+  await machines
+    .get(controlPlaneOf(world).name)
+    ?.exec(script, 60_000, abort)
+    .catch(() => undefined);
 }

@@ -5,7 +5,7 @@ import type { Evidence, Phase, Probe } from '../model/plan.ts';
 import type { World } from '../model/world.ts';
 import type { EventBus } from './events.ts';
 import type { Machine } from './machine.ts';
-import { type Fault, simulatedPieces } from './rehearsal.ts';
+import { type Fault, simulatedEvidence, simulatedPieces } from './rehearsal.ts';
 
 export interface ProveContext {
   readonly machines: ReadonlyMap<string, Machine>;
@@ -48,6 +48,7 @@ export async function prove(
     }),
   );
   for (const { phase, probe } of asked) {
+    if (probe.kind === 'known') found.set(probe, [known(probe, context.rehearsal)]);
     if (probe.kind === 'active' && isActiveWanted(phase)) found.set(probe, await runActive(probe, context));
   }
   return phases.map(phase => ({
@@ -77,6 +78,12 @@ export function reportEvidence(proofs: readonly Proof[], { bus, rehearsal }: Pro
       hint: 'mend what the first line names, then run the same command again',
     },
   );
+}
+
+function known(probe: Extract<Probe, { readonly kind: 'known' }>, faults: readonly Fault[] | undefined): Evidence {
+  if (faults) return simulatedEvidence(probe, faults);
+  const { id, host, title, expected, observed, ok, reproduce } = probe;
+  return { id, host, title, expected, observed, ok, reproduce };
 }
 
 async function runActive(

@@ -78,7 +78,8 @@ export function simulatedPieces(
   return probe.pieces.map(piece => simulatedEvidence(piece, faults));
 }
 
-function simulatedEvidence(piece: Omit<Evidence, 'ok' | 'observed'>, faults: readonly Fault[]): Evidence {
+/** One piece of evidence, as expected unless a fault strikes it. */
+export function simulatedEvidence(piece: Omit<Evidence, 'ok' | 'observed'>, faults: readonly Fault[]): Evidence {
   const { id, host, title, expected, reproduce } = piece;
   const ok = !faults.some(fault => fault.host === host && fault.step === id);
   return { id, host, title, expected, reproduce, ok, observed: ok ? expected : 'a fault that --fault injected' };
@@ -118,5 +119,7 @@ function blankFacts(host: Host): Facts {
     membership: { state: 'absent' },
     kubeadm: 'absent',
     kubelet: 'absent',
+    containerd: 'absent',
+    timeService: 'none',
   };
 }

@@ -213,7 +213,7 @@ function refuse({ refusals }: Plan): void {
   if (!first) return;
   throw new HomelabError(
     'HL_REFUSED',
-    `${refusals.length === 1 ? 'one thing stands' : `${refusals.length} things stand`} against it; nothing was changed by this phase`,
+    `${refusals.length === 1 ? 'one thing stands' : `${refusals.length} things stand`} against going on`,
     {
       context: { details: refusals.map(({ id, host, reason, hint }) => `${host}: ${reason} [${id}]\n  ${hint}`) },
       hint: 'do what the lines above say, then run the same command again',

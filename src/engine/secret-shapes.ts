@@ -27,11 +27,15 @@ const shapes: readonly RegExp[] = [
   ),
 ];
 
+/** An assignment in somebody's config file: a registry's password in an old config.toml that a diff shows. */
+const assignment =
+  /(?<![A-Za-z0-9])(?:password|passwd|auth|identitytoken|api[-_]?key|secret[-_]?key|access[-_]?token)["']?\s*[=:]\s*["']([^"'\n$]{3,})["']/dgi;
+
 /** All ranges of the text that look like a secret. */
 export function secretShapes(text: string): readonly Span[] {
-  // The shortest shape is a bootstrap token.
-  if (text.length < 23) return [];
-  const found = shapes.flatMap(shape =>
+  // The shortest shape is an assignment.
+  if (text.length < 10) return [];
+  const found = [...shapes, assignment].flatMap(shape =>
     Array.from(text.matchAll(shape), match => {
       const [start, end] = match.indices?.[1] ?? match.indices?.[0] ?? [0, 0];
       return { start, end };

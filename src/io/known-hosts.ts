@@ -1,7 +1,7 @@
-// known_hosts, read through ssh-keygen (hashed names, wildcards, markers) and appended to.
-import { appendFile, mkdir, open, stat } from 'node:fs/promises';
+// known_hosts as sshd(8) describes it: hashed names, wildcards, markers. Read here, and appended to.
+import { createHmac } from 'node:crypto';
+import { appendFile, mkdir, open, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { execa } from 'execa';
 
 export interface KnownKey {
   readonly marker: 'none' | 'revoked' | 'cert-authority';
@@ -11,48 +11,56 @@ export interface KnownKey {
   readonly line: number;
 }
 
-/** Every entry for the name, in file order; 'no ssh-keygen' when the client tools are missing. */
-export async function findKnownKeys(
-  name: string,
-  files: readonly string[],
-): Promise<readonly KnownKey[] | 'no ssh-keygen'> {
+/** Every entry for the name, in file order. A file that is not there or that we may not read knows nobody. */
+export async function findKnownKeys(name: string, files: readonly string[]): Promise<readonly KnownKey[]> {
   const found: KnownKey[] = [];
   for (const file of files) {
-    if (!(await exists(file))) continue;
-    const result = await execa('ssh-keygen', ['-F', name, '-f', file], {
-      reject: false,
-      stdin: 'ignore',
-      timeout: 10_000,
-    });
-    if (result.code === 'ENOENT') return 'no ssh-keygen';
-    found.push(...parseFound(result.stdout, file));
+    if (await exists(file)) found.push(...parseKnownHosts(await readFile(file, 'utf8').catch(() => ''), name, file));
   }
   return found;
 }
 
-/** `# Host NAME found: line N [REVOKED|CA]`, then the entry as it stands in the file. */
-export function parseFound(output: string, file: string): readonly KnownKey[] {
-  const keys: KnownKey[] = [];
-  let line = 0;
-  for (const text of output.split('\n')) {
-    const header = /^# Host .* found: line (\d+)/.exec(text);
-    if (header) {
-      line = Number(header[1]);
-      continue;
-    }
-    const words = text.trim().split(/\s+/);
+/** The lines of `text` whose names match. */
+export function parseKnownHosts(text: string, name: string, file: string): readonly KnownKey[] {
+  return text.split('\n').flatMap((line, index): readonly KnownKey[] => {
+    const words = line.trim().split(/\s+/);
     const marker = words[0]?.startsWith('@') ? words.shift() : undefined;
-    const [, type, base64] = words;
-    if (type === undefined || base64 === undefined) continue;
-    keys.push({
-      marker: marker === '@revoked' ? 'revoked' : marker === '@cert-authority' ? 'cert-authority' : 'none',
-      type,
-      blob: Buffer.from(base64, 'base64'),
-      file,
-      line,
-    });
-  }
-  return keys;
+    const [names, type, base64] = words;
+    if (names === undefined || type === undefined || base64 === undefined || names.startsWith('#')) return [];
+    if (!(names.startsWith('|') ? isHashOf(names, name) : isAmong(names, name))) return [];
+    return [
+      {
+        marker: marker === '@revoked' ? 'revoked' : marker === '@cert-authority' ? 'cert-authority' : 'none',
+        type,
+        blob: Buffer.from(base64, 'base64'),
+        file,
+        line: index + 1,
+      },
+    ];
+  });
+}
+
+/** '|1|SALT|HASH': HMAC-SHA1 of the name. */
+function isHashOf(hashed: string, name: string): boolean {
+  const [, version, salt = '', hash] = hashed.split('|');
+  return version === '1' && createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash;
+}
+
+/** Patterns with * and ?, separated by commas; one with ! that matches rules the line out. */
+function isAmong(patterns: string, name: string): boolean {
+  const matching = patterns
+    .toLowerCase()
+    .split(',')
+    .filter(pattern => matches(pattern.replace(/^!/, ''), name.toLowerCase()));
+  return matching.length > 0 && !matching.some(pattern => pattern.startsWith('!'));
+}
+
+function matches(pattern: string, name: string): boolean {
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${source}$`).test(name);
 }
 
 /** One write of one line, so that hosts which are trusted side by side cannot tear each other's entries. */

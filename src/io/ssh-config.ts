@@ -1,7 +1,7 @@
 // What ~/.ssh/config and OpenSSH's defaults say about a name, as `ssh -G` resolves them.
+import { execFile } from 'node:child_process';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import type { Host } from '../model/cluster.ts';
 import { connectError, type Place } from './ssh-errors.ts';
 
@@ -29,9 +29,9 @@ type Answers = ReadonlyMap<string, readonly string[]>;
 // differs from what a name nobody has configured would get.
 export async function configOf(place: Place, host: Host, env: SshEnv): Promise<Config> {
   const [nobody, byName, byAddress] = await Promise.all([
-    askSsh(place, 'homelab-matches-nothing.invalid', env),
-    askSsh(place, host.name, env),
-    askSsh(place, host.address, env),
+    askOnce(place, 'homelab-matches-nothing.invalid', env),
+    askOnce(place, host.name, env),
+    askOnce(place, host.address, env),
   ]);
   const merged = new Map(byAddress);
   for (const [key, values] of byName ?? []) {
@@ -42,7 +42,7 @@ export async function configOf(place: Place, host: Host, env: SshEnv): Promise<C
 
 /** What config and defaults say about one name, for a bastion. */
 export async function configOfName(place: Place, name: string, env: SshEnv): Promise<Config> {
-  return readConfig(place, (await askSsh(place, name, env)) ?? new Map(), env);
+  return readConfig(place, (await askOnce(place, name, env)) ?? new Map(), env);
 }
 
 function readConfig(place: Place, answers: Answers, env: SshEnv): Config {
@@ -73,11 +73,22 @@ function readConfig(place: Place, answers: Answers, env: SshEnv): Config {
 const defaultIdentities = ['~/.ssh/id_rsa', '~/.ssh/id_ecdsa', '~/.ssh/id_ed25519'];
 const defaultKnownHosts = ['~/.ssh/known_hosts', '~/.ssh/known_hosts2', '/etc/ssh/ssh_known_hosts'];
 
+const asked = new WeakMap<SshEnv, Map<string, Promise<Answers | undefined>>>();
+
+// Every machine asks about nobody, and most about the same bastion.
+function askOnce(place: Place, name: string, env: SshEnv): Promise<Answers | undefined> {
+  const known = asked.get(env) ?? new Map<string, Promise<Answers | undefined>>();
+  asked.set(env, known);
+  const answer = known.get(name) ?? askSsh(place, name, env);
+  known.set(name, answer);
+  return answer;
+}
+
 /** `ssh -G NAME`; undefined when there is no ssh client. ssh takes the home directory from passwd, so another one is named. */
 async function askSsh(place: Place, name: string, env: SshEnv): Promise<Answers | undefined> {
   const other = env.home === homedir() ? [] : ['-F', join(env.home, '.ssh/config')];
-  const result = await execa('ssh', ['-G', ...other, '--', name], { reject: false, stdin: 'ignore', timeout: 10_000 });
-  if (result.code === 'ENOENT') return undefined;
+  const result = await runSsh(['-G', ...other, '--', name]);
+  if (result === undefined) return undefined;
   // A home directory without ~/.ssh/config is no error when it is the user's own; make it none for another one.
   if (result.exitCode !== 0 && other.length > 0 && /Can't open user config file/.test(result.stderr)) return new Map();
   if (result.exitCode !== 0) throw connectError(place, 'config', `ssh -G ${name} failed: ${result.stderr.trim()}`);
@@ -89,6 +100,19 @@ async function askSsh(place: Place, name: string, env: SshEnv): Promise<Answers 
     answers.set(key, [...(answers.get(key) ?? []), line.slice(space + 1)]);
   }
   return answers;
+}
+
+/** Undefined when there is no ssh client. */
+function runSsh(
+  args: readonly string[],
+): Promise<{ readonly exitCode: number; readonly stdout: string; readonly stderr: string } | undefined> {
+  return new Promise(resolve => {
+    const child = execFile('ssh', args, { timeout: 10_000 }, (error, stdout, stderr) => {
+      if (error?.code === 'ENOENT') resolve(undefined);
+      else resolve({ exitCode: error ? Number(error.code ?? 255) : 0, stdout, stderr });
+    });
+    child.stdin?.end();
+  });
 }
 
 /** '~' is the home directory we were given, also where ssh has put the one from passwd. */

@@ -32,7 +32,6 @@ export type ErrorCode =
   | 'HL_OBSERVE'
   | 'HL_PREDICTION'
   | 'HL_VERIFY'
-  | 'HL_PENDING'
   | 'HL_CANCELLED';
 
 const exitOf: Readonly<Record<ErrorCode, number>> = {
@@ -51,7 +50,6 @@ const exitOf: Readonly<Record<ErrorCode, number>> = {
   HL_OBSERVE: exitCodes.apply,
   HL_PREDICTION: exitCodes.verify,
   HL_VERIFY: exitCodes.verify,
-  HL_PENDING: exitCodes.pending,
   HL_CANCELLED: exitCodes.interrupted,
 };
 

@@ -158,6 +158,8 @@ export interface ProbeContext {
 }
 
 export type Probe =
+  /** Follows from what was read already: no command of its own. */
+  | (ProbeBase & { readonly kind: 'known'; readonly ok: boolean; readonly observed: string })
   /** Looks, changes nothing; all `read` probes of a host travel as one script. */
   | (ProbeBase & {
       readonly kind: 'read';

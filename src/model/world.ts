@@ -6,7 +6,7 @@ import type { Cluster, Host } from './cluster.ts';
 export type Membership =
   | { readonly state: 'absent' }
   /** A kubeadm run ended in the middle; `why` says what is there and what is missing. */
-  | { readonly state: 'partial'; readonly why: string }
+  | { readonly state: 'partial'; readonly why: string; readonly hint: string }
   /** `caHash`: sha256 of the cluster CA's public key (kubeadm's discovery hash), 'unknown' in a prediction. */
   | { readonly state: 'joined'; readonly role: 'control-plane' | 'worker'; readonly caHash: string };
 
@@ -38,6 +38,9 @@ export interface Facts {
   /** Versions without v, 'absent' when not installed. */
   readonly kubeadm: string;
   readonly kubelet: string;
+  readonly containerd: string;
+  /** The unit that keeps the clock in step, 'none' where none is enabled. */
+  readonly timeService: string;
 }
 
 /** A node object, as far as phases need it. */

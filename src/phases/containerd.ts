@@ -1,5 +1,5 @@
 // The container runtime: from packages, with our whole config, on hold, running what its file says.
-import type { Phase } from '../model/plan.ts';
+import type { Phase, Want } from '../model/plan.ts';
 import { pauseImage } from '../model/versions.ts';
 import { factsOf } from '../model/world.ts';
 import { file } from '../resources/file.ts';
@@ -15,10 +15,20 @@ const configPath = '/etc/containerd/config.toml';
 
 export const containerd: Phase = {
   ...phaseNames.containerd,
-  wants(world, host) {
+  wants(world, host): readonly Want[] {
     const facts = factsOf(world, host);
     const { version, package: name, repository: source, config } = world.cluster.containerd;
     const isMember = facts.membership.state === 'joined';
+    if (isMember && facts.containerd !== version && facts.containerd !== 'absent') {
+      return [
+        {
+          kind: 'refusal',
+          id: 'version',
+          reason: `it runs containerd ${facts.containerd}, the inventory says ${version}; bootstrap never changes the version of a running cluster`,
+          hint: `write containerd.version: "${facts.containerd}" into the inventory; changing it is what homelab upgrade is for (not in this version)`,
+        },
+      ];
+    }
     const debs = debsOf(world.bundle?.entries ?? [], facts);
     const fromBundle = debs.some(deb => deb.name === name);
     const installed = packages({
@@ -34,6 +44,8 @@ export const containerd: Phase = {
       file({
         path: configPath,
         name: 'config',
+        keepBefore: true,
+        risk: isMember ? 'disruptive' : 'safe',
         content: renderContainerdConfig(version, pauseImage(world.cluster.kubernetes.version), config),
       }),
       unit({

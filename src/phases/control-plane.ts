@@ -1,11 +1,13 @@
 // The first control plane: images, init, and the proof that what runs is what was asked for.
+import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
 import { pauseImage } from '../model/versions.ts';
-import { controlPlaneOf, endpointOf, type World } from '../model/world.ts';
+import { controlPlaneOf, endpointOf, factsOf, type World } from '../model/world.ts';
 import { kubeadmImages } from '../resources/images.ts';
 import { unit } from '../resources/unit.ts';
 import { init } from '../transitions/init.ts';
 import { deleteJoinToken } from '../transitions/join-token.ts';
+import { certificateEnds, readCertificates } from './certificates.ts';
 import { phaseNames } from './names.ts';
 import { httpGet, look } from './probes.ts';
 
@@ -20,6 +22,7 @@ export const controlPlane: Phase = {
         role: host.role,
         kubeProxy: world.cluster.kubernetes.kubeProxy,
         bundle: world.bundle?.entries ?? [],
+        arch: factsOf(world, host).arch,
       }),
       transition,
       ...(transition.now === 'absent' ? [deleteJoinToken()] : []),
@@ -29,7 +32,7 @@ export const controlPlane: Phase = {
   },
   probes(world) {
     const host = controlPlaneOf(world).name;
-    const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=10s';
+    const kubectl = adminKubectl(10);
     const probes: readonly Probe[] = [
       look({
         id: 'readyz',
@@ -55,11 +58,13 @@ export const controlPlane: Phase = {
         host,
         title: 'certificates are valid for more than 30 days',
         expected: 'none ends within 30 days',
-        script: `for file in /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt; do openssl x509 -noout -checkend 2592000 -in "$file" >/dev/null || echo "$file"; done
-openssl x509 -noout -enddate -in /etc/kubernetes/pki/apiserver.crt`,
+        script: readCertificates,
         reproduce: 'sudo kubeadm certs check-expiration',
-        accept: output => output.startsWith('notAfter=') && !output.includes('/etc/'),
-        show: output => output.replace('notAfter=', 'API server: '),
+        accept: output => apiServerEnd(output) !== undefined && endingSoon(output).length === 0,
+        show: output =>
+          endingSoon(output)
+            .map(({ path, end }) => `${path}: ${end}`)
+            .join(', ') || `API server: ${apiServerEnd(output) ?? 'no certificate'}`,
       }),
       look({
         id: 'sandbox-image',
@@ -83,6 +88,17 @@ containerd config dump | grep -q "sandbox = '$wanted'" && ctr -n k8s.io images l
     return probes;
   },
 };
+
+const monthMs = 30 * 24 * 3600 * 1000;
+
+function endingSoon(output: string) {
+  // Not a number is not more than a month either.
+  return certificateEnds(output).filter(({ leftMs }) => !(leftMs > monthMs));
+}
+
+function apiServerEnd(output: string): string | undefined {
+  return certificateEnds(output).find(({ path }) => path === '/etc/kubernetes/pki/apiserver.crt')?.end;
+}
 
 /** The kubelet runs with what it was started with. Its config is kubeadm's to write. */
 export function kubelet(): readonly Want[] {

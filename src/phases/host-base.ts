@@ -38,20 +38,13 @@ export const hostBase: Phase = {
       }),
       ...sysctls('network', { 'net.ipv4.ip_forward': '1' }),
       ...(named ? [hostsBlock([`${controlPlaneOf(world).address} ${endpoint}`])] : []),
-      ...(facts.container ? containerNotes(facts) : kernelOf()),
+      ...(facts.container ? containerNotes(facts) : kernelOf(facts)),
     ];
   },
   probes(world) {
     return world.cluster.hosts.flatMap(host => {
       const facts = factsOf(world, host);
       return [
-        look({
-          id: 'kernel',
-          host: host.name,
-          title: 'runs the kernel that was read',
-          expected: facts.kernel,
-          script: 'uname -r',
-        }),
         look({
           id: 'ip-forward',
           host: host.name,
@@ -91,10 +84,9 @@ export function debsOf<E extends { readonly kind: string; readonly arch: string 
   return entries.filter(entry => entry.kind === 'deb' && [facts.arch, 'all'].includes(entry.arch));
 }
 
-function kernelOf() {
+function kernelOf(facts: Facts) {
   return [
-    packages({ name: 'time-sync-package', title: 'Install a time service', packages: [{ name: 'systemd-timesyncd' }] }),
-    unit({ unit: 'systemd-timesyncd.service', name: 'time-sync' }),
+    ...timeSync(facts),
     noSwap(),
     ...modules('kubernetes', ['overlay', 'br_netfilter', 'nf_conntrack']),
     ...sysctls('kubernetes', {
@@ -106,6 +98,19 @@ function kernelOf() {
       'kernel.panic': '10',
       'kernel.panic_on_oops': '1',
     }),
+  ];
+}
+
+// Debian's time services exclude each other: the one that is there stays.
+function timeSync({ timeService }: Facts) {
+  if (timeService !== 'none' && timeService !== 'systemd-timesyncd') return [];
+  return [
+    packages({
+      name: 'time-sync-package',
+      title: 'Install a time service',
+      packages: [{ name: 'systemd-timesyncd' }],
+    }),
+    unit({ unit: 'systemd-timesyncd.service', name: 'time-sync' }),
   ];
 }
 

@@ -62,7 +62,8 @@ export const kubePackages: Phase = {
         host: host.name,
         title: 'no upgrade moves them by itself',
         expected: 'kubeadm kubectl kubelet',
-        script: 'apt-mark showhold kubeadm kubelet kubectl | sort | paste -sd" "',
+        // What apt-mark reads too, without apt's caches.
+        script: `dpkg-query -W -f '\${db:Status-Want} \${Package}\\n' kubeadm kubectl kubelet | awk '$1 == "hold" {print $2}' | sort | paste -sd' '`,
         reproduce: 'apt-mark showhold',
       }),
     ]);

@@ -1,5 +1,6 @@
 // Proof that pods talk: one probe pod a machine (nothing but the sandbox image, which is there already), driven from its machine
 // through the pod's network namespace with the machine's own tools. No image is pulled, no tool is needed inside.
+import { adminKubectl } from '../model/kubectl.ts';
 import type { Evidence, Probe, ProbeContext } from '../model/plan.ts';
 import { sh } from '../model/shell.ts';
 import { pauseImage } from '../model/versions.ts';
@@ -13,7 +14,7 @@ const port = 8080;
 const bulkBytes = 4 * 1024 * 1024;
 const bulkSum = 'bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8';
 const record = 'kubernetes.default.svc.cluster.local';
-const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=100s';
+const kubectl = adminKubectl(100);
 
 /** An `active` probe: makes a namespace, proves from every machine, and removes it whatever happens. */
 export function networkProbe(world: World): Probe {

@@ -1,5 +1,7 @@
 // The pod network `basic`: CNI's own bridge and host-local, one route a machine, no policies.
+
 import type { Host } from '../model/cluster.ts';
+import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Want } from '../model/plan.ts';
 import { controlPlaneOf, factsOf, type NodeFacts, type World } from '../model/world.ts';
 import { file } from '../resources/file.ts';
@@ -72,7 +74,7 @@ export const network: Phase = {
     if (world.cluster.network.provider === 'external') return [];
     const host = controlPlaneOf(world).name;
     const names = world.cluster.hosts.map(each => each.name);
-    const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=150s';
+    const kubectl = adminKubectl(150);
     return [
       look({
         id: 'nodes-ready',

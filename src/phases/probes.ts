@@ -1,5 +1,6 @@
 // Small makers of read probes: a command, what it must say, and how a person repeats it.
 import type { Probe } from '../model/plan.ts';
+import { command } from '../model/shell.ts';
 
 export interface LookOptions {
   readonly id: string;
@@ -29,7 +30,7 @@ export function look(options: LookOptions): Probe {
     ...(options.about === undefined ? {} : { about: options.about }),
     title: options.title,
     expected: options.expected,
-    reproduce: options.reproduce ?? `sudo sh -c '${options.script.trim()}'`,
+    reproduce: options.reproduce ?? command('sudo', 'sh', '-c', options.script.trim()),
     script: options.script,
     timeoutMs: options.timeoutMs ?? 30_000,
     judge({ code, stdout, stderr }) {

@@ -1,10 +1,11 @@
 // Workers join side by side, with a token that lives for this phase only.
+import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Want } from '../model/plan.ts';
 import { controlPlaneOf, factsOf } from '../model/world.ts';
 import { kubeadmImages } from '../resources/images.ts';
+import { noTokens, ourTokens } from '../resources/our-tokens.ts';
 import { join } from '../transitions/join.ts';
 import { deleteJoinToken, mintJoinToken } from '../transitions/join-token.ts';
-import { tokenDescription } from '../transitions/kubeadm-config.ts';
 import { kubelet } from './control-plane.ts';
 import { phaseNames } from './names.ts';
 import { look } from './probes.ts';
@@ -16,7 +17,8 @@ export const workers: Phase = {
       const joining = world.cluster.hosts.some(
         each => each.role === 'worker' && factsOf(world, each).membership.state === 'absent',
       );
-      return joining && host === controlPlaneOf(world) ? [mintJoinToken(), deleteJoinToken()] : [];
+      if (host !== controlPlaneOf(world)) return [];
+      return [...(joining ? [mintJoinToken(), deleteJoinToken()] : []), noTokens()];
     }
     return [
       kubeadmImages({
@@ -24,13 +26,14 @@ export const workers: Phase = {
         role: host.role,
         kubeProxy: world.cluster.kubernetes.kubeProxy,
         bundle: world.bundle?.entries ?? [],
+        arch: factsOf(world, host).arch,
       }),
       join(world, host),
       ...kubelet(),
     ];
   },
   probes(world) {
-    const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=10s';
+    const kubectl = adminKubectl(10);
     const host = controlPlaneOf(world).name;
     return [
       ...world.cluster.hosts.map(each =>
@@ -40,7 +43,10 @@ export const workers: Phase = {
           about: each.name,
           title: `${each.name} is registered with its name and address`,
           expected: `${each.name} ${each.address}`,
-          script: `${kubectl} get node ${each.name} -o jsonpath='{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address}'`,
+          // The same for all of them, so that it is asked once.
+          script: `${kubectl} get nodes -o jsonpath='{range .items[*]}{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address}{"\\n"}{end}'`,
+          accept: output => output.split('\n').includes(`${each.name} ${each.address}`),
+          show: output => output.split('\n').find(line => line.startsWith(`${each.name} `)) ?? 'no such node',
           reproduce: `sudo ${kubectl} get node ${each.name} -o wide`,
         }),
       ),
@@ -49,8 +55,7 @@ export const workers: Phase = {
         host,
         title: 'no join token of ours is left',
         expected: 'none',
-        script: `${kubectl} get secrets -n kube-system --field-selector type=bootstrap.kubernetes.io/token -o jsonpath='{range .items[*]}{.metadata.name} {.data.description}{"\\n"}{end}' |
-  awk -v ours="$(printf %s ${tokenDescription} | base64)" '$2 == ours {print $1; found = 1} END {if (!found) print "none"}'`,
+        script: `found=$(${ourTokens}); echo "\${found:-none}"`,
         reproduce: 'sudo kubeadm token list',
       }),
     ];

@@ -16,10 +16,20 @@ export interface FileOptions {
   /** Octal, as stat prints it: '644'. */
   readonly mode?: string;
   readonly risk?: Risk;
+  /** What stood there before us is kept beside it, once, as PATH.homelab-before. */
+  readonly keepBefore?: boolean;
 }
 
 /** Owned by root:root; mode 644 unless given. Parent folders are made with mode 755. */
-export function file({ path, content, name, title, mode = '644', risk = 'safe' }: FileOptions): Resource {
+export function file({
+  path,
+  content,
+  name,
+  title,
+  mode = '644',
+  risk = 'safe',
+  keepBefore = false,
+}: FileOptions): Resource {
   const desired: FileState = { mode, owner: 'root:root', content };
   return defineResource<FileState>({
     key: `file:${path}`,
@@ -46,10 +56,18 @@ else echo other; fi
       return {
         ...(before === content ? {} : { diff: textDiff(before, content) }),
         risk,
-        action: { script: writeScript(path, content, mode), timeoutMs: 30_000 },
+        action: {
+          script: `${keepBefore ? keepScript(path) : ''}${writeScript(path, content, mode)}`,
+          timeoutMs: 30_000,
+        },
       };
     },
   });
+}
+
+function keepScript(path: string): string {
+  const before = `${path}.homelab-before`;
+  return `[ ! -f ${sh(path)} ] || [ -e ${sh(before)} ] || cp -a -- ${sh(path)} ${sh(before)}\n`;
 }
 
 /** The sh that writes `content` to `path` atomically, flushed to disk before it is visible. */

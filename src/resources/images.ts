@@ -17,10 +17,12 @@ export interface ImagesOptions {
   readonly role: Role;
   readonly kubeProxy: boolean;
   readonly bundle: readonly BundleEntry[];
+  /** dpkg's name. */
+  readonly arch: string;
 }
 
 /** Imported from the bundle where it has them, pulled otherwise; pinned, so that kubelet's garbage collection leaves them. */
-export function kubeadmImages({ version, role, kubeProxy, bundle }: ImagesOptions): Resource {
+export function kubeadmImages({ version, role, kubeProxy, bundle, arch }: ImagesOptions): Resource {
   const wantsIt = (image: string) =>
     (role === 'control-plane' || onWorkers.test(image)) && (kubeProxy || !image.includes('/kube-proxy:'));
   return defineResource<State>({
@@ -29,8 +31,9 @@ export function kubeadmImages({ version, role, kubeProxy, bundle }: ImagesOption
     title: "Have kubeadm's images",
     // A containerd that was killed leaves its socket: then nobody knows, until its own phase has started it again.
     read: `if command -v kubeadm >/dev/null && [ -S /run/containerd/containerd.sock ]; then
-  have=$(timeout 20 ctr -n k8s.io images list -q 2>/dev/null) || { echo unknown; exit 0; }
-  for image in $(kubeadm config images list --kubernetes-version ${sh(version)} 2>/dev/null); do
+  have=$(timeout 20 ctr -n k8s.io images list -q ${sh(`labels."io.cri-containerd.pinned"==pinned`)} 2>/dev/null) || { echo unknown; exit 0; }
+  wanted=$(kubeadm config images list --kubernetes-version ${sh(version)} 2>/dev/null) || { echo unknown; exit 0; }
+  for image in $wanted; do
     case "
 $have
 " in *"
@@ -47,7 +50,7 @@ else echo unknown; fi
     desired: { missing: [] },
     differences: observed => observed.missing.map(image => `missing: ${image}`),
     act(observed) {
-      const entries = bundle.filter(entry => entry.kind === 'image' && wantsIt(entry.name));
+      const entries = bundle.filter(entry => entry.kind === 'image' && entry.arch === arch && wantsIt(entry.name));
       const imported = entries.filter(
         entry => observed.missing.includes(entry.name) || observed.missing.includes(unknownYet),
       );
@@ -85,7 +88,7 @@ ${command('rm', '-f', '--', remotePath)}
 }
 
 function pullScript(image: string): string {
-  return `${command('ctr', '-n', 'k8s.io', 'images', 'pull', '--hosts-dir', '/etc/containerd/certs.d', image)} >/dev/null
+  return `ctr -n k8s.io images list -q | grep -qxF ${sh(image)} || ${command('ctr', '-n', 'k8s.io', 'images', 'pull', '--hosts-dir', '/etc/containerd/certs.d', image)} >/dev/null
 ${command('ctr', '-n', 'k8s.io', 'images', 'label', image, pin)} >/dev/null
 `;
 }

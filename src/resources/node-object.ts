@@ -1,10 +1,12 @@
 // Labels and taints of a node, as the inventory has them; what others put there stays. Read and written on a control plane.
+
 import type { Host, Taint } from '../model/cluster.ts';
+import { adminKubectl } from '../model/kubectl.ts';
 import type { Resource } from '../model/plan.ts';
 import { command, sh } from '../model/shell.ts';
 import { defineResource } from './resource.ts';
 
-const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s';
+const kubectl = adminKubectl(20);
 
 /** 'label KEY' → value, 'taint KEY:EFFECT' → value; 'absent' where it is not there. */
 type State = { readonly [what: string]: string };

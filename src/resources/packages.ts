@@ -163,7 +163,7 @@ pick() {
   exit 65
 }
 set -- ${command(...files.map(deb => uploadOf(deb).remotePath), ...fromApt.filter(each => each.version === undefined).map(each => each.name))}
-${pinned.map(({ name, version }) => `chosen=$(${command('pick', name, version)})\nset -- "$@" "$chosen"\n`).join('')}try() { apt install --yes --no-install-recommends --allow-change-held-packages --allow-downgrades "$@"; }
+${pinned.map(({ name, version }) => `chosen=$(${command('pick', name, version)})\nset -- "$@" "$chosen"\n`).join('')}try() { apt install --yes --no-remove --no-install-recommends --allow-change-held-packages --allow-downgrades "$@"; }
 said=$(try "$@" 2>&1) || case $said in
   # lists that are missing or older than the mirror: once more with new ones; anything else would fail the same way again
   *'Unable to locate'* | *'installation candidate'* | *'Failed to fetch'* | *'Unable to fetch'* | *'unmet dependencies'* | *'held broken packages'*) update; try "$@" ;;
@@ -179,6 +179,11 @@ function holdScript(held: readonly WantedPackage[], verb: 'hold' | 'unhold'): st
 }
 
 const aptExplained = [
+  {
+    pattern: /Packages need to be removed but remove is disabled/,
+    message: 'apt would have to remove other packages for it',
+    hint: 'see which (apt-get -s install PACKAGE on that machine); remove them yourself if nothing there needs them, then run the same command again',
+  },
   {
     pattern: /Could not get lock|Unable to acquire the dpkg frontend lock/,
     message: 'another apt or dpkg keeps its lock',

@@ -2,7 +2,7 @@
 import type { Host } from '../model/cluster.ts';
 import type { Transition } from '../model/plan.ts';
 import { factsOf, type World, withMember } from '../model/world.ts';
-import { awaitPodSubnet, configFunction, kubeadmExplained, stopKubelet } from './kubeadm.ts';
+import { awaitPodSubnet, configFunction, keepingOutput, kubeadmExplained, stopKubelet } from './kubeadm.ts';
 import { renderInit } from './kubeadm-config.ts';
 
 // kubeadm itself waits 4 minutes for the API server; images are there before.
@@ -36,8 +36,7 @@ function initChange(world: World, host: Host): Transition['change'] {
     risk: 'safe',
     action: {
       script: `${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null
-${stopKubelet}config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print
-${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}`,
+${stopKubelet}${keepingOutput('init', 'config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print')}${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}`,
       secrets: { JOIN_TOKEN: { kind: 'run', name: 'join-token' } },
       timeoutMs,
       explain: kubeadmExplained,
@@ -51,7 +50,7 @@ function initRefusal(world: World, host: Host): Transition['change'] {
     case 'partial':
       return {
         refuse: membership.why,
-        hint: `look at it first (sudo journalctl -u kubelet); if nothing there is needed: sudo kubeadm reset -f on ${host.name}, then run the same command again`,
+        hint: membership.hint,
       };
     case 'joined':
       return membership.role === 'control-plane'

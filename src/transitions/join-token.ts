@@ -1,8 +1,10 @@
 // The token that machines join with: made for this run, for 15 minutes, and deleted when the phase ends, however it ends.
+import { adminKubectl } from '../model/kubectl.ts';
 import type { Transition } from '../model/plan.ts';
-import { tokenDescription, tokenTtl } from './kubeadm-config.ts';
+import { deleteOurTokens, tokenDescription } from '../resources/our-tokens.ts';
+import { tokenTtl } from './kubeadm-config.ts';
 
-const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s';
+const kubectl = adminKubectl(20);
 const secrets = { JOIN_TOKEN: { kind: 'run', name: 'join-token' } } as const;
 
 /** As a Secret on stdin: `kubeadm token create TOKEN` would put it into argv, for every user of the machine to read. */
@@ -46,19 +48,16 @@ export function deleteJoinToken(): Transition {
   return {
     kind: 'transition',
     name: 'join-token-gone',
-    title: 'Delete the join token',
+    title: 'Delete our join tokens',
     stage: 'after',
+    settles: ['bootstrap-tokens'],
     now: 'minted',
     to: 'absent',
     change: {
       why: 'nobody joins any more',
       risk: 'safe',
       action: {
-        // After a failed init there is no API server to ask, and no token either.
-        script: `[ -e /etc/kubernetes/admin.conf ] || exit 0
-${kubectl} delete secret -n kube-system --ignore-not-found "bootstrap-token-\${JOIN_TOKEN%%.*}" >/dev/null
-`,
-        secrets,
+        script: deleteOurTokens,
         timeoutMs: 60_000,
       },
     },

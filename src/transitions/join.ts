@@ -3,7 +3,7 @@ import type { Host } from '../model/cluster.ts';
 import type { Transition } from '../model/plan.ts';
 import { sh } from '../model/shell.ts';
 import { controlPlaneOf, endpointOf, factsOf, type World, withMember } from '../model/world.ts';
-import { awaitPodSubnet, configFunction, kubeadmExplained, stopKubelet } from './kubeadm.ts';
+import { awaitPodSubnet, configFunction, keepingOutput, kubeadmExplained, stopKubelet } from './kubeadm.ts';
 import { renderJoin } from './kubeadm-config.ts';
 
 // kubeadm waits 5 minutes for discovery and 5 for the TLS bootstrap.
@@ -45,8 +45,7 @@ until timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2"' - ${sh(name)} ${sh(port)} 2>/
   sleep 1
 done
 ${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null
-${stopKubelet}config | kubeadm join --config /dev/stdin
-${awaitPodSubnet('/etc/kubernetes/kubelet.conf', host.name)}`,
+${stopKubelet}${keepingOutput('join', 'config | kubeadm join --config /dev/stdin')}${awaitPodSubnet('/etc/kubernetes/kubelet.conf', host.name)}`,
       secrets: { JOIN_TOKEN: { kind: 'run', name: 'join-token' } },
       timeoutMs,
       explain: kubeadmExplained,
@@ -59,7 +58,7 @@ function joinRefusal(world: World, host: Host, caHash: string): Transition['chan
   if (membership.state === 'partial') {
     return {
       refuse: membership.why,
-      hint: `look at it first (sudo journalctl -u kubelet); if nothing there is needed: sudo kubeadm reset -f on ${host.name}, then run the same command again`,
+      hint: membership.hint,
     };
   }
   if (membership.state !== 'joined') return undefined;

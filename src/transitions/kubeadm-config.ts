@@ -3,15 +3,13 @@ import { dump } from 'js-yaml';
 import type { Host, Json, JsonObject } from '../model/cluster.ts';
 import { kubeadmApi } from '../model/versions.ts';
 import { endpointOf, type Goal } from '../model/world.ts';
+import { tokenDescription } from '../resources/our-tokens.ts';
 
 /** Stands where the join token belongs; the machine's shell puts the token in, so that no file of ours ever has it. */
 export const tokenPlace = '@JOIN_TOKEN@';
 
 /** The lifetime of the tokens we make; kubeadm's own default would be 24 hours. */
 export const tokenTtl = '15m0s';
-
-/** Tells our tokens from other people's. */
-export const tokenDescription = 'homelab';
 
 /** kubeadm init's documents: init, cluster, kubelet, kube-proxy. */
 export function renderInit(goal: Goal, host: Host): string {

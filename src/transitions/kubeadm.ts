@@ -19,6 +19,18 @@ config() { printf '%s\\n' "\${documents%%${tokenPlace}*}$JOIN_TOKEN\${documents#
  */
 export const stopKubelet = 'systemctl stop kubelet.service\n';
 
+/**
+ * sh: runs kubeadm with its output in a file. A connection that is cut would otherwise take away the pipe that kubeadm writes
+ * to, and kubeadm with it, half way; and what it said is still there afterwards.
+ */
+export function keepingOutput(name: string, line: string): string {
+  const log = `/var/log/homelab/kubeadm-${name}.log`;
+  return `install -d -m 700 /var/log/homelab
+umask 077
+${line} >${log} 2>&1 || { code=$?; cat ${log} >&2; exit "$code"; }
+`;
+}
+
 /** sh: waits until the machine's own node object has its pod subnet; later phases need it. */
 export function awaitPodSubnet(kubeconfig: string, node: string): string {
   return `left=60

@@ -31,13 +31,14 @@ const metal: Readonly<Record<string, string>> = {
   cgroup: 'cgroup2fs\n',
   nics: nics([loopback, address('eno1', '192.168.0.11', 24)], [loopbackLink, link('eno1', 'a8:a1:59:01:02:03')]),
   membership: '',
-  versions: 'absent\nabsent\n',
+  versions: 'absent\nabsent\nabsent\n',
+  'time-service': 'none\n',
 };
 
 const worker = {
   ...metal,
   membership: `pki/ca.crt\nkubelet.conf\nkubelet-config\n\n${caPem}`,
-  versions: 'v1.31.13\nKubernetes v1.31.13\n',
+  versions: 'v1.31.13\nKubernetes v1.31.13\ncontainerd github.com/containerd/containerd/v2 v2.1.5 fcd43222d6b0\n',
 };
 const controlPlane = {
   ...worker,
@@ -98,6 +99,8 @@ describe('reading a machine', () => {
         membership: { state: 'absent' },
         kubeadm: 'absent',
         kubelet: 'absent',
+        containerd: 'absent',
+        timeService: 'none',
       },
       nodes: 'unknown',
       live: 'unknown',
@@ -199,7 +202,22 @@ describe('where a machine stands', () => {
     ],
     ['a join that ended at the TLS bootstrap', 'pki/ca.crt\nbootstrap-kubelet.conf\nkubelet-config\n', 'kubelet.conf'],
   ])('calls %s half done and names what is missing', (_, files, missing) => {
-    expect(membership(`${files}\n${caPem}`)).toEqual({ state: 'partial', why: expect.stringContaining(missing) });
+    expect(membership(`${files}\n${caPem}`)).toMatchObject({ state: 'partial', why: expect.stringContaining(missing) });
+  });
+
+  it('waits for a kubeadm that is still at work instead of resetting it', () => {
+    expect(membership('pki/ca.crt\nkubeadm-runs\n')).toMatchObject({
+      state: 'partial',
+      why: expect.stringContaining('still at work'),
+      hint: expect.stringContaining('wait until'),
+    });
+  });
+
+  it('calls a join whose token file is still there half done', () => {
+    expect(membership(`pki/ca.crt\nkubelet.conf\nbootstrap-kubelet.conf\nkubelet-config\n\n${caPem}`)).toMatchObject({
+      state: 'partial',
+      why: expect.stringContaining('bootstrap-kubelet.conf'),
+    });
   });
 
   it('calls a reset that left etcd’s data half done', () => {
@@ -246,7 +264,7 @@ describe('a control plane', () => {
     ['the kubelet’s config', objects.slice(0, 1), 'the cluster has no ConfigMap kubelet-config'],
     ['any object', [], 'the cluster has no ConfigMap kubeadm-config, no ConfigMap kubelet-config'],
   ])('whose init did not come to %s is half done', (_, found, why) => {
-    expect(read({ ...controlPlane, nodes: nodesAnswer(found) }).facts.membership).toEqual({
+    expect(read({ ...controlPlane, nodes: nodesAnswer(found) }).facts.membership).toMatchObject({
       state: 'partial',
       why: `kubeadm init did not finish: ${why}`,
     });

@@ -82,11 +82,19 @@ describe('a step on a machine', () => {
     });
   });
 
-  it.each([124, 137])('that its deadline ended (exit %i) says so', async code => {
-    const machine = createMachine(new Answering(() => ({ ...ok(''), code })), false, options);
+  it('that its deadline ended says so', async () => {
+    const machine = createMachine(new Answering(() => ({ ...ok(''), code: 124, durationMs: 2000 })), false, options);
     expect(await failureOf(machine.run(step(':'), signal))).toMatchObject({
       code: 'HL_STEP_TIMEOUT',
       message: 'Do it on k8s-worker1 failed: it did not end within 2 s',
+    });
+  });
+
+  it.each([124, 137])('that ended by itself with exit %i is no deadline: something in it was killed', async code => {
+    const machine = createMachine(new Answering(() => ({ ...ok(''), code, durationMs: 300 })), false, options);
+    expect(await failureOf(machine.run(step(':'), signal))).toMatchObject({
+      code: 'HL_STEP_FAILED',
+      message: `Do it on k8s-worker1 failed: exit ${code}`,
     });
   });
 
@@ -140,7 +148,7 @@ describe('reading a machine', () => {
     const machine = createMachine(real(), false, options);
     expect(await failureOf(machine.read([resource('echo no >&2; exit 3')], signal))).toMatchObject({
       code: 'HL_OBSERVE',
-      message: 'thing could not be read',
+      message: 'thing could not be read on k8s-worker1',
       context: { host: 'k8s-worker1', exitStatus: 3, stderr: 'no\n', command: 'echo no >&2; exit 3' },
     });
   });
@@ -282,11 +290,12 @@ function printed({ key, desired }: Resource): string {
     case 'routes':
       return fields.map(([subnet, via]) => `${subnet} ${via}\n`).join('');
     case 'unit':
-      return 'load=loaded\nactive=active\nenabled=enabled\nreload=no\nstarted=1000\n';
+      return 'LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\nstarted=1000\n';
     case 'block':
       return String(desired);
     case 'swap':
     case 'images':
+    case 'bootstrap-tokens':
       return '';
     default:
       throw new Error(`the converged machine does not know what it would say about ${key}`);
@@ -297,11 +306,12 @@ function proofOf(id: string, expected: string): string {
   const other: Readonly<Record<string, string>> = {
     clock: '0 ms',
     etcd: '{"health":"true"}',
-    certificates: 'notAfter=Nov 22 03:00:00 2027 GMT',
+    certificates: `0\n==> /etc/kubernetes/pki/apiserver.crt <==\n${caPem}`,
     cgroup: 'kubepods-burstable.slice',
     'nodes-ready': String(cluster.hosts.length),
     'dns-available': 'deployment.apps/coredns condition met',
   };
+  if (id.startsWith('node-')) return cluster.hosts.map(({ name, address }) => `${name} ${address}`).join('\n');
   return other[id] ?? expected;
 }
 

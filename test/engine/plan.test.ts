@@ -122,9 +122,49 @@ describe('the plan of a converged cluster', () => {
     });
     const plan = planOf(convergedWorld(), states);
     expect(plan.steps.map(({ id, why, risk }) => [id, why, risk])).toEqual([
-      ['containerd/k8s-worker1/config', '/etc/containerd/config.toml differs', 'safe'],
+      ['containerd/k8s-worker1/config', '/etc/containerd/config.toml differs', 'disruptive'],
       ['containerd/k8s-worker1/service', 'containerd.service must read its new files', 'disruptive'],
     ]);
+  });
+
+  it('does not change the containerd of a running cluster', () => {
+    const world = convergedWorld();
+    const other = withFacts(world, 'k8s-worker1', { containerd: '1.7.27' });
+    const plan = planOf(other, untouched(other));
+    expect(plan.refusals).toContainEqual(
+      expect.objectContaining({
+        id: 'containerd/k8s-worker1/version',
+        host: 'k8s-worker1',
+        hint: expect.stringContaining('1.7.27'),
+      }),
+    );
+    expect(ids(plan).filter(id => id.startsWith('containerd/k8s-worker1'))).toEqual([]);
+  });
+
+  it('leaves the time service that a machine has', () => {
+    const world = bareWorld();
+    const chrony = withFacts(world, 'k8s-worker1', { timeService: 'chrony' });
+    const planned = ids(planOf(chrony, untouched(chrony)));
+    expect(planned).toContain('host-base/k8s-worker2/time-sync-package');
+    expect(planned).not.toContain('host-base/k8s-worker1/time-sync-package');
+  });
+
+  it('makes a token when only a worker is chosen, and none when the chosen one has joined', () => {
+    const world = afterInit();
+    const only = (name: string) => (phase: { readonly id: string }, host: { readonly name: string }) =>
+      phase.id === 'workers' && host.name === name;
+    const chosen = (of: World, name: string) => {
+      const intents = intend(of, phases, only(name));
+      return ids(planFrom(intents, untouched(of)));
+    };
+    expect(chosen(world, 'k8s-worker1')).toEqual([
+      'workers/k8s-worker1/images',
+      'workers/k8s-worker1/join',
+      'workers/k8s-cp/join-token',
+      'workers/k8s-cp/join-token-gone',
+    ]);
+    const joined = withMember(world, host('k8s-worker1'), caHash);
+    expect(chosen(joined, 'k8s-worker1').filter(id => id.includes('token'))).toEqual([]);
   });
 
   it('restarts a unit whose package is about to change', () => {
@@ -298,7 +338,11 @@ describe('refusals', () => {
   });
 
   it('tell what a half-done join and a half-done init left', () => {
-    const partial = { state: 'partial', why: 'a kubeadm run left pki/ca.crt and did not make kubelet.conf' } as const;
+    const partial = {
+      state: 'partial',
+      why: 'a kubeadm run left pki/ca.crt and did not make kubelet.conf',
+      hint: 'look there',
+    } as const;
     expect(one(withMembership(convergedWorld(), 'k8s-worker1', partial))).toMatchObject({
       id: 'workers/k8s-worker1/join',
       reason: partial.why,
@@ -366,7 +410,7 @@ describe('refusals', () => {
   });
 
   it('do not call workers foreign because their control plane is half done', () => {
-    const partial = { state: 'partial', why: 'the cluster has no coredns' } as const;
+    const partial = { state: 'partial', why: 'the cluster has no coredns', hint: 'look there' } as const;
     const world = withMembership(convergedWorld(), 'k8s-cp', partial);
     expect(refusals(world).map(refusal => refusal.id)).toEqual(['control-plane/k8s-cp/init']);
   });

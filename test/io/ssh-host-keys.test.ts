@@ -1,10 +1,10 @@
 // Whose key is good, whose is not, and what the user is told to type.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fingerprintOf } from '../../src/io/host-keys.ts';
-import { parseFound } from '../../src/io/known-hosts.ts';
+import { parseKnownHosts } from '../../src/io/known-hosts.ts';
 import { dial, failure, homeWith, hostAt, tempDir } from './ssh-rig.ts';
 import { keygen, publicKey, type Sshd, startSshd, withoutSshd } from './sshd.ts';
 
@@ -143,11 +143,41 @@ describe.skipIf(withoutSshd)(`host keys of a real sshd${withoutSshd ? ` (${witho
   });
 });
 
-test('ssh-keygen’s findings are read with their markers and lines', () => {
-  const output =
-    '# Host h found: line 3 \nh ssh-ed25519 AAAA c\n# Host h found: line 9 REVOKED\n@revoked h ssh-rsa BBBB\n';
-  expect(parseFound(output, 'f').map(({ marker, type, line }) => ({ marker, type, line }))).toEqual([
-    { marker: 'none', type: 'ssh-ed25519', line: 3 },
-    { marker: 'revoked', type: 'ssh-rsa', line: 9 },
-  ]);
+describe('known_hosts', () => {
+  const lines = (text: string, name: string) =>
+    parseKnownHosts(text, name, 'f').map(({ marker, type, line }) => ({ marker, type, line }));
+
+  test('is read with its markers and lines', () => {
+    const text =
+      '# h ssh-ed25519 AAAA\n\nh,other ssh-ed25519 AAAA comment\n@revoked h ssh-rsa BBBB\n@cert-authority * ssh-rsa CC\nx';
+    expect(lines(text, 'h')).toEqual([
+      { marker: 'none', type: 'ssh-ed25519', line: 3 },
+      { marker: 'revoked', type: 'ssh-rsa', line: 4 },
+      { marker: 'cert-authority', type: 'ssh-rsa', line: 5 },
+    ]);
+  });
+
+  test.each([
+    ['192.168.0.*', '192.168.0.10', true],
+    ['192.168.0.*', '192x168.0.10', false],
+    ['node-?', 'node-1', true],
+    ['node-?', 'node-10', false],
+    ['Node-1', 'node-1', true],
+    ['*.example,!bad.example', 'good.example', true],
+    ['*.example,!bad.example', 'bad.example', false],
+    ['!bad.example', 'good.example', false],
+    ['[127.0.0.1]:2222', '[127.0.0.1]:2222', true],
+    ['127.0.0.1', '[127.0.0.1]:2222', false],
+    ['[*]:2222', '[127.0.0.1]:2222', true],
+    ['|1|not base64|at all', 'h', false],
+  ])('%s for %s, as ssh-keygen -F says: %s', (pattern, name, isFound) => {
+    const key = publicKey(keygen(join(tempDir(), 'key')))
+      .split(' ')
+      .slice(0, 2)
+      .join(' ');
+    expect(lines(`${pattern} ${key}\n`, name)).toHaveLength(isFound ? 1 : 0);
+    const file = join(tempDir(), 'known_hosts');
+    writeFileSync(file, `${pattern} ${key}\n`);
+    expect(spawnSync('ssh-keygen', ['-F', name, '-f', file], { stdio: 'ignore' }).status === 0).toBe(isFound);
+  });
 });

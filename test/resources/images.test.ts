@@ -22,7 +22,7 @@ function images(
   role: Role = 'control-plane',
   more: { readonly kubeProxy?: boolean; readonly bundle?: readonly BundleEntry[] } = {},
 ) {
-  return kubeadmImages({ version: 'v1.31.1', role, kubeProxy: true, bundle: [], ...more });
+  return kubeadmImages({ version: 'v1.31.1', role, kubeProxy: true, bundle: [], arch: 'amd64', ...more });
 }
 
 const entry = (name: string, sum: string): BundleEntry => ({

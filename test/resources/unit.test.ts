@@ -85,14 +85,8 @@ describe('reading a unit', () => {
     mkdirSync(join(folder, 'etc'));
     const config = join(folder, 'etc', "it's config");
     const bin = standIns(folder, {
-      systemctl: `case $* in
-  *LoadState*) echo loaded ;;
-  *ActiveState*) echo active ;;
-  *UnitFileState*) echo enabled ;;
-  *NeedDaemonReload*) echo no ;;
-  *InactiveExitTimestamp*) echo '${started}' ;;
-  *) exit 99 ;;
-esac`,
+      systemctl: `[ "$1" = show ] || exit 99
+printf '%s\\n' LoadState=loaded ActiveState=active UnitFileState=enabled NeedDaemonReload=no 'InactiveExitTimestamp=${started}'`,
     });
     const resource = unit({ unit: 'x.service', name: 'x', reads: [config, join(folder, 'not there')] });
     return { config, state: () => observe(resource, { bin }) };
