@@ -20,7 +20,7 @@ import {
   recipeHash,
   versions,
 } from './bundle/recipe.ts';
-import { type PackagesEntry, writeRepository } from './bundle/repository.ts';
+import { writeRepository } from './bundle/repository.ts';
 import { writeDebianRoot } from './bundle/root.ts';
 import { run } from './bundle/run.ts';
 import { sumsOf } from './bundle/sums.ts';
@@ -69,7 +69,7 @@ export async function ensureBundle(options: BundleOptions): Promise<{ readonly d
 
 /** A line of bundle.json: what `homelab --bundle` reads. */
 interface Entry {
-  readonly kind: 'deb' | 'image';
+  readonly kind: 'image';
   readonly name: string;
   readonly version: string;
   readonly arch: string;
@@ -123,24 +123,19 @@ async function build(dir: string, { log, signal }: BundleOptions): Promise<void>
     });
   }
 
-  const debs = await step(
-    'packages',
-    `packing ${packages.length} and signing the repository`,
-    'about 20 s',
-    async () => {
-      for (const spec of packages) {
-        await writePackage({
-          spec,
-          architecture: architecture(),
-          binaries,
-          scratch: path.join(work, 'deb'),
-          pool,
-          signal,
-        });
-      }
-      return await writeRepository(path.join(site.out, 'apt'), signal);
-    },
-  );
+  await step('packages', `packing ${packages.length} and signing the repository`, 'about 20 s', async () => {
+    for (const spec of packages) {
+      await writePackage({
+        spec,
+        architecture: architecture(),
+        binaries,
+        scratch: path.join(work, 'deb'),
+        pool,
+        signal,
+      });
+    }
+    await writeRepository(path.join(site.out, 'apt'), signal);
+  });
 
   await step('images', `packing ${images.length}`, 'about 1 min', async () => {
     await compilePause(site, binaries);
@@ -154,7 +149,8 @@ async function build(dir: string, { log, signal }: BundleOptions): Promise<void>
       await copyFile(builtFile(binaries, name), target);
       await chmod(target, 0o755);
     }
-    const entries = [...(await imageEntries(site.out)), ...debs.map(debEntry)];
+    // Images only: the packages come from the apt repository, so that its key, its holds and its versions are real.
+    const entries = await imageEntries(site.out);
     const content = { apiVersion: 'homelab/v1', kind: 'Bundle', entries };
     await writeFile(path.join(site.out, 'bundle.json'), `${JSON.stringify(content, null, 2)}\n`);
     await rename(site.out, dir);
@@ -250,10 +246,6 @@ async function imageEntries(out: string): Promise<readonly Entry[]> {
     entries.push({ kind: 'image', name: reference, version, arch: architecture(), file, sha256, bytes });
   }
   return entries;
-}
-
-function debEntry({ name, version, arch, filename, sha256, bytes }: PackagesEntry): Entry {
-  return { kind: 'deb', name, version, arch, file: `apt/${filename}`, sha256, bytes };
 }
 
 function builtFile(binaries: ReadonlyMap<string, string>, name: string): string {
