@@ -14,7 +14,7 @@ import { loadBundle } from '../io/bundle.ts';
 import { createJournal, stateDir } from '../io/journal.ts';
 import { createConnect } from '../io/ssh.ts';
 import type { Host } from '../model/cluster.ts';
-import { exitCodes, HomelabError, PhaseFailed } from '../model/errors.ts';
+import { exitCodes, HomelabError } from '../model/errors.ts';
 import type { EventSink } from '../model/events.ts';
 import type { Clock } from '../model/ports.ts';
 import { command } from '../model/shell.ts';
@@ -204,18 +204,11 @@ async function connectAll(
     return machine;
   });
   try {
-    return valuesOf(results, reasons => failureOf(reasons));
+    return valuesOf(results);
   } catch (error) {
     await Promise.all(opened.map(machine => machine.close()));
     throw error;
   }
-}
-
-function failureOf(reasons: readonly unknown[]): Error {
-  const bug = reasons.find(reason => !(reason instanceof HomelabError));
-  if (bug !== undefined) return bug instanceof Error ? bug : new Error(String(bug));
-  const ours = reasons.filter(reason => reason instanceof HomelabError);
-  return ours.length === 1 && ours[0] ? ours[0] : new PhaseFailed(`${ours.length} machines cannot be reached`, ours);
 }
 
 function faultsOf({ fault = [] }: RunOptions): readonly Fault[] {

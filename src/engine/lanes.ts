@@ -1,4 +1,5 @@
 // Side by side, but not all at once.
+import { HomelabError, PhaseFailed } from '../model/errors.ts';
 
 /** Runs `work` for every item, at most `width` at a time; settles when all have. Never rejects: failures come back in place. */
 export async function inLanes<T, R>(
@@ -21,12 +22,17 @@ export async function inLanes<T, R>(
   return results;
 }
 
-/** The values, or all failures together. A failure that is not ours (a bug) is thrown as it is. */
-export function valuesOf<R>(
-  results: readonly PromiseSettledResult<R>[],
-  fail: (reasons: readonly unknown[]) => Error,
-): readonly R[] {
+/** The values, or all failures together. */
+export function valuesOf<R>(results: readonly PromiseSettledResult<R>[]): readonly R[] {
   const reasons = results.flatMap(result => (result.status === 'rejected' ? [result.reason as unknown] : []));
-  if (reasons.length > 0) throw fail(reasons);
+  if (reasons.length > 0) throw together(reasons);
   return results.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []));
+}
+
+/** One failure is told as it is, several together. One that is not ours (a bug) is thrown before all others. */
+export function together(reasons: readonly unknown[]): Error {
+  const ours = reasons.filter(reason => reason instanceof HomelabError);
+  const bug = reasons.find(reason => !(reason instanceof HomelabError));
+  if (bug !== undefined) return bug instanceof Error ? bug : new Error(String(bug));
+  return ours.length === 1 && ours[0] ? ours[0] : new PhaseFailed(`${ours.length} failures`, ours);
 }

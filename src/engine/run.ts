@@ -1,10 +1,10 @@
 // A run: look, plan, refuse or ask, then phase by phase do, look again, compare with what was predicted, prove.
 
-import { HomelabError, PhaseFailed } from '../model/errors.ts';
+import { HomelabError } from '../model/errors.ts';
 import type { Phase, Plan, Step } from '../model/plan.ts';
 import type { Goal, World } from '../model/world.ts';
 import { type ExecuteContext, execute } from './execute.ts';
-import { inLanes, valuesOf } from './lanes.ts';
+import { inLanes, together, valuesOf } from './lanes.ts';
 import {
   compareMembership,
   compareStates,
@@ -45,7 +45,7 @@ export interface Survey {
 /** Looks at every machine: two remote commands each. */
 export async function survey(context: RunContext): Promise<Survey> {
   const machines = [...context.machines.values()];
-  const readings = valuesOf(await inLanes(machines, context.fork, machine => machine.observe(context.stop)), firstOf);
+  const readings = valuesOf(await inLanes(machines, context.fork, machine => machine.observe(context.stop)));
   const world: World = {
     ...context.goal,
     facts: new Map(readings.map(({ facts }) => [facts.host, facts])),
@@ -61,7 +61,6 @@ export async function survey(context: RunContext): Promise<Survey> {
       context.fork,
       async machine => [machine.host, await machine.read(wanted.get(machine.host) ?? [], context.stop)] as const,
     ),
-    firstOf,
   );
   const observed = new Map(states);
   return { world, intents, observed, plan: planFrom(intents, observed) };
@@ -128,7 +127,7 @@ export async function verify(context: RunContext): Promise<RunResult> {
   } catch (error) {
     failures.push(error);
   }
-  if (failures.length > 0) throw firstOf(failures);
+  if (failures.length > 0) throw together(failures);
   return { steps: 0, predictionErrors: 0 };
 }
 
@@ -260,14 +259,4 @@ function notSettled(what: string, left: readonly Step[]): HomelabError {
       hint: 'something on these machines undoes the change; see who writes what the lines above name',
     },
   );
-}
-
-// One failure is told as it is; several are told together.
-function firstOf(reasons: readonly unknown[]): Error {
-  const ours = reasons.filter((reason): reason is HomelabError => reason instanceof HomelabError);
-  const bug = reasons.find(reason => !(reason instanceof HomelabError));
-  if (bug instanceof Error) return bug;
-  const [first] = ours;
-  if (!first) return new Error(String(bug));
-  return ours.length === 1 ? first : new PhaseFailed(`${ours.length} failures`, ours);
 }

@@ -2,13 +2,12 @@
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
 import { pauseImage } from '../model/versions.ts';
-import { controlPlaneOf, endpointOf, factsOf, type World } from '../model/world.ts';
-import { kubeadmImages } from '../resources/images.ts';
-import { unit } from '../resources/unit.ts';
+import { controlPlaneOf, endpointOf, type World } from '../model/world.ts';
 import { init } from '../transitions/init.ts';
 import { deleteJoinToken } from '../transitions/join-token.ts';
 import { certificateEnds, readCertificates } from './certificates.ts';
 import { phaseNames } from './names.ts';
+import { images, kubelet } from './node-software.ts';
 import { httpGet, look } from './probes.ts';
 
 export const controlPlane: Phase = {
@@ -17,16 +16,10 @@ export const controlPlane: Phase = {
     if (host.role !== 'control-plane') return [];
     const transition = init(world, host);
     return [
-      kubeadmImages({
-        version: world.cluster.kubernetes.version,
-        role: host.role,
-        kubeProxy: world.cluster.kubernetes.kubeProxy,
-        bundle: world.bundle?.entries ?? [],
-        arch: factsOf(world, host).arch,
-      }),
+      images(world, host),
       transition,
       ...(transition.now === 'absent' ? [deleteJoinToken()] : []),
-      ...kubelet(),
+      kubelet(),
       ...drift(world),
     ];
   },
@@ -98,18 +91,6 @@ function endingSoon(output: string) {
 
 function apiServerEnd(output: string): string | undefined {
   return certificateEnds(output).find(({ path }) => path === '/etc/kubernetes/pki/apiserver.crt')?.end;
-}
-
-/** The kubelet runs with what it was started with. Its config is kubeadm's to write. */
-export function kubelet(): readonly Want[] {
-  return [
-    unit({
-      unit: 'kubelet.service',
-      name: 'kubelet',
-      reads: ['/var/lib/kubelet/config.yaml', '/var/lib/kubelet/kubeadm-flags.env', '/usr/bin/kubelet'],
-      restartRisk: 'disruptive',
-    }),
-  ];
 }
 
 // What kubeadm init decided for good: said, not acted on.

@@ -2,12 +2,11 @@
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Want } from '../model/plan.ts';
 import { controlPlaneOf, factsOf } from '../model/world.ts';
-import { kubeadmImages } from '../resources/images.ts';
 import { noTokens, ourTokens } from '../resources/our-tokens.ts';
 import { join } from '../transitions/join.ts';
 import { deleteJoinToken, mintJoinToken } from '../transitions/join-token.ts';
-import { kubelet } from './control-plane.ts';
 import { phaseNames } from './names.ts';
+import { images, kubelet } from './node-software.ts';
 import { look } from './probes.ts';
 
 export const workers: Phase = {
@@ -20,17 +19,7 @@ export const workers: Phase = {
       if (host !== controlPlaneOf(world)) return [];
       return [...(joining ? [mintJoinToken(), deleteJoinToken()] : []), noTokens()];
     }
-    return [
-      kubeadmImages({
-        version: world.cluster.kubernetes.version,
-        role: host.role,
-        kubeProxy: world.cluster.kubernetes.kubeProxy,
-        bundle: world.bundle?.entries ?? [],
-        arch: factsOf(world, host).arch,
-      }),
-      join(world, host),
-      ...kubelet(),
-    ];
+    return [images(world, host), join(world, host), kubelet()];
   },
   probes(world) {
     const kubectl = adminKubectl(10);

@@ -2,7 +2,7 @@
 import type { Host } from '../model/cluster.ts';
 import type { Transition } from '../model/plan.ts';
 import { factsOf, type World, withMember } from '../model/world.ts';
-import { awaitPodSubnet, configFunction, keepingOutput, kubeadmExplained, stopKubelet } from './kubeadm.ts';
+import { addedLines, awaitPodSubnet, configFunction, keepingOutput, kubeadmExplained, stopKubelet } from './kubeadm.ts';
 import { renderInit } from './kubeadm-config.ts';
 
 // kubeadm itself waits 4 minutes for the API server; images are there before.
@@ -28,11 +28,7 @@ function initChange(world: World, host: Host): Transition['change'] {
   const documents = renderInit(world, host);
   return {
     why: 'this machine belongs to no cluster',
-    diff: documents
-      .trimEnd()
-      .split('\n')
-      .map(line => `+ ${line}`)
-      .join('\n'),
+    diff: addedLines(documents),
     risk: 'safe',
     action: {
       script: `${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null

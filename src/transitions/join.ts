@@ -3,7 +3,7 @@ import type { Host } from '../model/cluster.ts';
 import type { Transition } from '../model/plan.ts';
 import { sh } from '../model/shell.ts';
 import { controlPlaneOf, endpointOf, factsOf, type World, withMember } from '../model/world.ts';
-import { awaitPodSubnet, configFunction, keepingOutput, kubeadmExplained, stopKubelet } from './kubeadm.ts';
+import { addedLines, awaitPodSubnet, configFunction, keepingOutput, kubeadmExplained, stopKubelet } from './kubeadm.ts';
 import { renderJoin } from './kubeadm-config.ts';
 
 // kubeadm waits 5 minutes for discovery and 5 for the TLS bootstrap.
@@ -31,11 +31,7 @@ function joinChange(world: World, host: Host, caHash: string): Transition['chang
   const [name = '', port = ''] = endpoint.split(':');
   return {
     why: 'this machine belongs to no cluster',
-    diff: documents
-      .trimEnd()
-      .split('\n')
-      .map(line => `+ ${line}`)
-      .join('\n'),
+    diff: addedLines(documents),
     risk: 'safe',
     action: {
       script: `left=6

@@ -3,6 +3,11 @@ import type { RemoteAction } from '../model/plan.ts';
 import { printing, sh } from '../model/shell.ts';
 import { tokenPlace } from './kubeadm-config.ts';
 
+/** A text as the diff that adds it. */
+export function addedLines(text: string): string {
+  return text.trimEnd().replace(/^/gm, '+ ');
+}
+
 /**
  * sh: defines `config`, which prints the documents with the token in its place. kubeadm reads them from its stdin, so they
  * never lie on the machine's disk, and the token is in no argv.

@@ -1,0 +1,23 @@
+// What every node has, whatever its role: kubeadm's images and a kubelet that runs with what its files say.
+import type { Host } from '../model/cluster.ts';
+import type { Want } from '../model/plan.ts';
+import { factsOf, type World } from '../model/world.ts';
+import { kubeadmImages } from '../resources/images.ts';
+import { unit } from '../resources/unit.ts';
+
+/** Before kubeadm runs: nothing is pulled while it waits. */
+export function images(world: World, host: Host): Want {
+  const { version, kubeProxy } = world.cluster.kubernetes;
+  const bundle = world.bundle?.entries ?? [];
+  return kubeadmImages({ version, role: host.role, kubeProxy, bundle, arch: factsOf(world, host).arch });
+}
+
+/** After kubeadm ran: the kubelet runs with what it was started with. Its config is kubeadm's to write. */
+export function kubelet(): Want {
+  return unit({
+    unit: 'kubelet.service',
+    name: 'kubelet',
+    reads: ['/var/lib/kubelet/config.yaml', '/var/lib/kubelet/kubeadm-flags.env', '/usr/bin/kubelet'],
+    restartRisk: 'disruptive',
+  });
+}
