@@ -8,7 +8,7 @@ import type { Row } from './row.ts';
 import { scale } from './scale.ts';
 import { scratch } from './scratch.ts';
 import { startUp } from './start-up.ts';
-import { misses, type Outcome, renderTable } from './table.ts';
+import { failures, misses, type Outcome, renderTable } from './table.ts';
 
 /** In this order: from-scratch leaves the cluster that converged looks at. */
 const rows: readonly Row[] = [startUp, scale, scratch, converged];
@@ -64,15 +64,35 @@ async function bench({ only, runs, json, lab: existing }: Options): Promise<numb
     for (const { id: row, title, missing, run } of rows.filter(each => only?.includes(each.id) ?? true)) {
       const skipped =
         row === scratch.id && existing !== undefined ? `the lab ${existing} is not bare` : await missing();
-      outcomes.push(skipped === undefined ? { row, title, found: await run(context) } : { row, title, skipped });
+      outcomes.push(
+        skipped === undefined ? await measured({ row, title }, () => run(context)) : { row, title, skipped },
+      );
     }
   } finally {
     await (await opened?.catch(() => undefined))?.down();
   }
   console.log(json ? JSON.stringify(outcomes, null, 2) : renderTable(outcomes));
-  const missed = misses(outcomes);
+  const missed = [...misses(outcomes), ...failures(outcomes)];
   for (const line of missed) log(`✖ ${line}`);
   return missed.length > 0 ? 1 : 0;
+}
+
+// A row that cannot be measured takes no other along.
+async function measured(
+  of: { readonly row: string; readonly title: string },
+  run: () => ReturnType<Row['run']>,
+): Promise<Outcome> {
+  try {
+    return { ...of, found: await run() };
+  } catch (error) {
+    if (!(error instanceof HomelabError) || interrupt.signal.aborted) throw error;
+    return { ...of, failed: linesOf(error).join('\n') };
+  }
+}
+
+function linesOf({ message, context, hint }: HomelabError): readonly string[] {
+  const said = [...(context.details ?? []), context.command ?? '', context.stderr ?? ''].filter(line => line !== '');
+  return [message, ...said.map(line => `  ${line}`), ...(hint === undefined ? [] : [`  → ${hint}`])];
 }
 
 function count(text: string): number {
@@ -96,10 +116,7 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   else if (error instanceof HomelabError) {
-    log(`✖ ${error.message}`);
-    for (const line of [...(error.context.details ?? []), error.context.command, error.context.stderr])
-      if (line) log(`  ${line}`);
-    if (error.hint !== undefined) log(`  → ${error.hint}`);
+    log(`✖ ${linesOf(error).join('\n')}`);
     process.exitCode = error.exitCode;
   } else throw error;
 }

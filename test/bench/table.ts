@@ -3,7 +3,8 @@ import { isMissed, type Measurement } from './measurement.ts';
 
 export type Outcome =
   | { readonly row: string; readonly title: string; readonly found: readonly Measurement[] }
-  | { readonly row: string; readonly title: string; readonly skipped: string };
+  | { readonly row: string; readonly title: string; readonly skipped: string }
+  | { readonly row: string; readonly title: string; readonly failed: string };
 
 export function renderTable(outcomes: readonly Outcome[]): string {
   return outcomes.map(renderRow).join('\n');
@@ -20,9 +21,15 @@ export function misses(outcomes: readonly Outcome[]): readonly string[] {
   );
 }
 
+/** Rows that gave no findings although they should have. */
+export function failures(outcomes: readonly Outcome[]): readonly string[] {
+  return outcomes.flatMap(outcome => ('failed' in outcome ? [`${outcome.row}: ${outcome.failed}`] : []));
+}
+
 function renderRow(outcome: Outcome): string {
   const head = `${outcome.row}: ${outcome.title}`;
   if ('skipped' in outcome) return `${head}\n  skipped: ${outcome.skipped}\n`;
+  if ('failed' in outcome) return `${head}\n  failed: ${outcome.failed.split('\n')[0]}\n`;
   const cells = outcome.found.map(each => [
     each.what,
     amount(each),
