@@ -5,6 +5,7 @@ import { load } from 'js-yaml';
 import { z } from 'zod';
 import { HomelabError } from '../model/errors.ts';
 import { adminKubectl } from '../model/kubectl.ts';
+import { sh } from '../model/shell.ts';
 import type { Facts, LiveCluster, Membership, Nic, NodeFacts } from '../model/world.ts';
 import type { Fragment, Frame } from './frames.ts';
 
@@ -33,6 +34,9 @@ const kubeadmFiles = [
   'manifests/etcd.yaml',
 ];
 
+/** pgrep -f: the commands that change a machine. Others only look, and homelab itself asks some of them when it reads. */
+export const kubeadmAtWork = '^([^ ]*/)?kubeadm ([^ ]+ )*(init|join|reset|upgrade (apply|node))( |$)';
+
 export const factFragments: readonly Fragment[] = [
   { id: 'clock', script: 'date +%s%3N' },
   { id: 'hostname', script: 'cat /proc/sys/kernel/hostname' },
@@ -51,7 +55,7 @@ export const factFragments: readonly Fragment[] = [
     script: `for path in ${kubeadmFiles.join(' ')}; do [ ! -e "/etc/kubernetes/$path" ] || echo "$path"; done
 [ ! -e /var/lib/kubelet/config.yaml ] || echo kubelet-config
 [ ! -d /var/lib/etcd/member ] || echo etcd-member
-! pgrep -x kubeadm >/dev/null || echo kubeadm-runs
+! pgrep -f ${sh(kubeadmAtWork)} >/dev/null || echo kubeadm-runs
 [ ! -e /etc/kubernetes/pki/ca.crt ] || { echo; cat /etc/kubernetes/pki/ca.crt; }`,
   },
   {
@@ -167,7 +171,7 @@ function parseMembership(host: string, output: string): Membership {
     return {
       state: 'partial',
       why: 'kubeadm is still at work there, from an earlier run or by hand',
-      hint: `wait until it has ended (ssh to ${host}: pgrep -x kubeadm), then run the same command again`,
+      hint: `wait until it has ended (ssh to ${host}: pgrep -af kubeadm), then run the same command again`,
     };
   }
   if (found.size === 0) return { state: 'absent' };

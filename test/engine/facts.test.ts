@@ -2,9 +2,17 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { caHashOf, clockFragment, factFragments, nodesFragment, parseReading } from '../../src/engine/facts.ts';
+import {
+  caHashOf,
+  clockFragment,
+  factFragments,
+  kubeadmAtWork,
+  nodesFragment,
+  parseReading,
+} from '../../src/engine/facts.ts';
 import { type Frame, joinFragments, splitFrames } from '../../src/engine/frames.ts';
 import { HomelabError } from '../../src/model/errors.ts';
+import { sh } from '../../src/model/shell.ts';
 import { dash } from '../dash.ts';
 import { caHash, caPem } from '../sample.ts';
 
@@ -211,6 +219,20 @@ describe('where a machine stands', () => {
       why: expect.stringContaining('still at work'),
       hint: expect.stringContaining('wait until'),
     });
+  });
+
+  it.each([
+    ['kubeadm config images list --kubernetes-version v1.31.1', false],
+    ['kubeadm config print init-defaults', false],
+    ['kubeadm upgrade plan', false],
+    ['bash -c kubeadm init', false],
+    ['kubeadm init --config /dev/stdin', true],
+    ['/usr/bin/kubeadm --v=5 join 192.168.0.10:6443', true],
+    ['kubeadm reset', true],
+    ['kubeadm upgrade apply v1.31.13', true],
+  ])('tells a kubeadm that changes the machine by its command line: %s', (command, changes) => {
+    // pgrep -f matches as grep -E does; the processes of this machine are not the test's.
+    expect(dash(`printf '%s\\n' ${sh(command)} | grep -E ${sh(kubeadmAtWork)}`).code === 0).toBe(changes);
   });
 
   it('calls a join whose token file is still there half done', () => {
