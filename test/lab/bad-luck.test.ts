@@ -19,7 +19,6 @@ import {
   story,
 } from './run-homelab.ts';
 import {
-  bundleWith,
   changedInventory,
   freshLab,
   homelab,
@@ -39,7 +38,7 @@ describe.skipIf(reason !== undefined)(reason ?? 'bad luck', () => {
 
   beforeAll(async () => {
     lab = await freshLab('test-bad-luck', 4);
-    bundle = await bundleWith(path.join(lab.dir, 'bundle'), []);
+    bundle = lab.bundle ?? '';
   });
   afterAll(async () => {
     await lab?.down();

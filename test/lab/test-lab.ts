@@ -1,7 +1,6 @@
 // What the tests on real machines share: a lab of their own, a bundle of their choice, inventories that differ in a line.
-import { link, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { z } from 'zod';
 import { parsePackages } from './bundle/repository.ts';
 import { bundlePath, checkPrerequisites, ensureBundle } from './bundle.ts';
 import { type Lab, labDown, labSupported, labUp } from './machines.ts';
@@ -78,33 +77,25 @@ export async function untilInside(lab: Lab, host: string, script: string, what: 
   await until(async () => (await lab.exec(host, ['sh', '-c', script])).code === 0, { timeoutMs: 60_000, what });
 }
 
-const listed = z.object({
-  entries: z.array(z.object({ kind: z.string(), file: z.string() }).loose()),
-});
-
-/** A bundle of hard links to the lab's: all images, and of its packages those named. */
-export async function bundleWith(folder: string, packages: readonly string[]): Promise<string> {
-  const from = bundlePath();
-  const all = listed.parse(JSON.parse(await readFile(path.join(from, 'bundle.json'), 'utf8')));
-  const index = parsePackages(await readFile(path.join(from, 'apt', 'Packages'), 'utf8'));
-  const debs = packages.map(name => {
+/** A bundle of packages of the lab's repository, as hard links. */
+export async function bundleOf(folder: string, packages: readonly string[]): Promise<string> {
+  const repository = path.join(bundlePath(), 'apt');
+  const index = parsePackages(await readFile(path.join(repository, 'Packages'), 'utf8'));
+  const entries = packages.map(name => {
     const found = index.find(entry => entry.name === name);
     if (found === undefined) throw new Error(`the lab's repository has no ${name}`);
-    const { version, arch, filename, sha256, bytes } = found;
-    return { kind: 'deb', name, version, arch, file: path.join('apt', filename), sha256, bytes };
+    const { version, arch, filename: file, sha256, bytes } = found;
+    return { kind: 'deb', name, version, arch, file, sha256, bytes };
   });
-  const entries = [...all.entries.filter(entry => entry.kind === 'image'), ...debs];
   for (const { file } of entries) {
-    await mkdir(path.dirname(path.join(folder, file)), { recursive: true });
-    await link(path.join(from, file), path.join(folder, file)).catch(async (error: NodeJS.ErrnoException) => {
-      // Another filesystem, as where HOMELAB_LAB_STATE names one.
-      if (error.code !== 'EXDEV') throw error;
-      await run(['cp', path.join(from, file), path.join(folder, file)]);
-    });
+    const target = path.join(folder, file);
+    await mkdir(path.dirname(target), { recursive: true });
+    // Where the lab's state is on another filesystem than the cache, cp copies.
+    await run(['cp', '--link', path.join(repository, file), target]).catch(() =>
+      run(['cp', path.join(repository, file), target]),
+    );
   }
-  await writeFile(
-    path.join(folder, 'bundle.json'),
-    JSON.stringify({ apiVersion: 'homelab/v1', kind: 'Bundle', entries }),
-  );
+  const content = { apiVersion: 'homelab/v1', kind: 'Bundle', entries };
+  await writeFile(path.join(folder, 'bundle.json'), JSON.stringify(content));
   return folder;
 }
