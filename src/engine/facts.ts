@@ -66,10 +66,8 @@ if command -v containerd >/dev/null; then containerd --version; else echo absent
   },
   {
     id: 'time-service',
-    script: `for unit in ${timeServices.join(' ')}; do
-  if systemctl is-enabled --quiet "$unit" 2>/dev/null; then echo "$unit"; exit 0; fi
-done
-echo none`,
+    // One question for all of them; those that are not installed are left out of the answer.
+    script: `systemctl list-unit-files --no-legend --state=enabled ${timeServices.map(name => `${name}.service`).join(' ')} || true`,
   },
 ];
 
@@ -142,7 +140,7 @@ export function parseReading(
       kubelet: kubelet.replace(/^Kubernetes v/, ''),
       // 'containerd github.com/containerd/containerd/v2 v2.1.5 REVISION'; Debian's has no v, and says more after a ~.
       containerd: /\sv?(\d+\.\d+\.\d+)/.exec(containerd)?.[1] ?? 'absent',
-      timeService: text('time-service').trim(),
+      timeService: text('time-service').split('.service')[0]?.trim() || 'none',
     },
     nodes: nodes.list,
     live: nodes.live,

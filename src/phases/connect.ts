@@ -3,7 +3,7 @@ import type { Host } from '../model/cluster.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
 import { factsOf, type World } from '../model/world.ts';
 import { phaseNames } from './names.ts';
-import { look } from './probes.ts';
+import { look, seen } from './probes.ts';
 
 /** etcd and certificates bear less than this; kubelets renew leases every 10 s. */
 const maxClockSpreadMs = 2_000;
@@ -51,8 +51,7 @@ export const connect: Phase = {
           expected: facts.bootId,
           script: 'cat /proc/sys/kernel/random/boot_id',
         }),
-        {
-          kind: 'known',
+        seen({
           id: 'clock',
           host: host.name,
           title: 'clock agrees with the other machines',
@@ -60,7 +59,7 @@ export const connect: Phase = {
           observed: `${away} ms`,
           ok: Math.abs(away) <= maxClockSpreadMs,
           reproduce: 'date +%s%3N (on all machines at once)',
-        },
+        }),
       ];
     });
   },

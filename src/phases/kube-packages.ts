@@ -5,7 +5,7 @@ import { packages } from '../resources/packages.ts';
 import { repository } from '../resources/repository.ts';
 import { debsOf } from './host-base.ts';
 import { phaseNames } from './names.ts';
-import { look } from './probes.ts';
+import { look, seen } from './probes.ts';
 
 const names = ['kubeadm', 'kubelet', 'kubectl'];
 
@@ -43,19 +43,21 @@ export const kubePackages: Phase = {
   probes(world) {
     const { version } = world.cluster.kubernetes;
     return world.cluster.hosts.flatMap(host => [
-      look({
+      seen({
         id: 'kubeadm',
         host: host.name,
         title: 'kubeadm is the wanted one',
         expected: version,
-        script: 'kubeadm version -o short',
+        observed: `v${factsOf(world, host).kubeadm}`,
+        reproduce: 'kubeadm version -o short',
       }),
-      look({
+      seen({
         id: 'kubelet',
         host: host.name,
         title: 'kubelet is the wanted one',
-        expected: `Kubernetes ${version}`,
-        script: 'kubelet --version',
+        expected: version,
+        observed: `v${factsOf(world, host).kubelet}`,
+        reproduce: 'kubelet --version',
       }),
       look({
         id: 'hold',

@@ -20,6 +20,18 @@ export interface LookOptions {
   readonly show?: (output: string) => string;
 }
 
+/** What this run's reading of the machines said already; no command of its own. */
+export function seen(
+  options: Omit<LookOptions, 'script' | 'timeoutMs' | 'accept' | 'show'> & {
+    readonly observed: string;
+    /** Undefined: observed must equal expected. */
+    readonly ok?: boolean;
+    readonly reproduce: string;
+  },
+): Probe {
+  return { kind: 'known', ok: options.observed === options.expected, ...options };
+}
+
 /** A look at one machine that changes nothing. A non-zero exit is never accepted. */
 export function look(options: LookOptions): Probe {
   const { accept = output => output === options.expected, show = output => output } = options;

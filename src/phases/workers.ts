@@ -1,13 +1,13 @@
 // Workers join side by side, with a token that lives for this phase only.
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Want } from '../model/plan.ts';
-import { controlPlaneOf, factsOf } from '../model/world.ts';
+import { controlPlaneOf, factsOf, type World } from '../model/world.ts';
 import { noTokens, ourTokens } from '../resources/our-tokens.ts';
 import { join } from '../transitions/join.ts';
 import { deleteJoinToken, mintJoinToken } from '../transitions/join-token.ts';
 import { phaseNames } from './names.ts';
 import { images, kubelet } from './node-software.ts';
-import { look } from './probes.ts';
+import { look, seen } from './probes.ts';
 
 export const workers: Phase = {
   ...phaseNames.workers,
@@ -26,16 +26,13 @@ export const workers: Phase = {
     const host = controlPlaneOf(world).name;
     return [
       ...world.cluster.hosts.map(each =>
-        look({
+        seen({
           id: `node-${each.name}`,
           host,
           about: each.name,
           title: `${each.name} is registered with its name and address`,
           expected: `${each.name} ${each.address}`,
-          // The same for all of them, so that it is asked once.
-          script: `${kubectl} get nodes -o jsonpath='{range .items[*]}{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address}{"\\n"}{end}'`,
-          accept: output => output.split('\n').includes(`${each.name} ${each.address}`),
-          show: output => output.split('\n').find(line => line.startsWith(`${each.name} `)) ?? 'no such node',
+          observed: registered(world, each.name),
           reproduce: `sudo ${kubectl} get node ${each.name} -o wide`,
         }),
       ),
@@ -50,3 +47,9 @@ export const workers: Phase = {
     ];
   },
 };
+
+function registered({ nodes }: World, name: string): string {
+  if (nodes === 'unknown') return 'no API server answers';
+  const node = nodes.find(each => each.name === name);
+  return node ? `${node.name} ${node.address}` : 'no such node';
+}
