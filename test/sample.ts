@@ -156,3 +156,20 @@ function liveOf({ cluster: of, bundle }: Goal): World['live'] {
   const { version, podSubnet, serviceSubnet } = of.kubernetes;
   return { version, podSubnet, serviceSubnet, endpoint: endpointOf({ cluster: of, bundle }) };
 }
+
+/** A node as `kubectl get nodes -o json` prints it, as far as it is read. */
+export function nodeObject({ name, address, podCidr, ready, kubeletVersion }: NodeFacts): object {
+  return {
+    kind: 'Node',
+    metadata: { name },
+    spec: podCidr === 'unknown' ? {} : { podCIDR: podCidr },
+    status: {
+      addresses: [
+        { type: 'InternalIP', address },
+        { type: 'Hostname', address: name },
+      ],
+      conditions: [{ type: 'Ready', status: ready ? 'True' : 'Unknown' }],
+      nodeInfo: { kubeletVersion: `v${kubeletVersion}` },
+    },
+  };
+}

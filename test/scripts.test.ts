@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { clockFragment, factFragments, nodesFragment } from '../src/engine/facts.ts';
+import { apiFragment } from '../src/engine/api.ts';
+import { clockFragment, factFragments } from '../src/engine/facts.ts';
 import { joinFragments } from '../src/engine/frames.ts';
 import { intend } from '../src/engine/plan.ts';
 import { recordProofs } from '../src/engine/proof-record.ts';
@@ -54,7 +55,7 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
         .map(secret => `${secret}=$(cat /secret)\n`)
         .join('')}${script}`,
     );
-  for (const { id, script } of [...factFragments, nodesFragment, clockFragment])
+  for (const { id, script } of [...factFragments, apiFragment, clockFragment])
     add(`fact ${id}`, `set -eu\n${script}\n`);
   const ofResource = (name: string, resource: Resource) => {
     add(`${name} read`, `set -eu\n${resource.read}`);

@@ -16,10 +16,11 @@ import { createConnect } from '../io/ssh.ts';
 import type { Host } from '../model/cluster.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
 import type { EventSink } from '../model/events.ts';
+import type { Phase } from '../model/plan.ts';
 import type { Clock } from '../model/ports.ts';
 import { command } from '../model/shell.ts';
 import type { Goal } from '../model/world.ts';
-import { phases } from '../phases/index.ts';
+import { phaseNames } from '../phases/names.ts';
 import { createRenderer, type OutputMode } from '../render/choose.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { select } from './selection.ts';
@@ -93,7 +94,7 @@ export async function runSession(
     const tally = tallied();
     const bus = createEventBus({ clock, redact: redactor.redact, sinks: [journal, renderer, tally.sink] });
     say = text => bus.emit({ type: 'note', text });
-    const chosen = phases.filter(phase => cluster.hosts.some(host => isChosen(phase, host)));
+    const chosen = Object.values(phaseNames).filter(phase => cluster.hosts.some(host => isChosen(phase, host)));
     bus.emit({
       type: 'run-started',
       run,
@@ -109,9 +110,9 @@ export async function runSession(
     let machines: readonly Machine[] = [];
     let exitCode: number = exitCodes.ok;
     try {
-      machines = rehearsal
+      const connecting = rehearsal
         ? rehearse(goal, rehearsal)
-        : await connectAll(
+        : connectAll(
             // Asking the control plane something must work while a worker is down.
             cluster.hosts.filter(host => purpose !== 'ask' || host.role === 'control-plane'),
             options,
@@ -120,9 +121,12 @@ export async function runSession(
             bus,
             interruption.stop,
           );
+      // Loaded while the machines answer.
+      const loading = phasesOf(chosen.map(({ id }) => id));
+      machines = await connecting;
       const session: Session = {
         goal,
-        phases: chosen,
+        phases: await loading,
         isChosen,
         machines: new Map(machines.map(machine => [machine.host, machine])),
         bus,
@@ -157,6 +161,11 @@ export async function runSession(
   } finally {
     interruption.release();
   }
+}
+
+async function phasesOf(ids: readonly string[]): Promise<readonly Phase[]> {
+  const { phases } = await import('../phases/index.ts');
+  return phases.filter(({ id }) => ids.includes(id));
 }
 
 function tallied(): {

@@ -1,12 +1,10 @@
 // One reading of a machine: what it is and where it stands between bare and member.
 
 import { createHash, X509Certificate } from 'node:crypto';
-import { load } from 'js-yaml';
-import { z } from 'zod';
 import { HomelabError } from '../model/errors.ts';
-import { adminKubectl } from '../model/kubectl.ts';
 import { sh } from '../model/shell.ts';
 import type { Facts, LiveCluster, Membership, Nic, NodeFacts } from '../model/world.ts';
+import { apiPatienceSeconds, parseApi } from './api.ts';
 import type { Fragment, Frame } from './frames.ts';
 
 /** What one machine told: its facts and, on a control plane whose API server answers, the nodes. */
@@ -16,10 +14,6 @@ export interface Reading {
   readonly live: LiveCluster | 'unknown';
   readonly proofs: Readonly<Record<string, string>>;
 }
-
-const kubectl = adminKubectl(5);
-/** How long a control plane that just booted may take to answer before it counts as down, seconds. */
-const apiPatienceSeconds = 90;
 
 const timeServices = ['chrony', 'chronyd', 'ntp', 'ntpsec', 'openntpd', 'systemd-timesyncd'];
 
@@ -61,7 +55,8 @@ export const factFragments: readonly Fragment[] = [
   {
     id: 'versions',
     script: `if command -v kubeadm >/dev/null; then kubeadm version -o short; else echo absent; fi
-if command -v kubelet >/dev/null; then kubelet --version; else echo absent; fi
+if ! command -v kubelet >/dev/null; then echo absent
+else dpkg-query -W -f 'Kubernetes v\${Version}\\n' kubelet 2>/dev/null || kubelet --version; fi
 if command -v containerd >/dev/null; then containerd --version; else echo absent; fi`,
   },
   {
@@ -73,22 +68,6 @@ if command -v containerd >/dev/null; then containerd --version; else echo absent
 
 /** Last of every reading: the machine's clock at its end. */
 export const clockFragment: Fragment = { id: 'clock-end', script: 'date +%s%3N' };
-
-/** Asked on control planes only. Waits for an API server that is still starting, as after a boot. */
-export const nodesFragment: Fragment = {
-  id: 'nodes',
-  script: `[ -e /etc/kubernetes/admin.conf ] && [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || { echo none; exit 0; }
-end=$(($(date +%s) + ${apiPatienceSeconds}))
-until ${kubectl} get --raw /readyz >/dev/null 2>&1; do
-  [ "$(date +%s)" -lt "$end" ] || { echo silent; exit 0; }
-  sleep 1
-done
-echo answers
-objects=$(${kubectl} get --ignore-not-found -n kube-system -o json configmap/kubeadm-config configmap/kubelet-config configmap/homelab)
-printf '%s' "$objects" | base64 -w0
-echo
-${kubectl} get nodes -o jsonpath='{range .items[*]}{.metadata.name}{"\\t"}{.status.addresses[?(@.type=="InternalIP")].address}{"\\t"}{.spec.podCIDR}{"\\t"}{.status.conditions[?(@.type=="Ready")].status}{"\\t"}{.status.nodeInfo.kubeletVersion}{"\\n"}{end}'`,
-};
 
 /** Deadline of one reading, milliseconds. */
 export const factsTimeoutMs = (apiPatienceSeconds + 30) * 1000;
@@ -115,7 +94,7 @@ export function parseReading(
   const [id = 'unknown', versionId = '', codename = '', pretty = 'unknown'] = lines('os');
   const [virtualization = 'none', container = 'none'] = lines('virt');
   const [kubeadm = 'absent', kubelet = 'absent', containerd = 'absent'] = lines('versions');
-  const nodes = parseNodes(frames.get('nodes'));
+  const api = parseApi(frames.get('api'));
   const membership = parseMembership(host, text('membership'));
   return {
     facts: {
@@ -133,18 +112,19 @@ export function parseReading(
       cgroup: text('cgroup').trim() === 'cgroup2fs' ? 2 : 1,
       nics: parseNics(text('nics')),
       membership:
-        membership.state === 'joined' && nodes.missing.length > 0
-          ? partial(host, `kubeadm init did not finish: the cluster has no ${nodes.missing.join(', no ')}`)
+        membership.state === 'joined' && api.missing.length > 0
+          ? partial(host, `kubeadm init did not finish: the cluster has no ${api.missing.join(', no ')}`)
           : membership,
       kubeadm: kubeadm.replace(/^v/, ''),
-      kubelet: kubelet.replace(/^Kubernetes v/, ''),
+      // A package's version ends with its Debian revision: 1.31.1-1.1.
+      kubelet: kubelet.replace(/^Kubernetes v/, '').replace(/-[0-9.]+$/, ''),
       // 'containerd github.com/containerd/containerd/v2 v2.1.5 REVISION'; Debian's has no v, and says more after a ~.
       containerd: /\sv?(\d+\.\d+\.\d+)/.exec(containerd)?.[1] ?? 'absent',
       timeService: text('time-service').split('.service')[0]?.trim() || 'none',
     },
-    nodes: nodes.list,
-    live: nodes.live,
-    proofs: nodes.proofs,
+    nodes: api.nodes,
+    live: api.live,
+    proofs: api.proofs,
   };
 }
 
@@ -192,64 +172,6 @@ function parseMembership(host: string, output: string): Membership {
   if (has('bootstrap-kubelet.conf'))
     return partial(host, 'kubeadm join did not finish: bootstrap-kubelet.conf is still there');
   return { state: 'joined', role: isControlPlane ? 'control-plane' : 'worker', caHash: caHashOf(output.slice(split)) };
-}
-
-interface ApiReading extends Pick<Reading, 'live' | 'proofs'> {
-  readonly list: readonly NodeFacts[] | 'unknown';
-  /** Objects that a finished init leaves and that are not there. */
-  readonly missing: readonly string[];
-}
-
-// One object alone is printed as itself, none as nothing.
-const apiObject = z.object({
-  kind: z.string(),
-  metadata: z.object({ name: z.string() }),
-  data: z.record(z.string(), z.string()).optional(),
-});
-const apiList = z.union([z.object({ kind: z.literal('List'), items: z.array(apiObject) }), apiObject]);
-
-function parseNodes(frame: Frame | undefined): ApiReading {
-  const [state, objects = '', ...rows] = frame?.stdout.split('\n') ?? [];
-  // An API server that went away in the middle says nothing about what is missing.
-  if (state !== 'answers' || frame?.code !== 0) return { list: 'unknown', live: 'unknown', missing: [], proofs: {} };
-  const json = Buffer.from(objects, 'base64').toString('utf8').trim();
-  const parsed = json === '' ? undefined : apiList.parse(JSON.parse(json));
-  const found = parsed === undefined ? [] : 'items' in parsed ? parsed.items : [parsed];
-  const dataOf = (name: string) => found.find(each => each.kind === 'ConfigMap' && each.metadata.name === name)?.data;
-  // CoreDNS is not among them: other people's clusters may have another DNS.
-  const wanted = ['ConfigMap kubeadm-config', 'ConfigMap kubelet-config'];
-  return {
-    list: rows.filter(Boolean).map(line => {
-      const [name = '', address = '', podCidr = '', ready = '', version = ''] = line.split('\t');
-      return {
-        name,
-        address,
-        podCidr: podCidr || 'unknown',
-        ready: ready === 'True',
-        kubeletVersion: version.replace(/^v/, ''),
-      };
-    }),
-    live: parseLive(dataOf('kubeadm-config')?.['ClusterConfiguration'] ?? ''),
-    missing: wanted.filter(each => !found.some(({ kind, metadata }) => each === `${kind} ${metadata.name}`)),
-    proofs: dataOf('homelab') ?? {},
-  };
-}
-
-const clusterConfiguration = z.object({
-  kubernetesVersion: z.string(),
-  controlPlaneEndpoint: z.string().default(''),
-  networking: z.object({ podSubnet: z.string().default(''), serviceSubnet: z.string().default('') }),
-});
-
-function parseLive(yaml: string): LiveCluster | 'unknown' {
-  if (yaml.trim() === '') return 'unknown';
-  const parsed = clusterConfiguration.parse(load(yaml));
-  return {
-    version: parsed.kubernetesVersion,
-    endpoint: parsed.controlPlaneEndpoint,
-    podSubnet: parsed.networking.podSubnet,
-    serviceSubnet: parsed.networking.serviceSubnet,
-  };
 }
 
 interface IpJson {

@@ -5,7 +5,8 @@ import { HomelabError } from '../model/errors.ts';
 import type { Evidence, Probe, Resource, Step } from '../model/plan.ts';
 import type { Clock, ExecResult, Remote } from '../model/ports.ts';
 import { printing } from '../model/shell.ts';
-import { clockFragment, factFragments, factsTimeoutMs, nodesFragment, parseReading, type Reading } from './facts.ts';
+import { apiFragment } from './api.ts';
+import { clockFragment, factFragments, factsTimeoutMs, parseReading, type Reading } from './facts.ts';
 import { type Fragment, type Frame, joinFragments, splitFrames } from './frames.ts';
 import type { Vault } from './vault.ts';
 
@@ -74,7 +75,7 @@ export function createMachine(
       const sentMs = clock.now();
       const frames = await ask(
         'facts',
-        [...factFragments, ...(isControlPlane ? [nodesFragment] : []), clockFragment],
+        [...factFragments, ...(isControlPlane ? [apiFragment] : []), clockFragment],
         factsTimeoutMs,
         signal,
       );

@@ -74,8 +74,29 @@ export const containerd: Phase = {
         host: host.name,
         title: 'containerd uses the systemd cgroup driver',
         expected: 'SystemdCgroup = true',
-        script: `containerd config dump | grep -o 'SystemdCgroup = [a-z]*' | sort -u`,
+        script: configDump,
+        accept: output => systemdCgroup(output).every(each => each === 'SystemdCgroup = true'),
+        show: output => systemdCgroup(output).join(', '),
+        reproduce: 'sudo containerd config dump | grep SystemdCgroup',
+      }),
+      look({
+        id: 'sandbox-image',
+        host: host.name,
+        title: 'containerd pins the sandbox image that kubeadm expects',
+        expected: pauseImage(world.cluster.kubernetes.version),
+        script: configDump,
+        show: output => /^\s*sandbox = '(.*)'$/m.exec(output)?.[1] ?? 'none',
+        accept: output => output.includes(`sandbox = '${pauseImage(world.cluster.kubernetes.version)}'`),
+        reproduce: 'sudo containerd config dump | grep sandbox; kubeadm config images list',
       }),
     ]);
   },
 };
+
+// Answers without a daemon; several proofs share the one question.
+const configDump = 'containerd config dump';
+
+function systemdCgroup(output: string): readonly string[] {
+  const found = output.match(/SystemdCgroup = [a-z]*/g) ?? ['SystemdCgroup is not set'];
+  return [...new Set(found)];
+}

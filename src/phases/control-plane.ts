@@ -1,7 +1,6 @@
 // The first control plane: images, init, and the proof that what runs is what was asked for.
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
-import { pauseImage } from '../model/versions.ts';
 import { controlPlaneOf, endpointOf, type World } from '../model/world.ts';
 import { init } from '../transitions/init.ts';
 import { deleteJoinToken } from '../transitions/join-token.ts';
@@ -16,7 +15,7 @@ export const controlPlane: Phase = {
     if (host.role !== 'control-plane') return [];
     const transition = init(world, host);
     return [
-      images(world, host),
+      ...images(world, host),
       transition,
       ...(transition.now === 'absent' ? [deleteJoinToken()] : []),
       kubelet(),
@@ -64,15 +63,6 @@ export const controlPlane: Phase = {
           endingSoon(output)
             .map(({ path, end }) => `${path}: ${end}`)
             .join(', ') || `API server: ${apiServerEnd(output) ?? 'no certificate'}`,
-      }),
-      look({
-        id: 'sandbox-image',
-        host,
-        title: 'containerd pins the sandbox image that kubeadm expects',
-        expected: pauseImage(world.cluster.kubernetes.version),
-        script: `wanted=$(kubeadm config images list --kubernetes-version ${world.cluster.kubernetes.version} 2>/dev/null | grep /pause:)
-containerd config dump | grep -q "sandbox = '$wanted'" && ctr -n k8s.io images list -q | grep -x "$wanted"`,
-        reproduce: 'sudo containerd config dump | grep sandbox; kubeadm config images list',
       }),
       look({
         id: 'cgroup',

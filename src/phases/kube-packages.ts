@@ -57,7 +57,7 @@ export const kubePackages: Phase = {
         title: 'kubelet is the wanted one',
         expected: version,
         observed: `v${factsOf(world, host).kubelet}`,
-        reproduce: 'kubelet --version',
+        reproduce: 'dpkg-query -W kubelet',
       }),
       look({
         id: 'hold',

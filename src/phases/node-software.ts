@@ -5,11 +5,13 @@ import { factsOf, type World } from '../model/world.ts';
 import { kubeadmImages } from '../resources/images.ts';
 import { unit } from '../resources/unit.ts';
 
-/** Before kubeadm runs: nothing is pulled while it waits. */
-export function images(world: World, host: Host): Want {
+/** Before kubeadm runs: nothing is pulled while it waits. They are pinned, so a member keeps them. */
+export function images(world: World, host: Host): readonly Want[] {
+  const { arch, membership } = factsOf(world, host);
+  if (membership.state === 'joined') return [];
   const { version, kubeProxy } = world.cluster.kubernetes;
   const bundle = world.bundle?.entries ?? [];
-  return kubeadmImages({ version, role: host.role, kubeProxy, bundle, arch: factsOf(world, host).arch });
+  return [kubeadmImages({ version, role: host.role, kubeProxy, bundle, arch })];
 }
 
 /** After kubeadm ran: the kubelet runs with what it was started with. Its config is kubeadm's to write. */

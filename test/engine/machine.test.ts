@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { clockFragment, factFragments, nodesFragment } from '../../src/engine/facts.ts';
+import { apiFragment } from '../../src/engine/api.ts';
+import { clockFragment, factFragments } from '../../src/engine/facts.ts';
 import { createMachine, type Machine } from '../../src/engine/machine.ts';
 import { intend, resourcesOf } from '../../src/engine/plan.ts';
 import { digestOf } from '../../src/engine/proof-record.ts';
@@ -9,11 +10,12 @@ import type { Host, Json } from '../../src/model/cluster.ts';
 import { HomelabError } from '../../src/model/errors.ts';
 import type { Probe, Resource, Step } from '../../src/model/plan.ts';
 import type { ExecOptions, ExecResult, Remote } from '../../src/model/ports.ts';
+import { pauseImage } from '../../src/model/versions.ts';
 import type { World } from '../../src/model/world.ts';
 import { phases } from '../../src/phases/index.ts';
 import { dash } from '../dash.ts';
 import { eventsOf, failureOf, machinesOf, stillClock, testRun } from '../run-context.ts';
-import { caPem, cluster, convergedWorld, everything, goal, host } from '../sample.ts';
+import { caPem, cluster, convergedWorld, everything, goal, host, nodeObject } from '../sample.ts';
 
 const vault = createVault({ env: {}, readFile: async () => '', learn: () => undefined });
 const signal = new AbortController().signal;
@@ -244,18 +246,14 @@ function answersOf(at: Host, world: World): ReadonlyMap<string, string> {
     },
     { kind: 'ConfigMap', metadata: { name: 'kubelet-config' }, data: {} },
     { kind: 'ConfigMap', metadata: { name: 'homelab' }, data: proofs },
-    { kind: 'Deployment', metadata: { name: 'coredns' } },
   ];
-  const rows = world.nodes.map(
-    node => `${node.name}\t${node.address}\t${node.podCidr}\tTrue\tv${node.kubeletVersion}\n`,
-  );
-  const list = Buffer.from(JSON.stringify({ kind: 'List', items: objects })).toString('base64');
+  const list = JSON.stringify({ kind: 'List', items: [...world.nodes.map(nodeObject), ...objects] });
   return new Map([
     ...[...factFragments, clockFragment].map(({ id, script }): [string, string] => [
       script,
       said[id] ?? `no answer to ${id}`,
     ]),
-    [nodesFragment.script, `answers\n${list}\n${rows.join('')}`],
+    [apiFragment.script, `answers\n${list}\n`],
     ...(resourcesOf(intents).get(at.name) ?? []).map((each): [string, string] => [each.read, printed(each)]),
     ...phases
       .flatMap(phase => phase.probes(world))
@@ -303,15 +301,15 @@ function printed({ key, desired }: Resource): string {
 }
 
 function proofOf(id: string, expected: string): string {
+  const configDump = `SystemdCgroup = true\nsandbox = '${pauseImage(cluster.kubernetes.version)}'`;
   const other: Readonly<Record<string, string>> = {
-    clock: '0 ms',
+    'cgroup-driver': configDump,
+    'sandbox-image': configDump,
     etcd: '{"health":"true"}',
     certificates: `0\n==> /etc/kubernetes/pki/apiserver.crt <==\n${caPem}`,
     cgroup: 'kubepods-burstable.slice',
-    'nodes-ready': String(cluster.hosts.length),
     'dns-available': 'deployment.apps/coredns condition met',
   };
-  if (id.startsWith('node-')) return cluster.hosts.map(({ name, address }) => `${name} ${address}`).join('\n');
   return other[id] ?? expected;
 }
 

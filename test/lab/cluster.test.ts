@@ -3,6 +3,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { secretShapes } from '../../src/engine/secret-shapes.ts';
+import { pauseImage } from '../../src/model/versions.ts';
 import { sudoPassword } from './base.ts';
 import { bundlePath } from './bundle.ts';
 import type { Lab } from './machines.ts';
@@ -97,6 +98,8 @@ describe.skipIf(reason !== undefined)(reason ?? 'a cluster on four machines', ()
     expect(evidence.filter(piece => !piece.ok)).toEqual([]);
     expect(await readyNodes(lab)).toEqual(everybody);
 
+    const images = await inside(lab, 'k8s-cp', 'kubeadm config images list --kubernetes-version v1.31.1 2>/dev/null');
+    expect(images.split('\n')).toContain(pauseImage('v1.31.1'));
     expect(await tokenSecrets(lab)).toBe('');
     const journals = await journalsOf(lab);
     expect(journals.length).toBeGreaterThanOrEqual(3);

@@ -1,0 +1,86 @@
+// What the API server says: the nodes, what was decided at init, what was proven. Asked in the reading of a control plane.
+import { load } from 'js-yaml';
+import { z } from 'zod';
+import { adminKubectl } from '../model/kubectl.ts';
+import type { LiveCluster, NodeFacts, World } from '../model/world.ts';
+import type { Fragment, Frame } from './frames.ts';
+
+const kubectl = adminKubectl(5);
+
+/** How long a control plane that just booted may take to answer before it counts as down, seconds. */
+export const apiPatienceSeconds = 90;
+
+/** Asked on control planes only. Waits for an API server that is still starting, as after a boot. */
+export const apiFragment: Fragment = {
+  id: 'api',
+  script: `[ -e /etc/kubernetes/admin.conf ] && [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || { echo none; exit 0; }
+end=$(($(date +%s) + ${apiPatienceSeconds}))
+until ${kubectl} get --raw /readyz >/dev/null 2>&1; do
+  [ "$(date +%s)" -lt "$end" ] || { echo silent; exit 0; }
+  sleep 1
+done
+echo answers
+${kubectl} get nodes,configmaps -n kube-system -o json`,
+};
+
+export interface ApiReading extends Pick<World, 'nodes' | 'live' | 'proofs'> {
+  /** Objects that a finished init leaves and that are not there. */
+  readonly missing: readonly string[];
+}
+
+const nodeObject = z.object({
+  kind: z.literal('Node'),
+  metadata: z.object({ name: z.string() }),
+  spec: z.object({ podCIDR: z.string().optional() }),
+  status: z.object({
+    addresses: z.array(z.object({ type: z.string(), address: z.string() })).default([]),
+    conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]),
+    nodeInfo: z.object({ kubeletVersion: z.string() }),
+  }),
+});
+const configMap = z.object({
+  kind: z.literal('ConfigMap'),
+  metadata: z.object({ name: z.string() }),
+  data: z.record(z.string(), z.string()).default({}),
+});
+const list = z.object({ items: z.array(z.discriminatedUnion('kind', [nodeObject, configMap])) });
+
+// CoreDNS is not among them: other people's clusters may have another DNS.
+const leftByInit = ['kubeadm-config', 'kubelet-config'];
+
+/** All unknown when no API server answered, or it went away in the middle. */
+export function parseApi(frame: Frame | undefined): ApiReading {
+  const silent: ApiReading = { nodes: 'unknown', live: 'unknown', missing: [], proofs: {} };
+  const [state, ...json] = frame?.stdout.split('\n') ?? [];
+  if (state !== 'answers' || frame?.code !== 0) return silent;
+  const { items } = list.parse(JSON.parse(json.join('\n')));
+  const data = new Map(items.flatMap(each => (each.kind === 'ConfigMap' ? [[each.metadata.name, each.data]] : [])));
+  return {
+    nodes: items.flatMap(each => (each.kind === 'Node' ? [nodeFrom(each)] : [])),
+    live: parseLive(data.get('kubeadm-config')?.['ClusterConfiguration'] ?? ''),
+    missing: leftByInit.filter(name => !data.has(name)).map(name => `ConfigMap ${name}`),
+    proofs: data.get('homelab') ?? {},
+  };
+}
+
+function nodeFrom({ metadata, spec, status }: z.output<typeof nodeObject>): NodeFacts {
+  return {
+    name: metadata.name,
+    address: status.addresses.find(({ type }) => type === 'InternalIP')?.address ?? '',
+    podCidr: spec.podCIDR ?? 'unknown',
+    ready: status.conditions.some(({ type, status: value }) => type === 'Ready' && value === 'True'),
+    kubeletVersion: status.nodeInfo.kubeletVersion.replace(/^v/, ''),
+  };
+}
+
+const clusterConfiguration = z.object({
+  kubernetesVersion: z.string(),
+  controlPlaneEndpoint: z.string().default(''),
+  networking: z.object({ podSubnet: z.string().default(''), serviceSubnet: z.string().default('') }),
+});
+
+function parseLive(yaml: string): LiveCluster | 'unknown' {
+  if (yaml.trim() === '') return 'unknown';
+  const { kubernetesVersion, controlPlaneEndpoint, networking } = clusterConfiguration.parse(load(yaml));
+  return { version: kubernetesVersion, endpoint: controlPlaneEndpoint, ...networking };
+}
