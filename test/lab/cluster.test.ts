@@ -262,7 +262,7 @@ describe.skipIf(reason !== undefined)(reason ?? 'one machine and a bundle with p
     expect(run.code, story(run)).toBe(0);
     const evidence = eventsOf(run, 'evidence').map(event => event.evidence);
     expect(evidence.filter(piece => !piece.ok)).toEqual([]);
-    expect(evidence.find(piece => piece.id === 'kubelet')?.observed).toBe('Kubernetes v1.31.1');
+    expect(evidence.find(piece => piece.id === 'kubelet')?.observed).toBe('v1.31.1');
     const left = await inside(lab, 'k8s-cp', 'ls /etc/apt/sources.list.d /etc/apt/keyrings /var/cache/homelab');
     expect(left).not.toMatch(/homelab-|\.deb/);
     expect((await inside(lab, 'k8s-cp', 'apt-mark showhold')).trim().split('\n')).toEqual(packages.toSorted());
