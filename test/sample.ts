@@ -55,6 +55,8 @@ export function bareWorld(of: Goal = goal): World {
     nodes: 'unknown',
     live: 'unknown',
     proofs: {},
+    etcd: 'unknown',
+    pods: 'unknown',
   };
 }
 
@@ -143,6 +145,7 @@ function member(world: World, each: Host, index: number): World {
     podCidr: `10.244.${index}.0/24`,
     ready: true,
     kubeletVersion: version,
+    unschedulable: false,
   };
   const joined = withFacts(world, each.name, {
     membership: { state: 'joined', role: each.role, caHash },
@@ -158,11 +161,11 @@ function liveOf({ cluster: of, bundle }: Goal): World['live'] {
 }
 
 /** A node as `kubectl get nodes -o json` prints it, as far as it is read. */
-export function nodeObject({ name, address, podCidr, ready, kubeletVersion }: NodeFacts): object {
+export function nodeObject({ name, address, podCidr, ready, kubeletVersion, unschedulable }: NodeFacts): object {
   return {
     kind: 'Node',
     metadata: { name },
-    spec: podCidr === 'unknown' ? {} : { podCIDR: podCidr },
+    spec: { ...(podCidr === 'unknown' ? {} : { podCIDR: podCidr }), ...(unschedulable ? { unschedulable } : {}) },
     status: {
       addresses: [
         { type: 'InternalIP', address },

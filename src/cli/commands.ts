@@ -11,6 +11,7 @@ import { marksFor } from '../render/marks.ts';
 import { formatPlan, planSummary } from '../render/plan.ts';
 import { type PlanFile, parsePlanFile, renderPlanFile, unapproved } from './approval.ts';
 import { type Io, type RunOptions, runSession, type Session } from './session.ts';
+import { joining, type LeavingOptions, removing, resetting } from './target.ts';
 
 export interface PlanOptions extends RunOptions {
   readonly out?: string;
@@ -57,15 +58,43 @@ export async function runPlan(options: PlanOptions, io: Io): Promise<number> {
 }
 
 export async function runBootstrap(options: BootstrapOptions, io: Io): Promise<number> {
-  const mode = outputMode({ ...io, output: options.output });
-  const isInteractive = Boolean(io.stdin.isTTY && io.stderr.isTTY) && !io.env['CI'] && mode !== 'json';
-  if (!options.yes && options.plan === undefined && !isInteractive) {
-    throw new HomelabError('HL_USAGE', 'bootstrap asks before it changes machines, and nobody is there to answer', {
-      hint: 'look with homelab plan, then run homelab bootstrap --yes, or homelab bootstrap --plan FILE with a plan made by homelab plan --out FILE',
-    });
+  if (options.plan === undefined) {
+    requireAnswer(
+      'bootstrap',
+      options,
+      io,
+      'look with homelab plan, then run homelab bootstrap --yes, or homelab bootstrap --plan FILE with a plan made by homelab plan --out FILE',
+    );
   }
   const text = options.plan === undefined ? undefined : await readPlan(options.plan);
   return runSession('change', options, io, session => approvalOf(session, text), bootstrap);
+}
+
+/** A machine of the inventory becomes a member of the running cluster. */
+export async function runJoinNode(name: string, options: RunOptions, io: Io): Promise<number> {
+  requireAnswer('join-node', options, io, `add --yes: homelab join-node ${name} --yes`);
+  return runSession('change', options, io, session => approvalOf(session, undefined), bootstrap, joining(name));
+}
+
+export async function runRemoveNode(name: string, options: RunOptions & LeavingOptions, io: Io): Promise<number> {
+  requireAnswer('remove-node', options, io, `add --yes: homelab remove-node ${name} --yes`);
+  const { dead, drainSeconds } = options;
+  const aim = removing(name, { ...(dead ? { dead } : {}), ...(drainSeconds === undefined ? {} : { drainSeconds }) });
+  return runSession('change', options, io, session => approvalOf(session, undefined), bootstrap, aim);
+}
+
+export async function runReset(names: readonly string[], options: RunOptions, io: Io): Promise<number> {
+  requireAnswer('reset', options, io, `add --yes: homelab reset ${names.join(' ')} --yes`);
+  return runSession('change', options, io, session => approvalOf(session, undefined), bootstrap, resetting(names));
+}
+
+function requireAnswer(command: string, { yes, output }: RunOptions, io: Io, hint: string): void {
+  const mode = outputMode({ ...io, output });
+  const isInteractive = Boolean(io.stdin.isTTY && io.stderr.isTTY) && !io.env['CI'] && mode !== 'json';
+  if (yes || isInteractive) return;
+  throw new HomelabError('HL_USAGE', `${command} asks before it changes machines, and nobody is there to answer`, {
+    hint,
+  });
 }
 
 export async function runVerify(options: RunOptions, io: Io): Promise<number> {
@@ -125,15 +154,28 @@ async function ask(found: Plan, { goal, io, redact }: Session): Promise<void> {
   const cancelled = new HomelabError('HL_CANCELLED', 'not approved; nothing was changed', {
     hint: 'homelab plan shows it again',
   });
-  let answer: { readonly go: boolean };
+  const lost = [...new Set(found.steps.filter(step => step.risk === 'destructive').map(step => step.host))];
+  const question =
+    lost.length > 0
+      ? {
+          type: 'input' as const,
+          name: 'said',
+          message: `What is on ${lost.join(', ')} is lost. Type ${lost.join(' ')} to go on:`,
+        }
+      : {
+          type: 'confirm' as const,
+          name: 'said',
+          message: `Change these machines of ${goal.cluster.name}?`,
+          default: false,
+        };
+  let answer: { readonly said: string | boolean };
   try {
-    answer = await inquirer.prompt([
-      { type: 'confirm', name: 'go', message: `Change these machines of ${goal.cluster.name}?`, default: false },
-    ]);
+    answer = await inquirer.prompt([question]);
   } catch (cause) {
     throw new HomelabError('HL_CANCELLED', 'not approved; nothing was changed', { cause });
   }
-  if (!answer.go) throw cancelled;
+  const isApproved = lost.length > 0 ? answer.said === lost.join(' ') : answer.said === true;
+  if (!isApproved) throw cancelled;
 }
 
 // A fault that strikes nothing would make a rehearsal that proves nothing.

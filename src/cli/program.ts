@@ -64,6 +64,53 @@ ${exitList}`,
     )
     .action(async (options: BootstrapOptions) => done(await (await commands()).runBootstrap(options, io)));
 
+  withMachines(program.command('join-node'))
+    .argument('<NAME>', 'a machine of the inventory that is no member yet')
+    .description('one machine more: prepared, joined and proven; the others get what it makes different on them')
+    .option('--yes', 'do not ask')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  homelab join-node k8s-worker4\n  homelab join-node k8s-cp2 --yes --bundle ./bundle',
+    )
+    .action(async (name: string, options: RunOptions) => done(await (await commands()).runJoinNode(name, options, io)));
+
+  withMachines(program.command('remove-node'))
+    .argument('<NAME>', 'a machine of the inventory')
+    .description('one machine less: pods moved away, out of etcd, reset, forgotten; never the last control plane')
+    .option('--yes', 'do not ask')
+    .option('--dead', 'the machine never comes back: do without it')
+    .addOption(
+      new Option('--drain-timeout <SECONDS>', 'how long pods may take to move')
+        .argParser(seconds)
+        .default(undefined, '300'),
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  homelab remove-node k8s-worker3\n  homelab remove-node k8s-cp2 --dead\n  homelab remove-node k8s-worker3 --yes --drain-timeout 900',
+    )
+    .action(
+      async (name: string, { drainTimeout, ...options }: RunOptions & { dead?: boolean; drainTimeout?: number }) =>
+        done(
+          await (await commands()).runRemoveNode(
+            name,
+            { ...options, ...(drainTimeout === undefined ? {} : { drainSeconds: drainTimeout }) },
+            io,
+          ),
+        ),
+    );
+
+  withMachines(program.command('reset'))
+    .argument('<NAME...>', "machines of the inventory, or the cluster's name for all of them")
+    .description('make machines bare again: evidence saved first, then everything of the cluster is gone from them')
+    .option('--yes', 'do not ask')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  homelab reset k8s-worker2\n  homelab reset homelab        the whole cluster called homelab',
+    )
+    .action(async (names: readonly string[], options: RunOptions) =>
+      done(await (await commands()).runReset(names, options, io)),
+    );
+
   withRun(program.command('verify'))
     .description('the evidence alone: nothing to do, and every proof again (exit 7 when not)')
     .addHelpText('after', `\nExamples:\n  homelab verify\n  homelab verify --only network\n\n${phaseList}`)
@@ -86,11 +133,16 @@ function withInventory(command: Command): Command {
 }
 
 function withRun(command: Command): Command {
-  return withInventory(command)
-    .addOption(outputOption())
+  return withMachines(command)
     .option('--only <PHASE[/HOST]>', 'these phases only; may stand several times', collect)
     .option('--skip <PHASE[/HOST]>', 'leave these out; may stand several times', collect)
-    .option('--until <PHASE[/HOST]>', 'stop after this phase')
+    .option('--until <PHASE[/HOST]>', 'stop after this phase');
+}
+
+function withMachines(command: Command): Command {
+  return withInventory(command)
+    .addOption(outputOption())
+    .option('--exclude <HOST>', 'do without this machine, because it is down; may stand several times', collect)
     .option('--bundle <DIR>', 'install from this folder instead of the internet')
     .addOption(new Option('--fork <N>', 'machines at a time').default(10).argParser(count))
     .option(
@@ -107,6 +159,13 @@ function outputOption(): Option {
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 86_400)
+    throw new InvalidArgumentError('a whole number of seconds from 1 to 86400');
+  return value;
 }
 
 function count(text: string): number {

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createEventBus, type EventBus, errorBodies } from '../engine/events.ts';
 import { inLanes, valuesOf } from '../engine/lanes.ts';
 import { createMachine, type Machine } from '../engine/machine.ts';
+import { questionsOf } from '../engine/questions.ts';
 import { createRedactor } from '../engine/redact.ts';
 import { type Fault, parseFault, rehearse } from '../engine/rehearsal.ts';
 import type { RunContext } from '../engine/run.ts';
@@ -13,18 +14,16 @@ import { loadInventory } from '../inventory/load.ts';
 import { loadBundle } from '../io/bundle.ts';
 import { createJournal, stateDir } from '../io/journal.ts';
 import { createConnect } from '../io/ssh.ts';
-import type { Host } from '../model/cluster.ts';
+import type { Cluster, Host } from '../model/cluster.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
 import type { EventSink } from '../model/events.ts';
-import type { Phase } from '../model/plan.ts';
 import type { Clock } from '../model/ports.ts';
 import { command } from '../model/shell.ts';
-import type { Goal } from '../model/world.ts';
-import { phaseNames } from '../phases/names.ts';
+import { type Goal, hostsOf } from '../model/world.ts';
 import { createRenderer, type OutputMode } from '../render/choose.ts';
 import { exitCodeOf } from './exit-code.ts';
-import { select } from './selection.ts';
 import { onInterrupt } from './signals.ts';
+import { everything, type Target } from './target.ts';
 import { version } from './version.ts';
 
 export interface RunOptions {
@@ -35,6 +34,7 @@ export interface RunOptions {
   readonly only?: readonly string[];
   readonly skip?: readonly string[];
   readonly until?: string;
+  readonly exclude?: readonly string[];
   readonly fork: number;
   readonly rehearse?: boolean;
   readonly fault?: readonly string[];
@@ -73,18 +73,16 @@ export async function runSession(
   io: Io,
   approval: (session: Session) => Pick<RunContext, 'approve' | 'isApproved'>,
   work: Work,
+  aim: (cluster: Cluster) => Target = everything(options),
 ): Promise<number> {
   let say = (text: string): void => void io.stderr.write(`${text}\n`);
   const interruption = onInterrupt(text => say(text));
   try {
-    const cluster = await loadInventory(options.inventory);
+    const { cluster, about, phases: names, isChosen, load } = aim(await loadInventory(options.inventory));
     const bundle =
       options.bundle === undefined ? undefined : await loadBundle(options.bundle, { signal: interruption.stop });
-    const goal: Goal = { cluster, bundle };
-    const isChosen = select(
-      options,
-      cluster.hosts.map(host => host.name),
-    );
+    const goal: Goal = { cluster, bundle, ...(about === undefined ? {} : { about }) };
+    const hosts = reachable(goal, options, purpose);
     const rehearsal = options.rehearse ? faultsOf(options) : undefined;
     const redactor = createRedactor();
     const run = randomBytes(4).toString('hex');
@@ -94,7 +92,6 @@ export async function runSession(
     const tally = tallied();
     const bus = createEventBus({ clock, redact: redactor.redact, sinks: [journal, renderer, tally.sink] });
     say = text => bus.emit({ type: 'note', text });
-    const chosen = Object.values(phaseNames).filter(phase => cluster.hosts.some(host => isChosen(phase, host)));
     bus.emit({
       type: 'run-started',
       run,
@@ -103,8 +100,8 @@ export async function runSession(
       cluster: cluster.name,
       version,
       simulated: rehearsal !== undefined,
-      hosts: cluster.hosts.map(host => host.name),
-      phases: chosen.map(({ id, title }) => ({ id, title })),
+      hosts: hosts.map(host => host.name),
+      phases: names.map(({ id, title }) => ({ id, title })),
     });
     const vault = createVault({ env: io.env, readFile: path => readFile(path, 'utf8'), learn: redactor.add });
     let machines: readonly Machine[] = [];
@@ -112,21 +109,13 @@ export async function runSession(
     try {
       const connecting = rehearsal
         ? rehearse(goal, rehearsal)
-        : connectAll(
-            // Asking the control plane something must work while a worker is down.
-            cluster.hosts.filter(host => purpose !== 'ask' || host.role === 'control-plane'),
-            options,
-            io,
-            vault,
-            bus,
-            interruption.stop,
-          );
+        : connectAll(hosts, goal, options, io, vault, bus, interruption.stop);
       // Loaded while the machines answer.
-      const loading = phasesOf(chosen.map(({ id }) => id));
+      const loading = load();
       machines = await connecting;
       const session: Session = {
         goal,
-        phases: await loading,
+        phases: (await loading).filter(phase => names.some(({ id }) => id === phase.id)),
         isChosen,
         machines: new Map(machines.map(machine => [machine.host, machine])),
         bus,
@@ -163,9 +152,29 @@ export async function runSession(
   }
 }
 
-async function phasesOf(ids: readonly string[]): Promise<readonly Phase[]> {
-  const { phases } = await import('../phases/index.ts');
-  return phases.filter(({ id }) => ids.includes(id));
+// Asking the control plane something must work while a worker is down; a dead machine is not waited for.
+function reachable(
+  goal: Goal,
+  { exclude = [] }: RunOptions,
+  purpose: 'ask' | 'look' | 'change' | 'verify',
+): readonly Host[] {
+  const all = hostsOf(goal);
+  const stranger = exclude.find(name => !all.some(host => host.name === name));
+  if (stranger !== undefined) {
+    throw new HomelabError('HL_USAGE', `--exclude: no machine of the inventory is called ${JSON.stringify(stranger)}`, {
+      hint: `one of: ${all.map(host => host.name).join(', ')}`,
+    });
+  }
+  const left = all.filter(
+    host =>
+      !exclude.includes(host.name) &&
+      !(goal.about?.dead && goal.about.hosts.includes(host)) &&
+      (purpose !== 'ask' || host.role === 'control-plane'),
+  );
+  if (left.some(({ role }) => role === 'control-plane')) return left;
+  throw new HomelabError('HL_USAGE', 'no control plane is left to work with', {
+    hint: 'leave one out of --exclude: it is where the cluster is asked',
+  });
 }
 
 function tallied(): {
@@ -188,6 +197,7 @@ function tallied(): {
 
 async function connectAll(
   hosts: readonly Host[],
+  goal: Goal,
   options: RunOptions,
   io: Io,
   vault: Vault,
@@ -204,7 +214,7 @@ async function connectAll(
   const opened: Machine[] = [];
   const results = await inLanes(hosts, options.fork, async host => {
     const remote = await connect(host, { timeoutMs: connectTimeoutMs, signal });
-    const machine = createMachine(remote, host.role === 'control-plane', {
+    const machine = createMachine(remote, questionsOf(goal, host), {
       vault,
       clock,
       onCommand: round => bus.emit({ type: 'remote-command', host: host.name, ...round }),
@@ -216,6 +226,11 @@ async function connectAll(
     return valuesOf(results);
   } catch (error) {
     await Promise.all(opened.map(machine => machine.close()));
+    const missing = hosts.filter((_, index) => results[index]?.status === 'rejected').map(({ name }) => name);
+    const lost =
+      goal.about?.kind === 'remove' ? goal.about.hosts.find(({ name }) => missing.includes(name)) : undefined;
+    if (lost)
+      bus.emit({ type: 'note', text: `if ${lost.name} never comes back: homelab remove-node ${lost.name} --dead` });
     throw error;
   }
 }

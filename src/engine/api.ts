@@ -31,7 +31,7 @@ export interface ApiReading extends Pick<World, 'nodes' | 'live' | 'proofs'> {
 const nodeObject = z.object({
   kind: z.literal('Node'),
   metadata: z.object({ name: z.string() }),
-  spec: z.object({ podCIDR: z.string().optional() }),
+  spec: z.object({ podCIDR: z.string().optional(), unschedulable: z.boolean().default(false) }),
   status: z.object({
     addresses: z.array(z.object({ type: z.string(), address: z.string() })).default([]),
     conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]),
@@ -70,6 +70,7 @@ function nodeFrom({ metadata, spec, status }: z.output<typeof nodeObject>): Node
     podCidr: spec.podCIDR ?? 'unknown',
     ready: status.conditions.some(({ type, status: value }) => type === 'Ready' && value === 'True'),
     kubeletVersion: status.nodeInfo.kubeletVersion.replace(/^v/, ''),
+    unschedulable: spec.unschedulable,
   };
 }
 

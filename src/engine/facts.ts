@@ -3,16 +3,15 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { HomelabError } from '../model/errors.ts';
 import { sh } from '../model/shell.ts';
-import type { Facts, LiveCluster, Membership, Nic, NodeFacts } from '../model/world.ts';
+import type { Facts, Membership, Nic, World } from '../model/world.ts';
 import { apiPatienceSeconds, parseApi } from './api.ts';
+import { parseEtcd } from './etcd.ts';
 import type { Fragment, Frame } from './frames.ts';
+import { parsePods } from './pods.ts';
 
 /** What one machine told: its facts and, on a control plane whose API server answers, the nodes. */
-export interface Reading {
+export interface Reading extends Pick<World, 'nodes' | 'live' | 'proofs' | 'etcd' | 'pods'> {
   readonly facts: Facts;
-  readonly nodes: readonly NodeFacts[] | 'unknown';
-  readonly live: LiveCluster | 'unknown';
-  readonly proofs: Readonly<Record<string, string>>;
 }
 
 const timeServices = ['chrony', 'chronyd', 'ntp', 'ntpsec', 'openntpd', 'systemd-timesyncd'];
@@ -125,6 +124,8 @@ export function parseReading(
     nodes: api.nodes,
     live: api.live,
     proofs: api.proofs,
+    etcd: parseEtcd(frames.get('etcd')),
+    pods: parsePods(frames.get('pods')),
   };
 }
 

@@ -5,7 +5,6 @@ import { HomelabError } from '../model/errors.ts';
 import type { Evidence, Probe, Resource, Step } from '../model/plan.ts';
 import type { Clock, ExecResult, Remote } from '../model/ports.ts';
 import { printing } from '../model/shell.ts';
-import { apiFragment } from './api.ts';
 import { clockFragment, factFragments, factsTimeoutMs, parseReading, type Reading } from './facts.ts';
 import { type Fragment, type Frame, joinFragments, splitFrames } from './frames.ts';
 import type { Vault } from './vault.ts';
@@ -33,10 +32,10 @@ export interface MachineOptions {
   readonly onCommand: (command: { readonly what: string; readonly durationMs: number }) => void;
 }
 
-/** A machine behind a connection. `isControlPlane`: it is asked for the nodes too. */
+/** A machine behind a connection. `questions` are asked in the reading too: a control plane is asked what its API server knows. */
 export function createMachine(
   remote: Remote,
-  isControlPlane: boolean,
+  questions: readonly Fragment[],
   { vault, clock, onCommand }: MachineOptions,
 ): Machine {
   const { host } = remote;
@@ -73,12 +72,7 @@ export function createMachine(
     commands: () => commands,
     async observe(signal) {
       const sentMs = clock.now();
-      const frames = await ask(
-        'facts',
-        [...factFragments, ...(isControlPlane ? [apiFragment] : []), clockFragment],
-        factsTimeoutMs,
-        signal,
-      );
+      const frames = await ask('facts', [...factFragments, ...questions, clockFragment], factsTimeoutMs, signal);
       return parseReading(host, frames, sentMs, clock.now());
     },
     async read(resources, signal) {

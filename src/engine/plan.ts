@@ -13,7 +13,7 @@ import type {
   Transition,
   Want,
 } from '../model/plan.ts';
-import type { World } from '../model/world.ts';
+import { hostsOf, type World } from '../model/world.ts';
 
 /** What one phase wants of one machine, in the world as it will be when the phase begins. */
 export interface Intent {
@@ -25,28 +25,60 @@ export interface Intent {
 /** States by resource key, by machine. */
 export type States = ReadonlyMap<string, ReadonlyMap<string, Json>>;
 
-/** All intents in order; each phase sees the world as the transitions before it predict it. */
+/**
+ * All intents in order; each phase sees the world as the transitions before it predict it. Of machines that are not chosen two things
+ * are wanted all the same: what the chosen ones need done there before and after (a join token on the control plane), and, in a run
+ * about some machines, what these make different there (a route to the one that joins).
+ */
 export function intend(
   world: World,
   phases: readonly Phase[],
   isChosen: (phase: Phase, host: Host) => boolean,
 ): readonly Intent[] {
   const intents: Intent[] = [];
+  const hosts = hostsOf(world).filter(host => world.facts.has(host.name));
   let now = world;
   for (const phase of phases) {
-    const chosen = world.cluster.hosts.filter(host => isChosen(phase, host));
-    const mine = chosen.map(host => ({ phase, host, wants: phase.wants(now, host) }));
-    const acts = mine.some(({ wants }) => wants.some(isAct));
-    const others = world.cluster.hosts.filter(host => acts && !chosen.includes(host));
-    // What the chosen machines need done elsewhere before and after, a join token on the control plane, is done all the same.
-    const around = others.map(host => ({ phase, host, wants: phase.wants(now, host).filter(isAround) }));
-    const here = [...mine, ...around];
+    const mine = hosts.map(host => ({ phase, host, wants: phase.wants(now, host) }));
+    const acts = mine.some(({ host, wants }) => isChosen(phase, host) && wants.some(isAct));
+    const otherwise = withoutAbout(now);
+    const here = mine.map(intent => {
+      if (isChosen(phase, intent.host)) return intent;
+      const before = otherwise?.cluster.hosts.includes(intent.host) ? phase.wants(otherwise, intent.host) : undefined;
+      const different = before === undefined ? [] : newOnes(intent.wants, before);
+      return { ...intent, wants: intent.wants.filter(want => (acts && isAround(want)) || different.includes(want)) };
+    });
     intents.push(...here);
     for (const want of here.flatMap(intent => intent.wants)) {
       if (want.kind === 'transition' && want.now !== want.to) now = want.predict(now);
     }
   }
   return intents;
+}
+
+// The same cluster as if the machine that joins were not there, or the one that leaves still were.
+function withoutAbout(world: World): World | undefined {
+  const { about, cluster } = world;
+  if (about === undefined || about.kind === 'reset') return undefined;
+  const isAbout = (host: Host) => about.hosts.some(({ name }) => name === host.name);
+  const hosts =
+    about.kind === 'join' ? cluster.hosts.filter(host => !isAbout(host)) : [...cluster.hosts, ...about.hosts];
+  return { ...world, cluster: { ...cluster, hosts } };
+}
+
+// Resources that are otherwise, and those that these make stale.
+function newOnes(wants: readonly Want[], before: readonly Want[]): readonly Want[] {
+  const keys = new Set<string>();
+  return wants.filter(want => {
+    if (want.kind !== 'resource') return false;
+    const same = before.find(each => each.kind === 'resource' && each.key === want.key);
+    const isNew =
+      same?.kind !== 'resource' ||
+      !isDeepStrictEqual(same.desired, want.desired) ||
+      (want.inputs ?? []).some(input => keys.has(input));
+    if (isNew) keys.add(want.key);
+    return isNew;
+  });
 }
 
 function isAct(want: Want): boolean {

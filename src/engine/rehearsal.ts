@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Host, Json } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
-import type { Evidence, Probe, Step } from '../model/plan.ts';
-import type { Facts, Goal, World } from '../model/world.ts';
+import type { Evidence, Probe, Resource, Step } from '../model/plan.ts';
+import { type EtcdMember, type Facts, type Goal, hostsOf, type World, withMember } from '../model/world.ts';
 import type { Machine } from './machine.ts';
 
 /** 'HOST:STEP', where STEP is a step's id, its phase/name or its name, or a piece of evidence's id. */
@@ -29,14 +29,21 @@ export function strikes(
 
 /** One predicted machine for every host; they share one predicted world. */
 export function rehearse(goal: Goal, faults: readonly Fault[]): readonly Machine[] {
-  const hosts = goal.cluster.hosts;
+  const hosts = hostsOf(goal);
   let world: World = {
     ...goal,
     facts: new Map(hosts.map(host => [host.name, blankFacts(host)])),
     nodes: 'unknown',
     live: 'unknown',
     proofs: {},
+    etcd: 'unknown',
+    pods: 'unknown',
   };
+  // A run about some machines finds the others as members, and those that leave.
+  const isBare = (host: Host) =>
+    goal.about === undefined || (goal.about.kind === 'join' && goal.about.hosts.includes(host));
+  for (const host of hosts.filter(each => !isBare(each))) world = allocate(withMember(world, host, 'simulated'));
+  if (goal.about) world = { ...world, etcd: membersOf(hosts.filter(host => !isBare(host))), pods: [] };
   return hosts.map((host): Machine => {
     const states = new Map<string, Json>();
     const predicted = async () => undefined;
@@ -46,10 +53,12 @@ export function rehearse(goal: Goal, faults: readonly Fault[]): readonly Machine
       async observe() {
         const facts = world.facts.get(host.name);
         if (!facts) throw new Error(`no predicted facts of ${host.name}`);
-        return { facts, nodes: world.nodes, live: world.live, proofs: world.proofs };
+        const { nodes, live, proofs, etcd, pods } = world;
+        return { facts, nodes, live, proofs, etcd, pods };
       },
       async read(resources) {
-        return new Map(resources.map(({ key, blank }) => [key, states.get(key) ?? blank]));
+        const untouched = ({ blank, desired }: Resource) => (isBare(host) ? blank : desired);
+        return new Map(resources.map(each => [each.key, states.get(each.key) ?? untouched(each)]));
       },
       async run(step, signal) {
         signal.throwIfAborted();
@@ -101,6 +110,12 @@ function allocate(world: World): World {
     return `${next >>> 16}.${(next >>> 8) & 255}.${next & 255}.0/24`;
   };
   return { ...world, nodes: world.nodes.map((node, index) => ({ ...node, ready: true, podCidr: subnetOf(index) })) };
+}
+
+function membersOf(hosts: readonly Host[]): readonly EtcdMember[] {
+  return hosts
+    .filter(host => host.role === 'control-plane')
+    .map(({ name }) => ({ id: `simulated-${name}`, name, healthy: true }));
 }
 
 function blankFacts(host: Host): Facts {

@@ -49,9 +49,11 @@ export async function survey(context: RunContext): Promise<Survey> {
   const world: World = {
     ...context.goal,
     facts: new Map(readings.map(({ facts }) => [facts.host, facts])),
-    nodes: readings.map(reading => reading.nodes).find(nodes => nodes !== 'unknown') ?? 'unknown',
-    live: readings.map(reading => reading.live).find(live => live !== 'unknown') ?? 'unknown',
+    nodes: readings.map(reading => reading.nodes).find(isKnown) ?? 'unknown',
+    live: readings.map(reading => reading.live).find(isKnown) ?? 'unknown',
     proofs: Object.assign({}, ...readings.map(reading => reading.proofs)),
+    etcd: readings.map(reading => reading.etcd).find(isKnown) ?? 'unknown',
+    pods: readings.map(reading => reading.pods).find(isKnown) ?? 'unknown',
   };
   const intents = intend(world, context.phases, context.isChosen);
   const wanted = resourcesOf(intents);
@@ -64,6 +66,10 @@ export async function survey(context: RunContext): Promise<Survey> {
   );
   const observed = new Map(states);
   return { world, intents, observed, plan: planFrom(intents, observed) };
+}
+
+function isKnown<T>(found: T | 'unknown'): found is T {
+  return found !== 'unknown';
 }
 
 /** The plan, said and refused where it must be. */
@@ -144,7 +150,7 @@ async function changePhase(phase: Phase, steps: readonly Step[], before: Survey,
   const begun = clock.now();
   bus.emit({ type: 'phase-started', phase: phase.id, title: phase.title, steps: steps.map(planned) });
   try {
-    const done = await execute(steps, context);
+    const done = await execute(steps, { ...context, fork: phase.width ?? context.fork });
     throwIfStopped(context);
     const after = await survey(context);
     const differences = compare(phase, steps, before, after, context);
@@ -200,7 +206,9 @@ async function proveUnchanged(phases: readonly Phase[], now: Survey, context: Ru
 
 async function record(phases: readonly Phase[], now: Survey, context: RunContext): Promise<void> {
   const proven = phases.filter(phase => isUnproven(phase, now.world, now.intents));
-  if (proven.length > 0) await recordProofs(proven, now.world, now.intents, context.machines, context.abort);
+  // A run about one machine has not seen all that the phase wants.
+  if (proven.length > 0 && context.goal.about === undefined)
+    await recordProofs(proven, now.world, now.intents, context.machines, context.abort);
 }
 
 function announce(found: Plan, { bus }: RunContext): void {

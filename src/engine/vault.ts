@@ -1,5 +1,5 @@
 // Secrets by reference: fetched or made at the last moment, known to the redactor before anybody else sees them.
-import { randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import type { SecretRef } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
 
@@ -36,7 +36,7 @@ export function createVault({ env, readFile, learn }: VaultOptions): Vault {
           });
         }
       case 'run': {
-        const value = made.get(ref.name) ?? bootstrapToken();
+        const value = made.get(ref.name) ?? make(ref.name);
         made.set(ref.name, value);
         return value;
       }
@@ -53,6 +53,11 @@ export function createVault({ env, readFile, learn }: VaultOptions): Vault {
       return value;
     },
   };
+}
+
+// The names are kubeadm's: its certificate key is 32 bytes in hexadecimal (AES-256).
+function make(name: string): string {
+  return name === 'certificate-key' ? randomBytes(32).toString('hex') : bootstrapToken();
 }
 
 /** A bootstrap token as Kubernetes wants it: [a-z0-9]{6}.[a-z0-9]{16}. */

@@ -185,6 +185,8 @@ export interface Phase {
   readonly title: string;
   /** One line for --help. */
   readonly summary: string;
+  /** Machines at a time; undefined: as many as --fork says. */
+  readonly width?: 1;
   wants(world: World, host: Host): readonly Want[];
   probes(world: World): readonly Probe[];
 }

@@ -51,12 +51,47 @@ export interface NodeFacts {
   readonly podCidr: string;
   readonly ready: boolean;
   readonly kubeletVersion: string;
+  /** Cordoned, by whomever. */
+  readonly unschedulable: boolean;
+}
+
+/** A member of etcd as etcd itself lists it. */
+export interface EtcdMember {
+  /** Hexadecimal, as etcdctl takes it. */
+  readonly id: string;
+  /** The node's name; empty while it has not started. */
+  readonly name: string;
+  readonly healthy: boolean;
+}
+
+/** What runs on a node that is to be emptied. */
+export interface PodFacts {
+  /** 'namespace/name'. */
+  readonly name: string;
+  readonly node: string;
+  /** Kind of what brings it back elsewhere; 'none': nothing does. */
+  readonly owner: string;
+  /** Claims whose data lies on this very node, 'namespace/claim'. */
+  readonly pinnedClaims: readonly string[];
+  /** Disruption budgets that allow no eviction of it at this moment, 'namespace/name'. */
+  readonly blockedBy: readonly string[];
 }
 
 /** What the user wants, and what there is to make it from. */
 export interface Goal {
   readonly cluster: Cluster;
   readonly bundle: Bundle | undefined;
+  /** Machines that this run is about, where it is not about all of them. Those that are leaving are not in `cluster`. */
+  readonly about?: About;
+}
+
+export interface About {
+  readonly kind: 'join' | 'remove' | 'reset';
+  readonly hosts: readonly Host[];
+  /** Never reached again: what can be done is done without them. */
+  readonly dead?: boolean;
+  /** For `remove`: how long pods may take to move, seconds. */
+  readonly drainSeconds?: number;
 }
 
 /** What was decided at init and cannot be changed by a later run, read from kubeadm's own ConfigMap. */
@@ -74,6 +109,10 @@ export interface World extends Goal {
   readonly live: LiveCluster | 'unknown';
   /** What was proven by doing, by phase: a digest of what the phase wanted then. Lives in the cluster (ConfigMap kube-system/homelab). */
   readonly proofs: Readonly<Record<string, string>>;
+  /** 'unknown' where nobody asked, or etcd did not answer. */
+  readonly etcd: readonly EtcdMember[] | 'unknown';
+  /** Of the nodes that are leaving; 'unknown' where nobody asked. */
+  readonly pods: readonly PodFacts[] | 'unknown';
 }
 
 /** Facts of a machine; a machine without facts never reaches planning. */
@@ -84,9 +123,28 @@ export function factsOf(world: World, host: Host | string): Facts {
   return facts;
 }
 
-/** The first control plane of the inventory: where init happens and kubectl runs. */
-export function controlPlaneOf(world: Goal): Host {
-  const host = world.cluster.hosts.find(candidate => candidate.role === 'control-plane');
+/** Machines of the inventory that were read; --exclude leaves some out. */
+export function reachedHosts(world: World): readonly Host[] {
+  return world.cluster.hosts.filter(host => world.facts.has(host.name));
+}
+
+/** All machines that a run touches: the inventory's, and those that are leaving. */
+export function hostsOf({ cluster, about }: Goal): readonly Host[] {
+  return [
+    ...cluster.hosts,
+    ...(about?.hosts ?? []).filter(host => !cluster.hosts.some(each => each.name === host.name)),
+  ];
+}
+
+export function controlPlanesOf({ cluster }: Goal): readonly Host[] {
+  return cluster.hosts.filter(host => host.role === 'control-plane');
+}
+
+/** Where kubectl runs, and init where there is no cluster yet: the first control plane that is one already, else the inventory's first. */
+export function controlPlaneOf(world: World): Host {
+  const mine = controlPlanesOf(world);
+  const reached = mine.filter(host => world.facts.has(host.name));
+  const host = reached.find(each => factsOf(world, each).membership.state === 'joined') ?? reached[0] ?? mine[0];
   if (!host) throw new Error('an inventory without a control plane passed validation');
   return host;
 }
@@ -97,11 +155,26 @@ export function withMember(world: World, host: Host, caHash: string): World {
   facts.set(host.name, { ...factsOf(world, host), membership: { state: 'joined', role: host.role, caHash } });
   const others = world.nodes === 'unknown' ? [] : world.nodes.filter(node => node.name !== host.name);
   const version = world.cluster.kubernetes.version.replace(/^v/, '');
-  const node = { name: host.name, address: host.address, podCidr: 'at join', ready: false, kubeletVersion: version };
+  const node = {
+    name: host.name,
+    address: host.address,
+    podCidr: 'at join',
+    ready: false,
+    kubeletVersion: version,
+    unschedulable: false,
+  };
   return { ...world, facts, nodes: [...others, node] };
+}
+
+/** The world after a machine left: what reset predicts of it. */
+export function withoutMember(world: World, name: string): World {
+  const facts = new Map(world.facts);
+  const mine = facts.get(name);
+  if (mine) facts.set(name, { ...mine, membership: { state: 'absent' } });
+  return { ...world, facts };
 }
 
 /** What the API server is reached by: 'name-or-address:6443'. */
 export function endpointOf(goal: Goal): string {
-  return `${goal.cluster.kubernetes.endpoint ?? controlPlaneOf(goal).address}:6443`;
+  return `${goal.cluster.kubernetes.endpoint ?? controlPlanesOf(goal)[0]?.address}:6443`;
 }

@@ -1,7 +1,7 @@
 // Every machine answers, is who it says it is, and its clock can be trusted.
 import type { Host } from '../model/cluster.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
-import { factsOf, type World } from '../model/world.ts';
+import { factsOf, reachedHosts, type World } from '../model/world.ts';
 import { phaseNames } from './names.ts';
 import { look, seen } from './probes.ts';
 
@@ -40,7 +40,7 @@ export const connect: Phase = {
   probes(world) {
     const offsets = [...world.facts.values()].map(facts => facts.clockOffsetMs).sort((a, b) => a - b);
     const median = offsets[Math.floor(offsets.length / 2)] ?? 0;
-    return world.cluster.hosts.flatMap((host): readonly Probe[] => {
+    return reachedHosts(world).flatMap((host): readonly Probe[] => {
       const facts = factsOf(world, host);
       const away = facts.clockOffsetMs - median;
       return [

@@ -1,7 +1,7 @@
 // The container runtime: from packages, with our whole config, on hold, running what its file says.
 import type { Phase, Want } from '../model/plan.ts';
 import { pauseImage } from '../model/versions.ts';
-import { factsOf } from '../model/world.ts';
+import { factsOf, reachedHosts } from '../model/world.ts';
 import { file } from '../resources/file.ts';
 import { packages } from '../resources/packages.ts';
 import { repository } from '../resources/repository.ts';
@@ -59,7 +59,7 @@ export const containerd: Phase = {
   },
   probes(world) {
     const { version } = world.cluster.containerd;
-    return world.cluster.hosts.flatMap(host => [
+    return reachedHosts(world).flatMap(host => [
       look({
         id: 'server-version',
         host: host.name,

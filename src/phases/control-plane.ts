@@ -1,4 +1,5 @@
 // The first control plane: images, init, and the proof that what runs is what was asked for.
+import type { Host } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
 import { controlPlaneOf, endpointOf, type World } from '../model/world.ts';
@@ -12,7 +13,7 @@ import { httpGet, look, seen } from './probes.ts';
 export const controlPlane: Phase = {
   ...phaseNames.controlPlane,
   wants(world, host): readonly Want[] {
-    if (host.role !== 'control-plane') return [];
+    if (host.name !== controlPlaneOf(world).name) return [];
     const transition = init(world, host);
     return [
       ...images(world, host),
@@ -22,61 +23,63 @@ export const controlPlane: Phase = {
       ...drift(world),
     ];
   },
-  probes(world) {
-    const host = controlPlaneOf(world).name;
-    const kubectl = adminKubectl(10);
-    const readyz = {
-      id: 'readyz',
-      host,
-      title: 'the API server says it is ready',
-      expected: 'ok',
-      reproduce: `sudo ${kubectl} get --raw /readyz?verbose`,
-    };
-    const probes: readonly Probe[] = [
-      // Nodes are read from an API server that has just said ok to this question.
-      world.nodes !== 'unknown'
-        ? seen({ ...readyz, observed: 'ok' })
-        : look({
-            ...readyz,
-            // A control plane that has just started takes a moment.
-            script: `left=60; until ${kubectl} get --raw /readyz 2>/dev/null || [ "$left" -le 0 ]; do left=$((left - 1)); sleep 1; done`,
-            timeoutMs: 90_000,
-          }),
-      look({
-        id: 'etcd',
-        host,
-        title: 'etcd itself says it is healthy',
-        expected: 'health true',
-        script: httpGet(2381, '/health'),
-        reproduce: 'curl -s http://127.0.0.1:2381/health',
-        accept: output => /"health":\s*"true"/.test(output),
-      }),
-      look({
-        id: 'certificates',
-        host,
-        title: 'certificates are valid for more than 30 days',
-        expected: 'none ends within 30 days',
-        script: readCertificates,
-        reproduce: 'sudo kubeadm certs check-expiration',
-        accept: output => apiServerEnd(output) !== undefined && endingSoon(output).length === 0,
-        show: output =>
-          endingSoon(output)
-            .map(({ path, end }) => `${path}: ${end}`)
-            .join(', ') || `API server: ${apiServerEnd(output) ?? 'no certificate'}`,
-      }),
-      look({
-        id: 'cgroup',
-        host,
-        title: "a pod's cgroup was made by systemd",
-        expected: 'kubepods….slice',
-        script: `pid=$(pgrep -ox etcd); sed -n 's/^[0-9]*:\\(name=systemd\\|\\):.*\\/\\(kubepods[^/]*[.]slice\\)\\/.*/\\2/p' "/proc/$pid/cgroup" | sort -u`,
-        reproduce: 'cat /proc/$(pgrep -ox etcd)/cgroup',
-        accept: output => /^kubepods\S*\.slice$/.test(output),
-      }),
-    ];
-    return probes;
-  },
+  probes: world => controlPlaneProbes(world, controlPlaneOf(world)),
 };
+
+/** What every control plane proves of itself. */
+export function controlPlaneProbes(world: World, { name: host, address }: Host): readonly Probe[] {
+  const kubectl = adminKubectl(10);
+  const readyz = {
+    id: 'readyz',
+    host,
+    title: 'the API server says it is ready',
+    expected: 'ok',
+    reproduce: `sudo ${kubectl} get --raw /readyz?verbose`,
+  };
+  const probes: readonly Probe[] = [
+    // Nodes are read from an API server that has just said ok to this question.
+    world.nodes !== 'unknown' && host === controlPlaneOf(world).name
+      ? seen({ ...readyz, observed: 'ok' })
+      : look({
+          ...readyz,
+          // A control plane that has just started takes a moment.
+          script: `left=60; until ${kubectl} --server=https://${address}:6443 get --raw /readyz 2>/dev/null || [ "$left" -le 0 ]; do left=$((left - 1)); sleep 1; done`,
+          timeoutMs: 90_000,
+        }),
+    look({
+      id: 'etcd',
+      host,
+      title: 'etcd itself says it is healthy',
+      expected: 'health true',
+      script: httpGet(2381, '/health'),
+      reproduce: 'curl -s http://127.0.0.1:2381/health',
+      accept: output => /"health":\s*"true"/.test(output),
+    }),
+    look({
+      id: 'certificates',
+      host,
+      title: 'certificates are valid for more than 30 days',
+      expected: 'none ends within 30 days',
+      script: readCertificates,
+      reproduce: 'sudo kubeadm certs check-expiration',
+      accept: output => apiServerEnd(output) !== undefined && endingSoon(output).length === 0,
+      show: output =>
+        endingSoon(output)
+          .map(({ path, end }) => `${path}: ${end}`)
+          .join(', ') || `API server: ${apiServerEnd(output) ?? 'no certificate'}`,
+    }),
+    look({
+      id: 'cgroup',
+      host,
+      title: "a pod's cgroup was made by systemd",
+      expected: 'kubepods….slice',
+      script: `pid=$(pgrep -ox etcd); sed -n 's/^[0-9]*:\\(name=systemd\\|\\):.*\\/\\(kubepods[^/]*[.]slice\\)\\/.*/\\2/p' "/proc/$pid/cgroup" | sort -u`,
+      reproduce: 'cat /proc/$(pgrep -ox etcd)/cgroup',
+      accept: output => /^kubepods\S*\.slice$/.test(output),
+    }),
+  ];
+  return probes;
+}
 
 const monthMs = 30 * 24 * 3600 * 1000;
 

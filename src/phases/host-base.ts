@@ -1,8 +1,9 @@
 // What kubeadm and kubelet need of the machine itself.
 
+import type { Host } from '../model/cluster.ts';
 import type { Phase } from '../model/plan.ts';
 import type { Facts } from '../model/world.ts';
-import { controlPlaneOf, factsOf } from '../model/world.ts';
+import { controlPlanesOf, factsOf, reachedHosts, type World } from '../model/world.ts';
 import { file } from '../resources/file.ts';
 import { hostsBlock } from '../resources/hosts-block.ts';
 import { modules } from '../resources/modules.ts';
@@ -37,12 +38,12 @@ export const hostBase: Phase = {
         debs: debsOf(world.bundle?.entries ?? [], facts),
       }),
       ...sysctls('network', { 'net.ipv4.ip_forward': '1' }),
-      ...(named ? [hostsBlock([`${controlPlaneOf(world).address} ${endpoint}`])] : []),
+      ...(named ? [hostsBlock(addressesFor(world, host).map(address => `${address} ${endpoint}`))] : []),
       ...(facts.container ? containerNotes(facts) : kernelOf(facts)),
     ];
   },
   probes(world) {
-    return world.cluster.hosts.flatMap(host => {
+    return reachedHosts(world).flatMap(host => {
       const facts = factsOf(world, host);
       return [
         look({
@@ -75,6 +76,15 @@ export const hostBase: Phase = {
     });
   },
 };
+
+/**
+ * All control planes answer to the endpoint's name: Go's resolver takes every line of /etc/hosts, and its dialer the next address where
+ * one does not answer. A control plane asks itself first: its kubelet must not depend on another machine.
+ */
+function addressesFor(world: World, host: Host): readonly string[] {
+  const others = controlPlanesOf(world).filter(({ name }) => name !== host.name);
+  return [...(host.role === 'control-plane' ? [host] : []), ...others].map(({ address }) => address);
+}
 
 /** Packages of a bundle that fit this machine. */
 export function debsOf<E extends { readonly kind: string; readonly arch: string }>(

@@ -3,9 +3,23 @@ import type { Phase } from '../model/plan.ts';
 import { connect } from './connect.ts';
 import { containerd } from './containerd.ts';
 import { controlPlane } from './control-plane.ts';
+import { controlPlaneJoin } from './control-plane-join.ts';
 import { hostBase } from './host-base.ts';
 import { kubePackages } from './kube-packages.ts';
+import { drain, etcdMember, forget, reset } from './leaving.ts';
 import { network } from './network.ts';
 import { workers } from './workers.ts';
 
-export const phases: readonly Phase[] = [connect, hostBase, containerd, kubePackages, controlPlane, workers, network];
+export const phases: readonly Phase[] = [
+  connect,
+  hostBase,
+  containerd,
+  kubePackages,
+  controlPlane,
+  controlPlaneJoin,
+  workers,
+  network,
+];
+
+/** What happens when a machine leaves; the last two, what its leaving makes different on the others. */
+export const leavingPhases: readonly Phase[] = [connect, drain, etcdMember, reset, forget, hostBase, network];

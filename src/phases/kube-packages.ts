@@ -1,6 +1,6 @@
 // kubeadm, kubelet and kubectl at the version of the inventory, on hold.
 import type { Phase, Want } from '../model/plan.ts';
-import { factsOf } from '../model/world.ts';
+import { factsOf, reachedHosts } from '../model/world.ts';
 import { packages } from '../resources/packages.ts';
 import { repository } from '../resources/repository.ts';
 import { debsOf } from './host-base.ts';
@@ -42,7 +42,7 @@ export const kubePackages: Phase = {
   },
   probes(world) {
     const { version } = world.cluster.kubernetes;
-    return world.cluster.hosts.flatMap(host => [
+    return reachedHosts(world).flatMap(host => [
       seen({
         id: 'kubeadm',
         host: host.name,

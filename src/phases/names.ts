@@ -33,6 +33,11 @@ export const phaseNames = {
     title: 'Start the control plane',
     summary: 'images, kubeadm init, API server, etcd, certificates',
   },
+  controlPlaneJoin: {
+    id: 'control-plane-join',
+    title: 'Join the other control planes',
+    summary: 'one at a time, etcd members healthy before and after',
+  },
   workers: {
     id: 'workers',
     title: 'Join the workers',
@@ -42,5 +47,29 @@ export const phaseNames = {
     id: 'network',
     title: 'Connect the pods',
     summary: 'bridge, host-local, portmap, routes; pods, services and DNS proven across machines',
+  },
+} as const satisfies Record<string, PhaseName>;
+
+/** What happens to a machine that leaves. */
+export const leavingNames = {
+  drain: {
+    id: 'drain',
+    title: 'Move the pods away',
+    summary: 'cordon, evict within disruption budgets',
+  },
+  etcdMember: {
+    id: 'etcd-member',
+    title: 'Take it out of etcd',
+    summary: 'a control plane only; never without a majority',
+  },
+  reset: {
+    id: 'reset',
+    title: 'Reset the machine',
+    summary: 'evidence saved, then bare again',
+  },
+  forget: {
+    id: 'forget',
+    title: 'Delete the node object',
+    summary: 'the API server forgets it',
   },
 } as const satisfies Record<string, PhaseName>;

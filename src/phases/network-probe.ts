@@ -16,12 +16,12 @@ const bulkSum = 'bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af
 const record = 'kubernetes.default.svc.cluster.local';
 const kubectl = adminKubectl(100);
 
-/** An `active` probe: makes a namespace, proves from every machine, and removes it whatever happens. */
-export function networkProbe(world: World): Probe {
+/** An `active` probe: makes a namespace, proves from every one of these machines, and removes it whatever happens. */
+export function networkProbe(world: World, hosts: readonly string[]): Probe {
   const host = controlPlaneOf(world).name;
-  const hosts = world.cluster.hosts.map(each => each.name);
   const base = {
     host,
+    ...(world.about === undefined ? {} : { about: world.about.hosts[0]?.name ?? host }),
     expected: 'an answer',
     reproduce: `sudo ${kubectl} create namespace ${namespace} (homelab verify repeats all of it)`,
   };

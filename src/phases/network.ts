@@ -3,7 +3,7 @@
 import type { Host } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Want } from '../model/plan.ts';
-import { controlPlaneOf, factsOf, type NodeFacts, type World } from '../model/world.ts';
+import { controlPlaneOf, factsOf, type NodeFacts, reachedHosts, type World } from '../model/world.ts';
 import { file } from '../resources/file.ts';
 import { nodeObject } from '../resources/node-object.ts';
 import { routes } from '../resources/routes.ts';
@@ -19,7 +19,10 @@ const unitPath = `/etc/systemd/system/${service}`;
 export const network: Phase = {
   ...phaseNames.network,
   wants(world, host): readonly Want[] {
-    const objects = host === controlPlaneOf(world) ? world.cluster.hosts.filter(isMarked).map(nodeObject) : [];
+    const objects =
+      host.name === controlPlaneOf(world).name
+        ? world.cluster.hosts.filter(each => isMarked(each) && isMember(world, each)).map(nodeObject)
+        : [];
     if (world.cluster.network.provider === 'external') {
       return [
         ...objects,
@@ -28,7 +31,8 @@ export const network: Phase = {
     }
     // Refused already, by the control plane's own phase.
     if (factsOf(world, controlPlaneOf(world)).membership.state === 'partial') return [];
-    const nodes = world.cluster.hosts.map(each => ({ host: each, podCidr: podCidrOf(world, each) }));
+    const members = world.cluster.hosts.filter(each => each.name === host.name || isMember(world, each));
+    const nodes = members.map(each => ({ host: each, podCidr: podCidrOf(world, each) }));
     const unknown = nodes.find(node => node.podCidr === undefined);
     if (unknown) {
       return [
@@ -40,9 +44,9 @@ export const network: Phase = {
         },
       ];
     }
-    const own = nodes.find(node => node.host === host)?.podCidr ?? '';
+    const own = nodes.find(node => node.host.name === host.name)?.podCidr ?? '';
     const others = nodes
-      .filter(node => node.host !== host)
+      .filter(node => node.host.name !== host.name)
       .map(node => ({ name: node.host.name, subnet: node.podCidr ?? '', via: node.host.address }));
     return [
       file({
@@ -66,31 +70,35 @@ export const network: Phase = {
         reads: [unitPath],
         inputs: [`file:${unitPath}`],
       }),
-      routes(others, service),
+      routes(others, world.cluster.kubernetes.podSubnet, service),
       ...objects,
     ];
   },
   probes(world) {
     if (world.cluster.network.provider === 'external') return [];
     const host = controlPlaneOf(world).name;
-    const names = world.cluster.hosts.map(each => each.name);
+    const names = reachedHosts(world)
+      .filter(each => isMember(world, each))
+      .map(each => each.name);
+    const proven = world.about?.kind === 'join' ? world.about.hosts.map(each => each.name) : names;
     const kubectl = adminKubectl(150);
     const ready = {
       id: 'nodes-ready',
       host,
+      ...(world.about?.kind === 'join' ? { about: proven[0] ?? host } : {}),
       title: 'every node is Ready',
-      expected: `${names.length} of ${names.length} Ready`,
+      expected: `${proven.length} of ${proven.length} Ready`,
       reproduce: 'sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes',
     };
     return [
-      names.every(name => isReady(world, name))
+      proven.every(name => isReady(world, name))
         ? seen({ ...ready, observed: ready.expected })
         : look({
             ...ready,
-            script: `${kubectl} wait --for=condition=Ready --timeout=120s ${names.map(name => `node/${name}`).join(' ')} | grep -c 'condition met'`,
+            script: `${kubectl} wait --for=condition=Ready --timeout=120s ${proven.map(name => `node/${name}`).join(' ')} | grep -c 'condition met'`,
             timeoutMs: 150_000,
-            accept: output => output === String(names.length),
-            show: output => `${output} of ${names.length} Ready`,
+            accept: output => output === String(proven.length),
+            show: output => `${output} of ${proven.length} Ready`,
           }),
       look({
         id: 'dns-available',
@@ -105,13 +113,23 @@ ${kubectl} wait -n kube-system --for=condition=Available --timeout=120s deployme
         accept: output => output.includes('condition met'),
         show: output => output.replace(/^\S+ /, ''),
       }),
-      networkProbe(world),
+      networkProbe(world, peersIn(world, names)),
     ];
   },
 };
 
 function isReady({ nodes }: World, name: string): boolean {
   return nodes !== 'unknown' && nodes.some(node => node.name === name && node.ready);
+}
+
+// Of a machine that joins: it and two that were there. All pairs are for a run about all of them.
+function peersIn(world: World, names: readonly string[]): readonly string[] {
+  const joining = world.about?.kind === 'join' ? world.about.hosts.map(each => each.name) : undefined;
+  return joining === undefined ? names : [...joining, ...names.filter(name => !joining.includes(name)).slice(0, 2)];
+}
+
+function isMember({ nodes }: World, { name }: Host): boolean {
+  return nodes !== 'unknown' && nodes.some(node => node.name === name);
 }
 
 function isMarked({ labels, taints }: Host): boolean {

@@ -1,7 +1,7 @@
 // Workers join side by side, with a token that lives for this phase only.
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Want } from '../model/plan.ts';
-import { controlPlaneOf, factsOf, type World } from '../model/world.ts';
+import { controlPlaneOf, factsOf, reachedHosts, type World } from '../model/world.ts';
 import { noTokens } from '../resources/our-tokens.ts';
 import { join } from '../transitions/join.ts';
 import { deleteJoinToken, mintJoinToken } from '../transitions/join-token.ts';
@@ -13,10 +13,10 @@ export const workers: Phase = {
   ...phaseNames.workers,
   wants(world, host): readonly Want[] {
     if (host.role === 'control-plane') {
-      const joining = world.cluster.hosts.some(
+      if (host.name !== controlPlaneOf(world).name) return [];
+      const joining = reachedHosts(world).some(
         each => each.role === 'worker' && factsOf(world, each).membership.state === 'absent',
       );
-      if (host !== controlPlaneOf(world)) return [];
       return [...(joining ? [mintJoinToken(), deleteJoinToken()] : []), noTokens()];
     }
     return [...images(world, host), join(world, host), kubelet()];
@@ -24,7 +24,7 @@ export const workers: Phase = {
   probes(world) {
     const kubectl = adminKubectl(10);
     const host = controlPlaneOf(world).name;
-    return world.cluster.hosts.map(each =>
+    return reachedHosts(world).map(each =>
       seen({
         id: `node-${each.name}`,
         host,

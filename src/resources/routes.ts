@@ -10,36 +10,47 @@ export interface Route {
 
 type State = { readonly [subnet: string]: string };
 
-/** `unit` is the service that sets them; it is run again where one is missing. */
-export function routes(wanted: readonly Route[], unit: string): Resource {
+/**
+ * Exactly these routes lead to other machines' pods. `unit` is the service that sets them: it is run again where one is missing; a route
+ * to a machine that left is deleted.
+ */
+export function routes(wanted: readonly Route[], podSubnet: string, unit: string): Resource {
   const desired: State = Object.fromEntries(wanted.map(({ subnet, via }) => [subnet, via]));
   const wrong = (observed: State) => wanted.filter(({ subnet, via }) => observed[subnet] !== via);
+  const extra = (observed: State) => Object.keys(observed).filter(subnet => desired[subnet] === undefined);
   return defineResource<State>({
     key: 'routes:pods',
     name: 'routes',
     title: 'Route to the pods of the other machines',
     inputs: [],
-    read: `for subnet in ${command(...wanted.map(({ subnet }) => subnet))}; do
-  printf '%s %s\\n' "$subnet" "$(ip -4 route show exact "$subnet" | sed -n 's/.* via \\([0-9.]*\\).*/\\1/p' | head -n 1)"
-done
-`,
+    read: `ip -4 route show root ${sh(podSubnet)} | sed -n 's/^\\([0-9./]*\\) via \\([0-9.]*\\) .*/\\1 \\2/p'\n`,
     parse: output =>
       Object.fromEntries(
         output
           .split('\n')
           .filter(Boolean)
           .map(line => line.split(' '))
-          .map(([subnet = '', via = '']) => [subnet, via || 'no route']),
+          .map(([subnet = '', via = '']) => [subnet, via]),
       ),
-    blank: Object.fromEntries(wanted.map(({ subnet }) => [subnet, 'no route'])),
+    blank: {},
     desired,
-    differences: observed =>
-      wrong(observed).map(({ subnet, via }) => `${subnet} goes by ${observed[subnet] ?? 'no route'}, not by ${via}`),
+    differences: observed => [
+      ...wrong(observed).map(({ subnet, via }) => `${subnet} goes by ${observed[subnet] ?? 'no route'}, not by ${via}`),
+      ...extra(observed).map(subnet => `${subnet} goes by ${observed[subnet]}, which is no machine of this cluster`),
+    ],
     act: observed => ({
-      diff: wrong(observed)
-        .map(({ subnet, via }) => `- ${subnet} ${observed[subnet] ?? 'no route'}\n+ ${subnet} via ${via}`)
-        .join('\n'),
-      action: { script: `systemctl restart ${sh(unit)}\n`, timeoutMs: 60_000 },
+      diff: [
+        ...wrong(observed).map(
+          ({ subnet, via }) => `- ${subnet} ${observed[subnet] ?? 'no route'}\n+ ${subnet} via ${via}`,
+        ),
+        ...extra(observed).map(subnet => `- ${subnet} via ${observed[subnet]}`),
+      ].join('\n'),
+      action: {
+        script: `${extra(observed)
+          .map(subnet => `${command('ip', '-4', 'route', 'delete', subnet)}\n`)
+          .join('')}systemctl restart ${sh(unit)}\n`,
+        timeoutMs: 60_000,
+      },
     }),
   });
 }

@@ -2,7 +2,15 @@
 import type { Host } from '../model/cluster.ts';
 import type { Transition } from '../model/plan.ts';
 import { factsOf, type World, withMember } from '../model/world.ts';
-import { addedLines, awaitPodSubnet, configFunction, keepingOutput, kubeadmExplained, stopKubelet } from './kubeadm.ts';
+import {
+  addedLines,
+  awaitPodSubnet,
+  configFunction,
+  keepingOutput,
+  kubeadmExplained,
+  stopKubelet,
+  tokenSecret,
+} from './kubeadm.ts';
 import { renderInit } from './kubeadm-config.ts';
 
 // kubeadm itself waits 4 minutes for the API server; images are there before.
@@ -33,7 +41,7 @@ function initChange(world: World, host: Host): Transition['change'] {
     action: {
       script: `${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null
 ${stopKubelet}${keepingOutput('init', 'config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print')}${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}`,
-      secrets: { JOIN_TOKEN: { kind: 'run', name: 'join-token' } },
+      secrets: tokenSecret,
       timeoutMs,
       explain: kubeadmExplained,
     },

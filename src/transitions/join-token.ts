@@ -2,10 +2,10 @@
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Transition } from '../model/plan.ts';
 import { deleteOurTokens, tokenDescription } from '../resources/our-tokens.ts';
+import { tokenSecret } from './kubeadm.ts';
 import { tokenTtl } from './kubeadm-config.ts';
 
 const kubectl = adminKubectl(20);
-const secrets = { JOIN_TOKEN: { kind: 'run', name: 'join-token' } } as const;
 
 /** As a Secret on stdin: `kubeadm token create TOKEN` would put it into argv, for every user of the machine to read. */
 export function mintJoinToken(): Transition {
@@ -36,7 +36,7 @@ stringData:
   auth-extra-groups: system:bootstrappers:kubeadm:default-node-token
 SECRET
 `,
-        secrets,
+        secrets: tokenSecret,
         timeoutMs: 60_000,
       },
     },

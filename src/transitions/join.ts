@@ -1,9 +1,18 @@
-// bare machine → worker of this cluster.
+// bare machine → worker, or further control plane, of this cluster.
 import type { Host } from '../model/cluster.ts';
 import type { Transition } from '../model/plan.ts';
 import { sh } from '../model/shell.ts';
-import { controlPlaneOf, endpointOf, factsOf, type World, withMember } from '../model/world.ts';
-import { addedLines, awaitPodSubnet, configFunction, keepingOutput, kubeadmExplained, stopKubelet } from './kubeadm.ts';
+import { controlPlaneOf, type EtcdMember, endpointOf, factsOf, type World, withMember } from '../model/world.ts';
+import {
+  addedLines,
+  awaitPodSubnet,
+  certificateKeySecret,
+  configFunction,
+  keepingOutput,
+  kubeadmExplained,
+  stopKubelet,
+  tokenSecret,
+} from './kubeadm.ts';
 import { renderJoin } from './kubeadm-config.ts';
 
 // kubeadm waits 5 minutes for discovery and 5 for the TLS bootstrap.
@@ -16,16 +25,27 @@ export function join(world: World, host: Host): Transition {
   return {
     kind: 'transition',
     name: 'join',
-    title: 'Join the cluster as a worker',
+    title: host.role === 'worker' ? 'Join the cluster as a worker' : 'Join the cluster as a control plane',
     now: membership.state,
     to: 'joined',
     settles: ['unit:kubelet.service'],
     change: membership.state === 'absent' ? joinChange(world, host, caHash) : joinRefusal(world, host, caHash),
-    predict: before => withMember(before, host, caHash),
+    predict: before => {
+      const after = withMember(before, host, caHash);
+      if (host.role === 'worker' || after.etcd === 'unknown') return after;
+      return { ...after, etcd: [...after.etcd, { id: 'at join', name: host.name, healthy: true }] };
+    },
   };
 }
 
 function joinChange(world: World, host: Host, caHash: string): Transition['change'] {
+  const lost = host.role === 'control-plane' && world.etcd !== 'unknown' ? unhealthy(world.etcd) : undefined;
+  if (lost !== undefined) {
+    return {
+      refuse: `another member would join an etcd that is not healthy: ${lost}`,
+      hint: 'bring every member back first (homelab verify names them), or take out the one that is lost: homelab remove-node NAME --dead',
+    };
+  }
   const documents = renderJoin(world, host, caHash);
   const endpoint = endpointOf(world);
   const [name = '', port = ''] = endpoint.split(':');
@@ -42,7 +62,7 @@ until timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2"' - ${sh(name)} ${sh(port)} 2>/
 done
 ${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null
 ${stopKubelet}${keepingOutput('join', 'config | kubeadm join --config /dev/stdin')}${awaitPodSubnet('/etc/kubernetes/kubelet.conf', host.name)}`,
-      secrets: { JOIN_TOKEN: { kind: 'run', name: 'join-token' } },
+      secrets: host.role === 'worker' ? tokenSecret : { ...tokenSecret, ...certificateKeySecret },
       timeoutMs,
       explain: kubeadmExplained,
     },
@@ -58,10 +78,10 @@ function joinRefusal(world: World, host: Host, caHash: string): Transition['chan
     };
   }
   if (membership.state !== 'joined') return undefined;
-  if (membership.role === 'control-plane') {
+  if (membership.role !== host.role) {
     return {
-      refuse: 'it is the control plane of a cluster, and the inventory calls it a worker',
-      hint: 'correct the role in the inventory',
+      refuse: `it is a ${words[membership.role]} of a cluster, and the inventory calls it a ${words[host.role]}`,
+      hint: `correct the role in the inventory, or take the machine out first: homelab reset ${host.name}`,
     };
   }
   // A control plane that is half done does not say whose worker this is; its own refusal stops the run.
@@ -73,4 +93,11 @@ function joinRefusal(world: World, host: Host, caHash: string): Transition['chan
     };
   }
   return undefined;
+}
+
+const words = { 'control-plane': 'control plane', worker: 'worker' } as const;
+
+function unhealthy(members: readonly EtcdMember[]): string | undefined {
+  const down = members.filter(each => !each.healthy).map(({ name, id }) => name || id);
+  return down.length === 0 ? undefined : `${down.join(', ')} of ${members.length} members`;
 }

@@ -8,6 +8,9 @@ import { tokenDescription } from '../resources/our-tokens.ts';
 /** Stands where the join token belongs; the machine's shell puts the token in, so that no file of ours ever has it. */
 export const tokenPlace = '@JOIN_TOKEN@';
 
+/** The same for the key that certificates travel under. */
+export const certificateKeyPlace = '@CERTIFICATE_KEY@';
+
 /** The lifetime of the tokens we make; kubeadm's own default would be 24 hours. */
 export const tokenTtl = '15m0s';
 
@@ -30,7 +33,7 @@ export function renderInit(goal: Goal, host: Host): string {
           groups: ['system:bootstrappers:kubeadm:default-node-token'],
         },
       ],
-      localAPIEndpoint: { advertiseAddress: host.address, bindPort: 6443 },
+      localAPIEndpoint: localEndpoint(host),
       nodeRegistration: nodeRegistration(api, host),
       ...(kubernetes.kubeProxy ? {} : { skipPhases: ['addon/kube-proxy'] }),
     },
@@ -70,15 +73,45 @@ export function renderJoin(goal: Goal, host: Host, caHash: string): string {
         bootstrapToken: { apiServerEndpoint: endpointOf(goal), token: tokenPlace, caCertHashes: [`sha256:${caHash}`] },
       },
       nodeRegistration: nodeRegistration(api, host),
+      ...(host.role === 'control-plane'
+        ? { controlPlane: { localAPIEndpoint: localEndpoint(host), certificateKey: certificateKeyPlace } }
+        : {}),
     },
   ]);
+}
+
+/** What `kubeadm init phase upload-certs` reads: the key, and enough of the cluster not to look for it on the internet. */
+export function renderUploadCerts(goal: Goal, host: Host): string {
+  const { version } = goal.cluster.kubernetes;
+  const api = kubeadmApi(version);
+  return documents([
+    {
+      apiVersion: api,
+      kind: 'InitConfiguration',
+      certificateKey: certificateKeyPlace,
+      localAPIEndpoint: localEndpoint(host),
+      nodeRegistration: { name: host.name, criSocket },
+    },
+    {
+      apiVersion: api,
+      kind: 'ClusterConfiguration',
+      kubernetesVersion: version,
+      controlPlaneEndpoint: endpointOf(goal),
+    },
+  ]);
+}
+
+const criSocket = 'unix:///run/containerd/containerd.sock';
+
+function localEndpoint(host: Host): JsonObject {
+  return { advertiseAddress: host.address, bindPort: 6443 };
 }
 
 function nodeRegistration(api: string, host: Host): JsonObject {
   const args = { 'node-ip': host.address };
   return {
     name: host.name,
-    criSocket: 'unix:///run/containerd/containerd.sock',
+    criSocket,
     // v1beta4 made extra arguments a list, so that one may stand twice.
     kubeletExtraArgs: api.endsWith('v1beta4') ? Object.entries(args).map(([name, value]) => ({ name, value })) : args,
     // The control plane keeps kubeadm's own taint; what the inventory adds is set on the node afterwards.

@@ -1,20 +1,30 @@
 // What init and join share: how kubeadm gets its documents, and what its failures mean.
 import type { RemoteAction } from '../model/plan.ts';
 import { printing, sh } from '../model/shell.ts';
-import { tokenPlace } from './kubeadm-config.ts';
+import { certificateKeyPlace, tokenPlace } from './kubeadm-config.ts';
 
 /** A text as the diff that adds it. */
 export function addedLines(text: string): string {
   return text.trimEnd().replace(/^/gm, '+ ');
 }
 
+/** What a joining machine shows; the vault makes it for this run. */
+export const tokenSecret = { JOIN_TOKEN: { kind: 'run', name: 'join-token' } } as const;
+
+/** What the control plane's keys are encrypted with while they travel to another control plane through the API server. */
+export const certificateKeySecret = { CERTIFICATE_KEY: { kind: 'run', name: 'certificate-key' } } as const;
+
 /**
- * sh: defines `config`, which prints the documents with the token in its place. kubeadm reads them from its stdin, so they
- * never lie on the machine's disk, and the token is in no argv.
+ * sh: defines `config`, which prints the documents with the secrets in their places. kubeadm reads them from its stdin, so they
+ * never lie on the machine's disk, and no secret is in any argv.
  */
 export function configFunction(documents: string): string {
+  const places = [
+    [tokenPlace, 'JOIN_TOKEN'],
+    [certificateKeyPlace, 'CERTIFICATE_KEY'],
+  ].filter(([place = '']) => documents.includes(place));
   return `documents=$(${printing(documents)})
-config() { printf '%s\\n' "\${documents%%${tokenPlace}*}$JOIN_TOKEN\${documents#*${tokenPlace}}"; }
+${places.map(([place, name]) => `documents="\${documents%%${place}*}$${name}\${documents#*${place}}"\n`).join('')}config() { printf '%s\\n' "$documents"; }
 `;
 }
 

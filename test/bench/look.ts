@@ -5,6 +5,7 @@ import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createEventBus } from '../../src/engine/events.ts';
 import { createMachine, type Machine } from '../../src/engine/machine.ts';
+import { questionsOf } from '../../src/engine/questions.ts';
 import { type Survey, survey } from '../../src/engine/run.ts';
 import { createVault } from '../../src/engine/vault.ts';
 import { loadInventory } from '../../src/inventory/load.ts';
@@ -29,7 +30,7 @@ export async function look(inventory: string, signal: AbortSignal): Promise<Surv
   try {
     for (const host of cluster.hosts) {
       const remote = await connect(host, { timeoutMs: 30_000, signal });
-      machines.push(createMachine(remote, host.role === 'control-plane', { vault, clock, onCommand: () => undefined }));
+      machines.push(createMachine(remote, questionsOf(goal, host), { vault, clock, onCommand: () => undefined }));
     }
     return await survey({
       goal,

@@ -66,6 +66,8 @@ export function replicate(recorded: Recorded, count: number): { readonly world: 
       nodes: nodes === 'unknown' ? nodes : machines.flatMap(({ node }) => node ?? []),
       live: recorded.live,
       proofs: recorded.proofs,
+      etcd: 'unknown',
+      pods: 'unknown',
     },
     observed: new Map(
       machines.map(({ original, host, renamed }) => [

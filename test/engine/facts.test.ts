@@ -65,8 +65,22 @@ const objects: readonly object[] = [
   { kind: 'ConfigMap', metadata: { name: 'kubelet-config' }, data: { kubelet: 'maxPods: 110\n' } },
 ];
 const sampleNodes: readonly NodeFacts[] = [
-  { name: 'k8s-cp', address: '192.168.0.10', podCidr: '10.244.0.0/24', ready: true, kubeletVersion: '1.31.13' },
-  { name: 'k8s-worker1', address: '192.168.0.11', podCidr: 'unknown', ready: false, kubeletVersion: '1.31.13' },
+  {
+    name: 'k8s-cp',
+    address: '192.168.0.10',
+    podCidr: '10.244.0.0/24',
+    ready: true,
+    kubeletVersion: '1.31.13',
+    unschedulable: false,
+  },
+  {
+    name: 'k8s-worker1',
+    address: '192.168.0.11',
+    podCidr: 'unknown',
+    ready: false,
+    kubeletVersion: '1.31.13',
+    unschedulable: true,
+  },
 ];
 const apiAnswer = (found: readonly object[] = objects) =>
   `answers\n${JSON.stringify({ kind: 'List', items: [...sampleNodes.map(nodeObject), ...found] }, null, 4)}\n`;
@@ -105,6 +119,8 @@ describe('reading a machine', () => {
       nodes: 'unknown',
       live: 'unknown',
       proofs: {},
+      etcd: 'unknown',
+      pods: 'unknown',
     });
   });
 

@@ -4,6 +4,7 @@ import { clockFragment, factFragments } from '../../src/engine/facts.ts';
 import { createMachine, type Machine } from '../../src/engine/machine.ts';
 import { intend, resourcesOf } from '../../src/engine/plan.ts';
 import { digestOf } from '../../src/engine/proof-record.ts';
+import { questionsOf } from '../../src/engine/questions.ts';
 import { bootstrap } from '../../src/engine/run.ts';
 import { createVault } from '../../src/engine/vault.ts';
 import type { Host, Json } from '../../src/model/cluster.ts';
@@ -65,7 +66,7 @@ function step(script: string, more: Partial<Step['action']> = {}): Step {
 
 describe('a step on a machine', () => {
   it('stops at the first command that fails, and tells its exit code and stderr', async () => {
-    const machine = createMachine(real(), false, options);
+    const machine = createMachine(real(), [], options);
     const failure = await failureOf(machine.run(step('echo trouble >&2; false; echo more >&2'), signal));
     expect(failure).toMatchObject({
       code: 'HL_STEP_FAILED',
@@ -76,7 +77,7 @@ describe('a step on a machine', () => {
 
   it('says what a known failure means, with what was found in it', async () => {
     const explain = [{ pattern: /port (\d+) is taken/, message: 'port $1 has somebody', hint: 'ss -ltnp sport = $1' }];
-    const machine = createMachine(real(), false, options);
+    const machine = createMachine(real(), [], options);
     const failure = await failureOf(machine.run(step('echo "port 6443 is taken" >&2; exit 1', { explain }), signal));
     expect(failure).toMatchObject({
       message: 'Do it on k8s-worker1 failed: port 6443 has somebody',
@@ -85,7 +86,7 @@ describe('a step on a machine', () => {
   });
 
   it('that its deadline ended says so', async () => {
-    const machine = createMachine(new Answering(() => ({ ...ok(''), code: 124, durationMs: 2000 })), false, options);
+    const machine = createMachine(new Answering(() => ({ ...ok(''), code: 124, durationMs: 2000 })), [], options);
     expect(await failureOf(machine.run(step(':'), signal))).toMatchObject({
       code: 'HL_STEP_TIMEOUT',
       message: 'Do it on k8s-worker1 failed: it did not end within 2 s',
@@ -93,7 +94,7 @@ describe('a step on a machine', () => {
   });
 
   it.each([124, 137])('that ended by itself with exit %i is no deadline: something in it was killed', async code => {
-    const machine = createMachine(new Answering(() => ({ ...ok(''), code, durationMs: 300 })), false, options);
+    const machine = createMachine(new Answering(() => ({ ...ok(''), code, durationMs: 300 })), [], options);
     expect(await failureOf(machine.run(step(':'), signal))).toMatchObject({
       code: 'HL_STEP_FAILED',
       message: `Do it on k8s-worker1 failed: exit ${code}`,
@@ -101,7 +102,7 @@ describe('a step on a machine', () => {
   });
 
   it('shows stdout where stderr is empty', async () => {
-    const machine = createMachine(real(), false, options);
+    const machine = createMachine(real(), [], options);
     const failure = await failureOf(machine.run(step('echo "only here"; exit 1'), signal));
     expect(failure).toMatchObject({ context: { stderr: 'only here\n' } });
   });
@@ -110,7 +111,7 @@ describe('a step on a machine', () => {
     const secret = `it's $HOME "한글" \\n`;
     const remote = real();
     const learned: string[] = [];
-    const machine = createMachine(remote, false, {
+    const machine = createMachine(remote, [], {
       ...options,
       vault: createVault({ env: { PASSWORD: secret }, readFile: async () => '', learn: text => learned.push(text) }),
     });
@@ -125,7 +126,7 @@ describe('a step on a machine', () => {
 
   it('uploads before it runs, and each upload counts as a command', async () => {
     const remote = new Answering(() => ok(''));
-    const machine = createMachine(remote, false, options);
+    const machine = createMachine(remote, [], options);
     const upload = { localPath: '/a.deb', remotePath: '/var/cache/homelab/a.deb', sha256: 'a', bytes: 1 };
     await machine.run(step(':', { uploads: [upload] }), signal);
     expect(remote.uploads).toEqual(['/a.deb → /var/cache/homelab/a.deb']);
@@ -147,7 +148,7 @@ describe('reading a machine', () => {
   });
 
   it('says which resource could not be read, with the command to try', async () => {
-    const machine = createMachine(real(), false, options);
+    const machine = createMachine(real(), [], options);
     expect(await failureOf(machine.read([resource('echo no >&2; exit 3')], signal))).toMatchObject({
       code: 'HL_OBSERVE',
       message: 'thing could not be read on k8s-worker1',
@@ -156,7 +157,7 @@ describe('reading a machine', () => {
   });
 
   it('says that the machine did not finish answering', async () => {
-    const machine = createMachine(new Answering(() => ({ ...ok(''), code: 124 })), false, options);
+    const machine = createMachine(new Answering(() => ({ ...ok(''), code: 124 })), [], options);
     expect(await failureOf(machine.read([resource('true')], signal))).toMatchObject({
       code: 'HL_OBSERVE',
       message: 'k8s-worker1 did not finish answering within 120 s',
@@ -164,7 +165,7 @@ describe('reading a machine', () => {
   });
 
   it('asks nothing where nothing is wanted', async () => {
-    const machine = createMachine(real(), false, options);
+    const machine = createMachine(real(), [], options);
     expect([...(await machine.read([], signal)), ...(await machine.prove([], signal))]).toEqual([]);
     expect(machine.commands()).toBe(0);
   });
@@ -184,7 +185,7 @@ describe('the evidence of a machine', () => {
   });
 
   it('of probes with the same id is each its own', async () => {
-    const machine = createMachine(real(), false, options);
+    const machine = createMachine(real(), [], options);
     const evidence = await machine.prove(
       [look('a', 'echo yes'), look('a', 'echo no'), look('b', 'echo yes; exit 1')],
       signal,
@@ -199,12 +200,12 @@ describe('the evidence of a machine', () => {
 
   it('has time for all probes, which run one after the other', async () => {
     const remote = new Answering(() => ok(''));
-    await createMachine(remote, false, options).prove([look('a', ':', 150_000), look('b', ':', 150_000)], signal);
+    await createMachine(remote, [], options).prove([look('a', ':', 150_000), look('b', ':', 150_000)], signal);
     expect(remote.asked[0]?.timeoutMs).toBeGreaterThanOrEqual(300_000);
   });
 
   it('that did not come back is a failure, not a success', async () => {
-    const machine = createMachine(new Answering(() => ok('')), false, options);
+    const machine = createMachine(new Answering(() => ok('')), [], options);
     expect(await machine.prove([look('a', 'echo yes')], signal)).toMatchObject([{ ok: false, observed: 'no answer' }]);
   });
 });
@@ -334,7 +335,7 @@ function converged(at: Host, world: World): Machine {
     },
     close: async () => undefined,
   };
-  return createMachine(remote, at.role === 'control-plane', options);
+  return createMachine(remote, questionsOf(goal, at), options);
 }
 
 describe('a bootstrap of a converged cluster', () => {

@@ -158,10 +158,10 @@ describe('the plan of a converged cluster', () => {
       return ids(planFrom(intents, untouched(of)));
     };
     expect(chosen(world, 'k8s-worker1')).toEqual([
-      'workers/k8s-worker1/images',
-      'workers/k8s-worker1/join',
       'workers/k8s-cp/join-token',
       'workers/k8s-cp/join-token-gone',
+      'workers/k8s-worker1/images',
+      'workers/k8s-worker1/join',
     ]);
     const joined = withMember(world, host('k8s-worker1'), caHash);
     expect(chosen(joined, 'k8s-worker1').filter(id => id.includes('token'))).toEqual([]);

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Resource } from '../../src/model/plan.ts';
+import { sh } from '../../src/model/shell.ts';
 import { modules } from '../../src/resources/modules.ts';
 import { routes } from '../../src/resources/routes.ts';
 import { noSwap } from '../../src/resources/swap.ts';
@@ -162,21 +163,23 @@ esac`,
 });
 
 describe('routes', () => {
+  const subnet = '10.244.0.0/16';
   const resource = routes(
     [
       { subnet: '10.244.1.0/24', via: '192.168.0.11' },
       { subnet: '10.244.2.0/24', via: '192.168.0.12' },
     ],
+    subnet,
     'homelab-network.service',
   );
+  const printing = (...lines: readonly string[]) =>
+    standIns(scratch(), { ip: `case $* in *'root 10.244.0.0/16') printf '%s\\n' ${lines.map(sh).join(' ')} ;; esac` });
 
   it('are read as ip prints them', () => {
-    const bin = standIns(scratch(), {
-      ip: `case $* in
-  *10.244.1.0/24) echo '10.244.1.0/24 via 192.168.0.11 dev eno1 proto static' ;;
-  *10.244.2.0/24) echo '10.244.2.0/24 via 192.168.0.99 dev eno1' ;;
-esac`,
-    });
+    const bin = printing(
+      '10.244.1.0/24 via 192.168.0.11 dev eno1 proto static',
+      '10.244.2.0/24 via 192.168.0.99 dev eno1 ',
+    );
     const observed = observe(resource, { bin });
     expect(observed).toEqual({ '10.244.1.0/24': '192.168.0.11', '10.244.2.0/24': '192.168.0.99' });
     expect(changeOf(resource, observed)).toMatchObject({
@@ -186,15 +189,26 @@ esac`,
   });
 
   it('that are missing, or directly connected, are no route by that way', () => {
-    const bin = standIns(scratch(), {
-      ip: `case $* in *10.244.1.0/24) echo '10.244.1.0/24 dev cni0 proto kernel' ;; esac`,
-    });
+    const bin = printing('10.244.1.0/24 dev cni0 proto kernel scope link src 10.244.1.1 ');
     expect(observe(resource, { bin })).toEqual(resource.blank);
   });
 
+  it('to a machine that left are deleted', () => {
+    const bin = printing(
+      '10.244.1.0/24 via 192.168.0.11 dev eno1 ',
+      '10.244.2.0/24 via 192.168.0.12 dev eno1 ',
+      '10.244.3.0/24 via 192.168.0.13 dev eno1 ',
+    );
+    expect(changeOf(resource, observe(resource, { bin }))).toMatchObject({
+      why: '10.244.3.0/24 goes by 192.168.0.13, which is no machine of this cluster',
+      diff: '- 10.244.3.0/24 via 192.168.0.13',
+      action: { script: 'ip -4 route delete 10.244.3.0/24\nsystemctl restart homelab-network.service\n' },
+    });
+  });
+
   it('of a cluster of one are none', () => {
-    const alone = routes([], 'homelab-network.service');
-    expect(observe(alone)).toEqual(alone.desired);
+    const alone = routes([], subnet, 'homelab-network.service');
+    expect(observe(alone, { bin: printing() })).toEqual(alone.desired);
     expect(alone.change(alone.blank, [])).toBeUndefined();
   });
 });

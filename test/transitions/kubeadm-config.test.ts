@@ -104,7 +104,7 @@ describe('the join token', () => {
       // Every use is inside a here document, a printf of the shell itself, or an assignment.
       for (const line of action.script.split('\n').filter(each => each.includes('JOIN_TOKEN'))) {
         expect(line).toMatch(
-          /^(config\(\) \{ printf |id=| {2}token-secret: |kubectl .* delete secret .*"bootstrap-token-\$\{JOIN_TOKEN%%\.\*\}")/,
+          /^(documents=|id=| {2}token-secret: |kubectl .* delete secret .*"bootstrap-token-\$\{JOIN_TOKEN%%\.\*\}")/,
         );
       }
     }

@@ -1,0 +1,100 @@
+// What a run is about: the cluster that is wanted, the machines that it reaches, and the phases that happen on them.
+import type { Cluster, Host } from '../model/cluster.ts';
+import { HomelabError } from '../model/errors.ts';
+import type { Phase } from '../model/plan.ts';
+import type { About } from '../model/world.ts';
+import { leavingNames, type PhaseName, phaseNames } from '../phases/names.ts';
+import { type IsChosen, type SelectionOptions, select } from './selection.ts';
+
+export interface Target {
+  readonly cluster: Cluster;
+  readonly about?: About;
+  /** In order. */
+  readonly phases: readonly PhaseName[];
+  readonly isChosen: IsChosen;
+  /** The phases themselves, when they are needed. */
+  load(): Promise<readonly Phase[]>;
+}
+
+export interface LeavingOptions {
+  readonly dead?: boolean;
+  readonly drainSeconds?: number;
+}
+
+/** All machines, as --only, --skip, --until and --exclude leave them. */
+export function everything(options: SelectionOptions): (cluster: Cluster) => Target {
+  return cluster => {
+    const isChosen = select(
+      options,
+      cluster.hosts.map(host => host.name),
+    );
+    return {
+      cluster,
+      phases: bootstrapNames.filter(phase => cluster.hosts.some(host => isChosen(phase, host))),
+      isChosen,
+      load: async () => (await import('../phases/index.ts')).phases,
+    };
+  };
+}
+
+/** One machine of the inventory becomes a member; of the others, what that makes different on them. */
+export function joining(name: string): (cluster: Cluster) => Target {
+  return cluster => {
+    const host = named(cluster, name);
+    return {
+      cluster,
+      about: { kind: 'join', hosts: [host] },
+      phases: bootstrapNames,
+      isChosen: (_, each) => each.name === name,
+      load: async () => (await import('../phases/index.ts')).phases,
+    };
+  };
+}
+
+/** One member leaves, and the inventory is without it. */
+export function removing(name: string, options: LeavingOptions): (cluster: Cluster) => Target {
+  return cluster => {
+    const host = named(cluster, name);
+    const hosts = cluster.hosts.filter(each => each.name !== name);
+    if (!hosts.some(({ role }) => role === 'control-plane')) {
+      throw new HomelabError('HL_REFUSED', `${name} is the last control plane: without it there is no cluster`, {
+        hint: `join another control plane first (homelab join-node), or take the whole cluster apart: homelab reset ${cluster.name}`,
+      });
+    }
+    return leaving({ ...cluster, hosts }, { kind: 'remove', hosts: [host], ...options });
+  };
+}
+
+/** Machines, or all of them by the cluster's name, become bare again; the inventory keeps them. */
+export function resetting(names: readonly string[]): (cluster: Cluster) => Target {
+  return cluster => {
+    const hosts =
+      names.length === 1 && names[0] === cluster.name ? cluster.hosts : names.map(name => named(cluster, name));
+    return leaving(cluster, { kind: 'reset', hosts });
+  };
+}
+
+function leaving(cluster: Cluster, about: About): Target {
+  const { drain, etcdMember, reset, forget } = leavingNames;
+  const ofMachine = about.kind === 'remove' ? [drain, etcdMember, reset, forget] : [etcdMember, reset, forget];
+  const others = about.kind === 'remove' ? [phaseNames.hostBase, phaseNames.network] : [];
+  const phases: readonly PhaseName[] = [phaseNames.connect, ...ofMachine, ...others];
+  return {
+    cluster,
+    about,
+    phases,
+    // On the machines that stay, only what the leaving makes different.
+    isChosen: ({ id }) => !others.some(phase => phase.id === id),
+    load: async () => (await import('../phases/index.ts')).leavingPhases,
+  };
+}
+
+const bootstrapNames: readonly PhaseName[] = Object.values(phaseNames);
+
+function named({ hosts }: Cluster, name: string): Host {
+  const host = hosts.find(each => each.name === name);
+  if (host) return host;
+  throw new HomelabError('HL_USAGE', `no machine of the inventory is called ${JSON.stringify(name)}`, {
+    hint: `one of: ${hosts.map(each => each.name).join(', ')}`,
+  });
+}

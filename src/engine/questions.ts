@@ -1,0 +1,20 @@
+// What a machine is asked besides what it is: control planes know the cluster.
+import type { Host } from '../model/cluster.ts';
+import { controlPlanesOf, type Goal } from '../model/world.ts';
+import { apiFragment } from './api.ts';
+import { etcdFragment } from './etcd.ts';
+import type { Fragment } from './frames.ts';
+import { podsFragment } from './pods.ts';
+
+/** In the same round trip as the facts. A machine that is about to be reset is asked nothing: its API server may be what is broken. */
+export function questionsOf(goal: Goal, host: Host): readonly Fragment[] {
+  const { about } = goal;
+  const isLeaving = about !== undefined && about.kind !== 'join' && about.hosts.some(({ name }) => name === host.name);
+  if (host.role !== 'control-plane' || isLeaving) return [];
+  const changesEtcd = about?.hosts.some(({ role }) => role === 'control-plane') ?? false;
+  return [
+    apiFragment,
+    ...(changesEtcd || controlPlanesOf(goal).length > 1 ? [etcdFragment] : []),
+    ...(about?.kind === 'remove' ? [podsFragment(about.hosts.map(({ name }) => name))] : []),
+  ];
+}

@@ -1,0 +1,32 @@
+// node that the API server knows → no such node.
+import type { Host } from '../model/cluster.ts';
+import { adminKubectl } from '../model/kubectl.ts';
+import type { Transition } from '../model/plan.ts';
+import { sh } from '../model/shell.ts';
+import type { World } from '../model/world.ts';
+
+const kubectl = adminKubectl(30);
+
+export function forget(world: World, { name }: Host): Transition {
+  const isKnown = world.nodes === 'unknown' || world.nodes.some(node => node.name === name);
+  return {
+    kind: 'transition',
+    name: `forget-${name}`,
+    title: `Delete the node object of ${name}`,
+    now: isKnown ? 'registered' : 'absent',
+    to: 'absent',
+    change: !isKnown
+      ? undefined
+      : world.nodes === 'unknown'
+        ? { refuse: 'no API server answers', hint: 'see why: homelab verify --only control-plane' }
+        : {
+            why: 'the API server still knows it',
+            risk: 'disruptive',
+            action: { script: `${kubectl} delete node ${sh(name)} --ignore-not-found >/dev/null\n`, timeoutMs: 60_000 },
+          },
+    predict: before => ({
+      ...before,
+      nodes: before.nodes === 'unknown' ? before.nodes : before.nodes.filter(node => node.name !== name),
+    }),
+  };
+}

@@ -1,0 +1,88 @@
+// member, or half of one → bare machine that bootstrap takes again. What explains the past is saved first.
+import type { Host } from '../model/cluster.ts';
+import { etcdctl } from '../model/etcdctl.ts';
+import type { Transition } from '../model/plan.ts';
+import { sh } from '../model/shell.ts';
+import { factsOf, type World, withoutMember } from '../model/world.ts';
+
+const timeoutMs = 600_000;
+
+/** Where the evidence of a reset lies on the machine. */
+export const evidenceFolder = '/var/log/homelab';
+
+export function reset(world: World, host: Host): Transition {
+  const { membership } = factsOf(world, host);
+  return {
+    kind: 'transition',
+    name: 'reset',
+    title: 'Reset the machine',
+    now: membership.state,
+    to: 'absent',
+    change:
+      membership.state === 'absent'
+        ? undefined
+        : isForeign(world, host)
+          ? {
+              refuse: 'it belongs to another cluster (its CA is not the one of our control planes)',
+              hint: `if that cluster does not need it, there: remove the node; here: sudo kubeadm reset on ${host.name}`,
+            }
+          : {
+              why:
+                membership.state === 'partial'
+                  ? membership.why
+                  : `it is a ${membership.role === 'worker' ? 'worker' : 'control plane'} of a cluster`,
+              risk: 'destructive',
+              action: { script: resetScript(world.cluster.kubernetes.podSubnet), timeoutMs },
+            },
+    predict: before => withoutMember(before, host.name),
+  };
+}
+
+function isForeign(world: World, host: Host): boolean {
+  const { membership } = factsOf(world, host);
+  const ours = [...world.facts.values()].flatMap(facts =>
+    facts.membership.state === 'joined' && facts.membership.role === 'control-plane' && facts.host !== host.name
+      ? [facts.membership.caHash]
+      : [],
+  );
+  return membership.state === 'joined' && ours.length > 0 && !ours.includes(membership.caHash);
+}
+
+/** sh: saves what explains the machine's past, then takes away what kubeadm, kubelet and the pod network made. */
+export function resetScript(podSubnet: string): string {
+  return `umask 077
+saved=${evidenceFolder}/reset-$(date -u +%Y%m%dT%H%M%SZ)
+install -d -m 700 ${evidenceFolder} "$saved"
+journalctl --unit=kubelet --unit=containerd --since=-2d --no-pager > "$saved/journal.log" 2>/dev/null || true
+timeout 20 ctr -n k8s.io containers list > "$saved/containers.txt" 2>/dev/null || true
+ip -4 route > "$saved/routes.txt" || true
+[ ! -d /etc/kubernetes ] || tar -C /etc -cf "$saved/kubernetes.tar" kubernetes
+${etcdctl}
+# The last copy of a cluster's data does not go without a trace.
+if pgrep -ox etcd >/dev/null && etcdctl snapshot save /var/lib/etcd/homelab.db >/dev/null 2>&1; then
+  mv /var/lib/etcd/homelab.db "$saved/etcd.db"
+fi
+if command -v kubeadm >/dev/null; then
+  kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock --skip-phases=remove-etcd-member > "$saved/kubeadm-reset.log" 2>&1 || { code=$?; cat "$saved/kubeadm-reset.log" >&2; exit "$code"; }
+fi
+systemctl stop kubelet.service 2>/dev/null || true
+for task in $(timeout 20 ctr -n k8s.io tasks list -q 2>/dev/null); do
+  timeout 20 ctr -n k8s.io tasks kill --signal SIGKILL "$task" >/dev/null 2>&1 || true
+done
+systemctl disable --now homelab-network.service 2>/dev/null || true
+rm -f /etc/systemd/system/homelab-network.service /etc/cni/net.d/10-homelab.conflist
+systemctl daemon-reload
+# kubeadm leaves these, and says so.
+# A volume that is still mounted is somebody's data.
+rm -rf --one-file-system /etc/kubernetes /var/lib/etcd /var/lib/cni /var/lib/kubelet /root/.kube/cache
+for link in cni0 kube-ipvs0; do ip link delete "$link" 2>/dev/null || true; done
+ip -4 route flush root ${sh(podSubnet)} 2>/dev/null || true
+for tables in iptables ip6tables; do
+  command -v $tables-save >/dev/null || continue
+  $tables-save | grep -v -e KUBE- -e CNI- -e '--comment homelab ' | $tables-restore || true
+done
+if command -v nft >/dev/null; then
+  for family in ip ip6; do nft delete table $family kube-proxy 2>/dev/null || true; done
+fi
+`;
+}
