@@ -1,4 +1,4 @@
-// What must hold between the machines: unique names and addresses, one control plane, no taint twice.
+// What must hold between the machines: unique names and addresses, a control plane, no taint twice.
 import type { Finding, Path } from './issue.ts';
 import { parseTaint } from './kubernetes-rules.ts';
 import { at, listAt, textAt } from './raw.ts';
@@ -22,19 +22,25 @@ export const uniqueHosts: Rule = (raw, lineOf) =>
     });
   });
 
-export const oneControlPlane: Rule = raw => {
+// Behind an address of one machine, the others would be of no use when it is gone; and it cannot be changed later.
+export const controlPlanes: Rule = raw => {
   const hosts = listAt(raw, ['hosts']);
   const roles = hosts.map((_, index) => at(raw, ['hosts', index, 'role']));
   const known = roles.every(role => role === 'worker' || role === 'control-plane');
   if (hosts.length > 0 && known && !roles.includes('control-plane')) {
     return [{ path: ['hosts'], expectation: 'expected one host with role: control-plane' }];
   }
-  const first = roles.indexOf('control-plane');
-  return roles.flatMap((role, index): Finding[] =>
-    role === 'control-plane' && index !== first
-      ? [{ path: ['hosts', index, 'role'], expectation: 'not yet: one control plane in this version' }]
-      : [],
-  );
+  const endpoint = textAt(raw, ['kubernetes', 'endpoint']) ?? '';
+  const isOneMachine =
+    endpoint === '' || hosts.some((_, index) => textAt(raw, ['hosts', index, 'address']) === endpoint);
+  if (!isOneMachine || roles.filter(role => role === 'control-plane').length < 2) return [];
+  return [
+    {
+      path: endpoint === '' ? ['kubernetes'] : ['kubernetes', 'endpoint'],
+      expectation:
+        'expected an endpoint that is a name, for example k8s-api.home.arpa: several control planes answer to it',
+    },
+  ];
 };
 
 export const uniqueTaints: Rule = raw =>

@@ -1,11 +1,11 @@
-// What no single field can tell: uniqueness, one control plane, addresses that would collide. Tolerant of errors elsewhere.
+// What no single field can tell: uniqueness, control planes, addresses that would collide. Tolerant of errors elsewhere.
 import type { Finding, Path } from './issue.ts';
 import { profiles } from './profiles.ts';
 import { at, listAt } from './raw.ts';
 import { checkSuite } from './repositories.ts';
 import type { Rule } from './rule.ts';
 import { endpointIsNoWorker, subnetsApart } from './rules-addresses.ts';
-import { oneControlPlane, uniqueHosts, uniqueTaints } from './rules-hosts.ts';
+import { controlPlanes, uniqueHosts, uniqueTaints } from './rules-hosts.ts';
 
 /** `lineOf`: where the other half of a collision stands. */
 export function crossFindings(raw: unknown, lineOf: (path: Path) => number): Finding[] {
@@ -55,7 +55,7 @@ const repositorySuites: Rule = raw =>
 
 const rules: readonly Rule[] = [
   uniqueHosts,
-  oneControlPlane,
+  controlPlanes,
   versionsGiven,
   subnetsApart,
   endpointIsNoWorker,
