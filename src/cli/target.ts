@@ -76,9 +76,15 @@ export function resetting(names: readonly string[]): (cluster: Cluster) => Targe
 
 function leaving(cluster: Cluster, about: About): Target {
   const { drain, etcdMember, reset, forget } = leavingNames;
-  const ofMachine = about.kind === 'remove' ? [drain, etcdMember, reset, forget] : [etcdMember, reset, forget];
-  const others = about.kind === 'remove' ? [phaseNames.hostBase, phaseNames.network] : [];
-  const phases: readonly PhaseName[] = [phaseNames.connect, ...ofMachine, ...others];
+  const others: readonly PhaseName[] = about.kind === 'remove' ? [phaseNames.hostBase, phaseNames.network] : [];
+  const phases = [
+    phaseNames.connect,
+    ...(about.kind === 'remove' ? [drain] : []),
+    etcdMember,
+    reset,
+    ...others,
+    forget,
+  ];
   return {
     cluster,
     about,

@@ -48,6 +48,7 @@ export const factFragments: readonly Fragment[] = [
     script: `for path in ${kubeadmFiles.join(' ')}; do [ ! -e "/etc/kubernetes/$path" ] || echo "$path"; done
 [ ! -e /var/lib/kubelet/config.yaml ] || echo kubelet-config
 [ ! -d /var/lib/etcd/member ] || echo etcd-member
+[ ! -e /etc/systemd/system/homelab-network.service ] || echo pod-network
 ! pgrep -f ${sh(kubeadmAtWork)} >/dev/null || echo kubeadm-runs
 [ ! -e /etc/kubernetes/pki/ca.crt ] || { echo; cat /etc/kubernetes/pki/ca.crt; }`,
   },
@@ -139,7 +140,7 @@ function partial(host: string, why: string): Membership {
   return {
     state: 'partial',
     why,
-    hint: `look at it first (sudo journalctl -u kubelet); if nothing there is needed: sudo kubeadm reset -f on ${host}, then run the same command again`,
+    hint: `look at it first (sudo journalctl -u kubelet); if nothing there is needed: homelab reset ${host}, then run the same command again`,
   };
 }
 
@@ -151,6 +152,14 @@ function parseMembership(host: string, output: string): Membership {
       state: 'partial',
       why: 'kubeadm is still at work there, from an earlier run or by hand',
       hint: `wait until it has ended (ssh to ${host}: pgrep -af kubeadm), then run the same command again`,
+    };
+  }
+  const hasPodNetwork = found.delete('pod-network');
+  if (found.size === 0 && hasPodNetwork) {
+    return {
+      state: 'partial',
+      why: 'a reset did not finish: the pod network is still there',
+      hint: `let it finish: homelab reset ${host}`,
     };
   }
   if (found.size === 0) return { state: 'absent' };

@@ -44,7 +44,8 @@ export function intend(
     const otherwise = withoutAbout(now);
     const here = mine.map(intent => {
       if (isChosen(phase, intent.host)) return intent;
-      const before = otherwise?.cluster.hosts.includes(intent.host) ? phase.wants(otherwise, intent.host) : undefined;
+      const isThere = (world: World | undefined) => world?.cluster.hosts.some(({ name }) => name === intent.host.name);
+      const before = otherwise && isThere(otherwise) && isThere(now) ? phase.wants(otherwise, intent.host) : undefined;
       const different = before === undefined ? [] : newOnes(intent.wants, before);
       return { ...intent, wants: intent.wants.filter(want => (acts && isAround(want)) || different.includes(want)) };
     });

@@ -21,8 +21,6 @@ export const hostBase: Phase = {
   ...phaseNames.hostBase,
   wants(world, host) {
     const facts = factsOf(world, host);
-    const { endpoint } = world.cluster.kubernetes;
-    const named = endpoint !== undefined && !/^[\d.]+$/.test(endpoint);
     return [
       // needrestart would restart containerd and kubelet at a moment of its own choice.
       file({
@@ -38,7 +36,7 @@ export const hostBase: Phase = {
         debs: debsOf(world.bundle?.entries ?? [], facts),
       }),
       ...sysctls('network', { 'net.ipv4.ip_forward': '1' }),
-      ...(named ? [hostsBlock(addressesFor(world, host).map(address => `${address} ${endpoint}`))] : []),
+      ...(endpointLines(world, host).length > 0 ? [hostsBlock(endpointLines(world, host))] : []),
       ...(facts.container ? containerNotes(facts) : kernelOf(facts)),
     ];
   },
@@ -78,12 +76,14 @@ export const hostBase: Phase = {
 };
 
 /**
- * All control planes answer to the endpoint's name: Go's resolver takes every line of /etc/hosts, and its dialer the next address where
+ * Our lines of /etc/hosts; none where the endpoint is an address. All control planes answer to the endpoint's name: Go's resolver takes every line of /etc/hosts, and its dialer the next address where
  * one does not answer. A control plane asks itself first: its kubelet must not depend on another machine.
  */
-function addressesFor(world: World, host: Host): readonly string[] {
+export function endpointLines(world: World, host: Host): readonly string[] {
+  const { endpoint } = world.cluster.kubernetes;
+  if (endpoint === undefined || /^[\d.]+$/.test(endpoint)) return [];
   const others = controlPlanesOf(world).filter(({ name }) => name !== host.name);
-  return [...(host.role === 'control-plane' ? [host] : []), ...others].map(({ address }) => address);
+  return [...(host.role === 'control-plane' ? [host] : []), ...others].map(({ address }) => `${address} ${endpoint}`);
 }
 
 /** Packages of a bundle that fit this machine. */

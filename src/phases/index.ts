@@ -21,5 +21,8 @@ export const phases: readonly Phase[] = [
   network,
 ];
 
-/** What happens when a machine leaves; the last two, what its leaving makes different on the others. */
-export const leavingPhases: readonly Phase[] = [connect, drain, etcdMember, reset, forget, hostBase, network];
+/**
+ * What happens when a machine leaves. The others are told while its node object is still there: it is how they know what it made
+ * different on them.
+ */
+export const leavingPhases: readonly Phase[] = [connect, drain, etcdMember, reset, hostBase, network, forget];

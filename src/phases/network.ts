@@ -6,9 +6,11 @@ import type { Phase, Want } from '../model/plan.ts';
 import { controlPlaneOf, factsOf, type NodeFacts, reachedHosts, type World } from '../model/world.ts';
 import { file } from '../resources/file.ts';
 import { nodeObject } from '../resources/node-object.ts';
+import { proxyKnows } from '../resources/pod-hosts.ts';
 import { routes } from '../resources/routes.ts';
 import { renderTemplate } from '../resources/template.ts';
 import { unit } from '../resources/unit.ts';
+import { endpointLines } from './host-base.ts';
 import { phaseNames } from './names.ts';
 import { networkProbe } from './network-probe.ts';
 import { look, seen } from './probes.ts';
@@ -23,8 +25,11 @@ export const network: Phase = {
       host.name === controlPlaneOf(world).name
         ? world.cluster.hosts.filter(each => isMarked(each) && isMember(world, each)).map(nodeObject)
         : [];
+    const lines = endpointLines(world, host);
+    const proxy = world.cluster.kubernetes.kubeProxy && lines.length > 0 ? [proxyKnows(lines)] : [];
     if (world.cluster.network.provider === 'external') {
       return [
+        ...proxy,
         ...objects,
         { kind: 'note', text: 'network.provider is external: the pod network is yours, and nothing here proves it' },
       ];
@@ -70,6 +75,7 @@ export const network: Phase = {
         reads: [unitPath],
         inputs: [`file:${unitPath}`],
       }),
+      ...proxy,
       routes(others, world.cluster.kubernetes.podSubnet, service),
       ...objects,
     ];

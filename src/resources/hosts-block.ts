@@ -6,6 +6,11 @@ import { defineResource, textDiff } from './resource.ts';
 const begin = '# homelab: begin';
 const end = '# homelab: end';
 
+/** sh: prints our lines of a hosts file. */
+export function blockIn(file: string): string {
+  return `sed -n '/^${begin}$/,/^${end}$/{//!p;}' ${file}`;
+}
+
 /** Exactly these lines between our two marks; everything else in /etc/hosts stays as it is. */
 export function hostsBlock(lines: readonly string[]): Resource {
   const desired = lines.map(line => `${line}\n`).join('');
@@ -13,7 +18,7 @@ export function hostsBlock(lines: readonly string[]): Resource {
     key: 'block:/etc/hosts',
     name: 'hosts-names',
     title: 'Name the cluster endpoint in /etc/hosts',
-    read: `sed -n '/^${begin}$/,/^${end}$/p' /etc/hosts | sed '1d;$d'\n`,
+    read: `${blockIn('/etc/hosts')}\n`,
     parse: output => (output === '' ? '' : `${output.trimEnd()}\n`),
     blank: '',
     desired,

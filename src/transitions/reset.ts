@@ -70,11 +70,11 @@ for task in $(timeout 20 ctr -n k8s.io tasks list -q 2>/dev/null); do
   timeout 20 ctr -n k8s.io tasks kill --signal SIGKILL "$task" >/dev/null 2>&1 || true
 done
 systemctl disable --now homelab-network.service 2>/dev/null || true
-rm -f /etc/systemd/system/homelab-network.service /etc/cni/net.d/10-homelab.conflist
-systemctl daemon-reload
-# kubeadm leaves these, and says so.
-# A volume that is still mounted is somebody's data.
-rm -rf --one-file-system /etc/kubernetes /var/lib/etcd /var/lib/cni /var/lib/kubelet /root/.kube/cache
+rm -f /etc/cni/net.d/10-homelab.conflist
+# A volume that cannot be unmounted is somebody's data: find stops at it, and says so.
+awk '$2 ~ "^/var/lib/kubelet/" {print $2}' /proc/mounts | sort -r | xargs -r umount
+for folder in /var/lib/kubelet /var/lib/etcd; do [ ! -d "$folder" ] || find "$folder" -xdev -mindepth 1 -delete; done
+rm -rf --one-file-system /etc/kubernetes /var/lib/cni /root/.kube/cache
 for link in cni0 kube-ipvs0; do ip link delete "$link" 2>/dev/null || true; done
 ip -4 route flush root ${sh(podSubnet)} 2>/dev/null || true
 for tables in iptables ip6tables; do
@@ -84,5 +84,8 @@ done
 if command -v nft >/dev/null; then
   for family in ip ip6; do nft delete table $family kube-proxy 2>/dev/null || true; done
 fi
+# Last: as long as it is there, a reset that was cut off is known for one.
+rm -f /etc/systemd/system/homelab-network.service
+systemctl daemon-reload
 `;
 }
