@@ -11,7 +11,6 @@ import { marksFor } from '../render/marks.ts';
 import { formatPlan, planSummary } from '../render/plan.ts';
 import { type PlanFile, parsePlanFile, renderPlanFile, unapproved } from './approval.ts';
 import { type Io, type RunOptions, runSession, type Session } from './session.ts';
-import { joining, type LeavingOptions, removing, resetting } from './target.ts';
 
 export interface PlanOptions extends RunOptions {
   readonly out?: string;
@@ -70,25 +69,7 @@ export async function runBootstrap(options: BootstrapOptions, io: Io): Promise<n
   return runSession('change', options, io, session => approvalOf(session, text), bootstrap);
 }
 
-/** A machine of the inventory becomes a member of the running cluster. */
-export async function runJoinNode(name: string, options: RunOptions, io: Io): Promise<number> {
-  requireAnswer('join-node', options, io, `add --yes: homelab join-node ${name} --yes`);
-  return runSession('change', options, io, session => approvalOf(session, undefined), bootstrap, joining(name));
-}
-
-export async function runRemoveNode(name: string, options: RunOptions & LeavingOptions, io: Io): Promise<number> {
-  requireAnswer('remove-node', options, io, `add --yes: homelab remove-node ${name} --yes`);
-  const { dead, drainSeconds } = options;
-  const aim = removing(name, { ...(dead ? { dead } : {}), ...(drainSeconds === undefined ? {} : { drainSeconds }) });
-  return runSession('change', options, io, session => approvalOf(session, undefined), bootstrap, aim);
-}
-
-export async function runReset(names: readonly string[], options: RunOptions, io: Io): Promise<number> {
-  requireAnswer('reset', options, io, `add --yes: homelab reset ${names.join(' ')} --yes`);
-  return runSession('change', options, io, session => approvalOf(session, undefined), bootstrap, resetting(names));
-}
-
-function requireAnswer(command: string, { yes, output }: RunOptions, io: Io, hint: string): void {
+export function requireAnswer(command: string, { yes, output }: RunOptions, io: Io, hint: string): void {
   const mode = outputMode({ ...io, output });
   const isInteractive = Boolean(io.stdin.isTTY && io.stderr.isTTY) && !io.env['CI'] && mode !== 'json';
   if (yes || isInteractive) return;
@@ -116,7 +97,10 @@ export async function runKubeconfig(options: RunOptions, io: Io): Promise<number
   });
 }
 
-function approvalOf(session: Session, planText_: string | undefined): Pick<RunContext, 'approve' | 'isApproved'> {
+export function approvalOf(
+  session: Session,
+  planText_: string | undefined,
+): Pick<RunContext, 'approve' | 'isApproved'> {
   const { options } = session;
   const file =
     planText_ === undefined

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { phaseNames } from '../phases/names.ts';
 import type { BootstrapOptions, PlanOptions } from './commands.ts';
+import type { JoinOptions } from './membership.ts';
 import type { Io, RunOptions } from './session.ts';
 import { version } from './version.ts';
 
@@ -65,14 +66,18 @@ ${exitList}`,
     .action(async (options: BootstrapOptions) => done(await (await commands()).runBootstrap(options, io)));
 
   withMachines(program.command('join-node'))
-    .argument('<NAME>', 'a machine of the inventory that is no member yet')
+    .argument('<NAME>', 'a machine that is no member yet')
+    .option('--address <IPV4>', 'write it into the inventory first, with this address')
+    .addOption(new Option('--role <ROLE>', 'with --address').choices(['worker', 'control-plane']).default('worker'))
     .description('one machine more: prepared, joined and proven; the others get what it makes different on them')
     .option('--yes', 'do not ask')
     .addHelpText(
       'after',
-      '\nExamples:\n  homelab join-node k8s-worker4\n  homelab join-node k8s-cp2 --yes --bundle ./bundle',
+      '\nExamples:\n  homelab join-node k8s-worker4\n  homelab join-node k8s-worker4 --address 192.168.0.14\n  homelab join-node k8s-cp2 --yes --bundle ./bundle',
     )
-    .action(async (name: string, options: RunOptions) => done(await (await commands()).runJoinNode(name, options, io)));
+    .action(async (name: string, options: JoinOptions) =>
+      done(await (await membership()).runJoinNode(name, options, io)),
+    );
 
   withMachines(program.command('remove-node'))
     .argument('<NAME>', 'a machine of the inventory')
@@ -91,7 +96,7 @@ ${exitList}`,
     .action(
       async (name: string, { drainTimeout, ...options }: RunOptions & { dead?: boolean; drainTimeout?: number }) =>
         done(
-          await (await commands()).runRemoveNode(
+          await (await membership()).runRemoveNode(
             name,
             { ...options, ...(drainTimeout === undefined ? {} : { drainSeconds: drainTimeout }) },
             io,
@@ -108,7 +113,7 @@ ${exitList}`,
       '\nExamples:\n  homelab reset k8s-worker2\n  homelab reset homelab        the whole cluster called homelab',
     )
     .action(async (names: readonly string[], options: RunOptions) =>
-      done(await (await commands()).runReset(names, options, io)),
+      done(await (await membership()).runReset(names, options, io)),
     );
 
   withRun(program.command('verify'))
@@ -126,6 +131,10 @@ ${exitList}`,
 
 async function commands() {
   return import('./commands.ts');
+}
+
+async function membership() {
+  return import('./membership.ts');
 }
 
 function withInventory(command: Command): Command {

@@ -10,11 +10,10 @@ import { createRedactor } from '../engine/redact.ts';
 import { type Fault, parseFault, rehearse } from '../engine/rehearsal.ts';
 import type { RunContext } from '../engine/run.ts';
 import { createVault, type Vault } from '../engine/vault.ts';
-import { loadInventory } from '../inventory/load.ts';
 import { loadBundle } from '../io/bundle.ts';
 import { createJournal, stateDir } from '../io/journal.ts';
 import { createConnect } from '../io/ssh.ts';
-import type { Cluster, Host } from '../model/cluster.ts';
+import type { Host } from '../model/cluster.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
 import type { EventSink } from '../model/events.ts';
 import type { Clock } from '../model/ports.ts';
@@ -73,12 +72,12 @@ export async function runSession(
   io: Io,
   approval: (session: Session) => Pick<RunContext, 'approve' | 'isApproved'>,
   work: Work,
-  aim: (cluster: Cluster) => Target = everything(options),
+  aim: (inventory: string) => Promise<Target> = everything(options),
 ): Promise<number> {
   let say = (text: string): void => void io.stderr.write(`${text}\n`);
   const interruption = onInterrupt(text => say(text));
   try {
-    const { cluster, about, phases: names, isChosen, load } = aim(await loadInventory(options.inventory));
+    const { cluster, about, phases: names, isChosen, load } = await aim(options.inventory);
     const bundle =
       options.bundle === undefined ? undefined : await loadBundle(options.bundle, { signal: interruption.stop });
     const goal: Goal = { cluster, bundle, ...(about === undefined ? {} : { about }) };

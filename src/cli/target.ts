@@ -1,4 +1,5 @@
 // What a run is about: the cluster that is wanted, the machines that it reaches, and the phases that happen on them.
+import { loadInventory } from '../inventory/load.ts';
 import type { Cluster, Host } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
 import type { Phase } from '../model/plan.ts';
@@ -22,8 +23,9 @@ export interface LeavingOptions {
 }
 
 /** All machines, as --only, --skip, --until and --exclude leave them. */
-export function everything(options: SelectionOptions): (cluster: Cluster) => Target {
-  return cluster => {
+export function everything(options: SelectionOptions): (inventory: string) => Promise<Target> {
+  return async inventory => {
+    const cluster = await loadInventory(inventory);
     const isChosen = select(
       options,
       cluster.hosts.map(host => host.name),

@@ -6,19 +6,46 @@ import { dirname, resolve } from 'node:path';
 import type { Cluster } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
 import { maxBytes } from './decode.ts';
+import type { Edit } from './edit.ts';
 import { renderIssue, shown } from './issue.ts';
-import { parseInventory } from './parse.ts';
+import { type InventoryContext, parseInventory } from './parse.ts';
 
 /** More lines than these help nobody. */
 const maxDetails = 100;
 
 export async function loadInventory(path: string, options: { readonly home?: string } = {}): Promise<Cluster> {
-  const parsed = parseInventory(await readInventory(path), {
-    file: path,
-    dir: dirname(resolve(path)),
-    home: options.home ?? homedir(),
-    readText: file => readFileSync(file, 'utf8'),
-  });
+  return clusterFrom(await readInventory(path), path, options.home);
+}
+
+/** The inventory's text, and what an edit makes of it. Nothing is written. */
+export interface EditedInventory {
+  readonly before: string;
+  readonly edit: Edit;
+  /** As it is after the edit; as it was where the edit is for a person to make. */
+  readonly cluster: Cluster;
+}
+
+export async function editInventory(
+  path: string,
+  edit: (text: string, context: InventoryContext) => Edit,
+): Promise<EditedInventory> {
+  const bytes = await readInventory(path);
+  const cluster = clusterFrom(bytes, path);
+  const before = Buffer.from(bytes).toString('utf8');
+  const found = edit(before, contextOf(path));
+  return {
+    before,
+    edit: found,
+    cluster: found.kind === 'edited' ? clusterFrom(Buffer.from(found.text), path) : cluster,
+  };
+}
+
+function contextOf(path: string, home = homedir()): InventoryContext {
+  return { file: path, dir: dirname(resolve(path)), home, readText: file => readFileSync(file, 'utf8') };
+}
+
+function clusterFrom(bytes: Uint8Array, path: string, home?: string): Cluster {
+  const parsed = parseInventory(bytes, contextOf(path, home));
   if (parsed.ok) return parsed.cluster;
   const { issues } = parsed;
   const details = issues.slice(0, maxDetails).map(renderIssue);
