@@ -158,6 +158,7 @@ function withMachines(command: Command): Command {
       '--trust-new-host-keys',
       'accept and save host keys that no known_hosts has; a changed key is refused all the same',
     )
+    .option('--record <DIR>', 'keep what the machines were asked and answered, for tests without them')
     .option('--rehearse', 'simulated machines: nothing is reached, nothing changes')
     .option('--fault <HOST:STEP>', 'with --rehearse: this step fails; may stand several times', collect);
 }

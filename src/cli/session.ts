@@ -11,6 +11,7 @@ import { type Fault, parseFault, rehearse } from '../engine/rehearsal.ts';
 import type { RunContext } from '../engine/run.ts';
 import { createVault, type Vault } from '../engine/vault.ts';
 import { loadBundle } from '../io/bundle.ts';
+import { createRecorder, type Recorder } from '../io/cassette.ts';
 import { createJournal, stateDir } from '../io/journal.ts';
 import { createConnect } from '../io/ssh.ts';
 import type { Host } from '../model/cluster.ts';
@@ -34,6 +35,8 @@ export interface RunOptions {
   readonly skip?: readonly string[];
   readonly until?: string;
   readonly exclude?: readonly string[];
+  /** A folder for the run's cassette. */
+  readonly record?: string;
   readonly fork: number;
   readonly rehearse?: boolean;
   readonly fault?: readonly string[];
@@ -103,12 +106,16 @@ export async function runSession(
       phases: names.map(({ id, title }) => ({ id, title })),
     });
     const vault = createVault({ env: io.env, readFile: path => readFile(path, 'utf8'), learn: redactor.add });
+    const recorder =
+      options.record === undefined || rehearsal
+        ? undefined
+        : createRecorder(options.record, goal, clock, redactor.redact);
     let machines: readonly Machine[] = [];
     let exitCode: number = exitCodes.ok;
     try {
       const connecting = rehearsal
         ? rehearse(goal, rehearsal)
-        : connectAll(hosts, goal, options, io, vault, bus, interruption.stop);
+        : connectAll(hosts, goal, options, io, vault, bus, interruption.stop, recorder);
       // Loaded while the machines answer.
       const loading = load();
       machines = await connecting;
@@ -144,6 +151,7 @@ export async function runSession(
       remoteCommands: rehearsal ? {} : Object.fromEntries(machines.map(machine => [machine.host, machine.commands()])),
     });
     await Promise.all(machines.map(machine => machine.close()));
+    await recorder?.close();
     await bus.close();
     return exitCode;
   } finally {
@@ -202,6 +210,7 @@ async function connectAll(
   vault: Vault,
   bus: EventBus,
   signal: AbortSignal,
+  recorder: Recorder | undefined,
 ): Promise<readonly Machine[]> {
   const { HOME: home = '', SSH_AUTH_SOCK: sshAuthSock } = io.env;
   const connect = createConnect({
@@ -213,7 +222,7 @@ async function connectAll(
   const opened: Machine[] = [];
   const results = await inLanes(hosts, options.fork, async host => {
     const remote = await connect(host, { timeoutMs: connectTimeoutMs, signal });
-    const machine = createMachine(remote, questionsOf(goal, host), {
+    const machine = createMachine(recorder?.wrap(remote) ?? remote, questionsOf(goal, host), {
       vault,
       clock,
       onCommand: round => bus.emit({ type: 'remote-command', host: host.name, ...round }),
