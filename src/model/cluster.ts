@@ -27,6 +27,24 @@ export interface Repository {
     | { readonly kind: 'none' };
 }
 
+/** A registry that images come from, or one of its mirrors: by its host, with its port where it has one. */
+export interface Registry {
+  readonly host: string;
+  /** Addresses asked first, in this order. */
+  readonly mirrors: readonly string[];
+  /** PEM certificates that its own is signed by; undefined: the machine's usual ones. */
+  readonly ca: string | undefined;
+  readonly credentials: { readonly username: string; readonly password: SecretRef } | undefined;
+}
+
+/** The way out of a network that has no other. */
+export interface Proxy {
+  readonly http: string | undefined;
+  readonly https: string | undefined;
+  /** What is reached directly, beside the cluster's own. */
+  readonly no: readonly string[];
+}
+
 /** How a machine is reached and how root is had there. */
 export interface SshTarget {
   readonly user: string | undefined;
@@ -86,7 +104,9 @@ export interface Cluster {
     readonly repository: Repository | undefined;
     /** Merged into the generated config.toml. */
     readonly config: JsonObject;
+    readonly registries: readonly Registry[];
   };
+  readonly proxy: Proxy | undefined;
   readonly network: { readonly provider: 'basic' | 'external' };
   readonly hosts: readonly Host[];
 }
