@@ -168,7 +168,7 @@ Examples:
       'after',
       `
 Packages of the base system (conntrack, socat, iptables, ethtool, ca-certificates; runc where containerd is the distribution's)
-are left to the machines' own mirror; homelab bundle add takes them too. HTTPS_PROXY, HTTP_PROXY and NO_PROXY count.
+are left to the machines' own mirror. Where there is none, add them and what they depend on: homelab bundle add. HTTPS_PROXY, HTTP_PROXY and NO_PROXY count.
 
 Examples:
   homelab bundle make --out bundle

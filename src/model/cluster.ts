@@ -110,3 +110,19 @@ export interface Cluster {
   readonly network: { readonly provider: 'basic' | 'external' };
   readonly hosts: readonly Host[];
 }
+
+/** kubeadm's own: it keeps ordinary pods from a control plane. */
+export const controlPlaneTaint: Taint = {
+  key: 'node-role.kubernetes.io/control-plane',
+  value: undefined,
+  effect: 'NoSchedule',
+};
+
+/** Where no worker is, control planes run everything, unless the inventory gives one that very taint. */
+export function runsEverything({ hosts }: Pick<Cluster, 'hosts'>, host: Host): boolean {
+  return (
+    host.role === 'control-plane' &&
+    hosts.every(({ role }) => role === 'control-plane') &&
+    !host.taints.some(({ key, effect }) => key === controlPlaneTaint.key && effect === controlPlaneTaint.effect)
+  );
+}

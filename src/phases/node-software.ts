@@ -4,6 +4,7 @@ import type { Want } from '../model/plan.ts';
 import { factsOf, type World } from '../model/world.ts';
 import { kubeadmImages } from '../resources/images.ts';
 import { unit } from '../resources/unit.ts';
+import { dropInOf } from './proxy.ts';
 
 /** Before kubeadm runs: nothing is pulled while it waits. They are pinned, so a member keeps them. */
 export function images(world: World, host: Host): readonly Want[] {
@@ -19,7 +20,13 @@ export function kubelet(): Want {
   return unit({
     unit: 'kubelet.service',
     name: 'kubelet',
-    reads: ['/var/lib/kubelet/config.yaml', '/var/lib/kubelet/kubeadm-flags.env', '/usr/bin/kubelet'],
+    reads: [
+      '/var/lib/kubelet/config.yaml',
+      '/var/lib/kubelet/kubeadm-flags.env',
+      '/usr/bin/kubelet',
+      dropInOf('kubelet.service'),
+    ],
+    inputs: [`file:${dropInOf('kubelet.service')}`],
     restartRisk: 'disruptive',
   });
 }

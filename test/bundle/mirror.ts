@@ -31,6 +31,8 @@ export interface MirrorOptions {
   /** The registry wants a token; with a login, only for it. A token is good for so many requests. */
   readonly token?: { readonly login?: string; readonly uses?: number };
   readonly faults?: readonly Fault[];
+  /** Where it listens; loopback when not given. */
+  readonly address?: string;
 }
 
 export interface Mirror {
@@ -44,7 +46,8 @@ export async function startMirror(options: MirrorOptions): Promise<Mirror> {
   let url = '';
   let uses = 0;
   const server = createServer((request, response) => {
-    const path = request.url ?? '';
+    // containerd tells mirrors which registry it means: ?ns=registry.k8s.io
+    const path = (request.url ?? '').replace(/^(\/v2\/[^?]*)\?.*$/, '$1');
     const { authorization, range } = request.headers;
     seen.push({ path, range, authorization });
     const fault = options.faults?.find(each => each.times > 0 && each.path.test(path));
@@ -78,6 +81,7 @@ export async function startMirror(options: MirrorOptions): Promise<Mirror> {
     const bytes = manifest && options.manifests?.get(`${manifest[1]}/${manifest[2]}`);
     if (bytes) {
       response.setHeader('docker-content-digest', digestOf(bytes));
+      response.setHeader('content-type', JSON.parse(bytes.toString()).mediaType);
       return send(request, response, bytes, fault);
     }
     const digest = /\/(sha256:[0-9a-f]{64})$/.exec(path)?.[1] ?? '';
@@ -88,8 +92,9 @@ export async function startMirror(options: MirrorOptions): Promise<Mirror> {
     if (isServed && blob) return send(request, response, blob, fault);
     return void response.writeHead(404).end();
   });
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { address = '127.0.0.1' } = options;
+  await new Promise<void>(resolve => server.listen(0, address, resolve));
+  url = `http://${address}:${(server.address() as AddressInfo).port}`;
   return { url, seen, close: () => closed(server) };
 }
 
