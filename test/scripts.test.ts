@@ -14,6 +14,7 @@ import type { RemoteAction, Resource, Want } from '../src/model/plan.ts';
 import type { World } from '../src/model/world.ts';
 import { phases } from '../src/phases/index.ts';
 import { noFile } from '../src/resources/file.ts';
+import { bundleImages } from '../src/resources/images.ts';
 import { packages } from '../src/resources/packages.ts';
 import { machinesOf, testRun } from './run-context.ts';
 import { afterInit, bareWorld, cluster, convergedWorld, everything, goal, host, sampleBundle } from './sample.ts';
@@ -103,6 +104,12 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
     }
   }
   ofResource('a package on hold', packages({ name: 'x', title: 'x', packages: [{ name: 'socat' }] }));
+  ofResource(
+    'images of a bundle',
+    bundleImages([
+      { kind: 'image', name: 'ghcr.io/me/app:1', version: '1', arch: 'amd64', path: '/a', sha256: 'a', bytes: 1 },
+    ]),
+  );
   act('a hold taken away', changeWithHold());
   const gone = noFile({ path: '/etc/x y', name: 'x' }).change(true, []);
   if (gone) act('a file taken away', gone.action);
