@@ -136,7 +136,8 @@ function send(request: IncomingMessage, response: ServerResponse, blob: Blob, fa
   else if (isWhole) response.end(bytes);
   else {
     response.write(bytes.subarray(0, Math.ceil(bytes.length / 2)), () => {
-      if (fault?.does === 'cut') setImmediate(() => response.destroy());
+      // A moment later, so that what was sent has been received.
+      if (fault?.does === 'cut') setTimeout(() => response.destroy(), 100);
     });
   }
 }
