@@ -1,7 +1,7 @@
 // A file from the network to its place: resumed where an earlier try ended, and there only once its sum is right.
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { HomelabError } from '../model/errors.ts';
@@ -44,8 +44,7 @@ export async function download(wanted: Download, options: DownloadOptions): Prom
         hint: 'the mirror or a proxy on the way may be stale or broken; run the same command again, or use another mirror',
       });
     }
-    const handle = await open(partial, 'r+');
-    await handle.sync().finally(() => handle.close());
+    // Not flushed: whoever uses the file checks its sum, and what a power cut took is fetched again.
     await rename(partial, path);
   } catch (error) {
     throw diskError(error, path, bytes) ?? (signal.aborted ? cancelled() : error);

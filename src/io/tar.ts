@@ -28,7 +28,7 @@ export async function writeTar(
     }
   };
   const partial = `${path}.partial`;
-  await pipeline(Readable.from(blocks(members)), count, createWriteStream(partial, { flush: true }), { signal });
+  await pipeline(Readable.from(blocks(members)), count, createWriteStream(partial), { signal });
   await rename(partial, path);
   return { sha256: hash.digest('hex'), bytes };
 }
