@@ -14,9 +14,11 @@ const below: Readonly<Record<string, readonly string[]>> = {
   // Not phases, resources or transitions: the engine is given them, as data.
   engine: ['model'],
   io: ['model'],
+  // What goes into a bundle and what is done with it; the effects themselves are io's.
+  bundle: ['model', 'resources', 'io'],
   // engine: only what it needs to order a plan's steps as they will run.
   render: ['model', 'engine'],
-  cli: ['model', 'inventory', 'resources', 'transitions', 'phases', 'engine', 'io', 'render'],
+  cli: ['model', 'inventory', 'resources', 'transitions', 'phases', 'engine', 'io', 'bundle', 'render'],
 };
 
 /** The adapters: one folder per outside thing. Packages that stand nowhere here are free (pure, like semver). */
@@ -24,6 +26,7 @@ const adapters: Readonly<Record<string, string>> = {
   'node-ssh': 'io',
   ssh2: 'io',
   execa: 'io',
+  undici: 'io',
   listr2: 'render',
   chalk: 'render',
   commander: 'cli',
@@ -33,7 +36,13 @@ const adapters: Readonly<Record<string, string>> = {
 /** What reaches files, processes or the network. node:net stands elsewhere for its isIP, which is pure. */
 const outside = ['node:fs', 'node:fs/promises', 'node:child_process', 'node:dns', 'node:http', 'node:os'];
 /** Files, not folders: each reads what ships with homelab or what the user named, and nothing else. */
-const readers = ['inventory/load.ts', 'resources/template.ts', 'cli/commands.ts', 'cli/session.ts'];
+const readers = [
+  'inventory/load.ts',
+  'resources/template.ts',
+  'cli/commands.ts',
+  'cli/session.ts',
+  'cli/bundle-commands.ts',
+];
 
 interface Import {
   readonly from: string;

@@ -13,6 +13,8 @@ import type { Json } from '../src/model/cluster.ts';
 import type { RemoteAction, Resource, Want } from '../src/model/plan.ts';
 import type { World } from '../src/model/world.ts';
 import { phases } from '../src/phases/index.ts';
+import { noFile } from '../src/resources/file.ts';
+import { bundleImages } from '../src/resources/images.ts';
 import { packages } from '../src/resources/packages.ts';
 import { machinesOf, testRun } from './run-context.ts';
 import { afterInit, bareWorld, cluster, convergedWorld, everything, goal, host, sampleBundle } from './sample.ts';
@@ -28,6 +30,22 @@ const disabled = {
 // One worker is like the other.
 const two = { cluster: { ...cluster, hosts: [host('k8s-cp'), host('k8s-worker1')] }, bundle: undefined };
 
+const outward = {
+  proxy: { http: 'http://proxy.test:3128', https: undefined, no: [] },
+  containerd: {
+    ...cluster.containerd,
+    registries: [
+      { host: 'ghcr.io', mirrors: ['https://mirror.test:5000'], ca: undefined, credentials: undefined },
+      {
+        host: 'mirror.test:5000',
+        mirrors: [],
+        ca: 'PEM',
+        credentials: { username: 'me', password: { kind: 'env', name: 'X' } },
+      },
+    ],
+  },
+} as const;
+
 const worlds: readonly (readonly [string, World])[] = [
   ['bare', bareWorld(two)],
   ['bare with a bundle', bareWorld({ ...two, bundle: sampleBundle() })],
@@ -35,6 +53,7 @@ const worlds: readonly (readonly [string, World])[] = [
     'bare, alone, without an endpoint',
     bareWorld({ cluster: { ...cluster, hosts: [host('k8s-cp')] }, bundle: undefined }),
   ],
+  ['bare behind a proxy, with registries', bareWorld({ ...two, cluster: { ...two.cluster, ...outward } })],
   ['after init', afterInit(two)],
   ['converged', convergedWorld(two)],
 ];
@@ -42,23 +61,22 @@ const worlds: readonly (readonly [string, World])[] = [
 /** Observations that lead to other actions than those of a bare machine. */
 const halfWay: Readonly<Record<string, readonly Json[]>> = {
   'images:kubeadm': [{ missing: ['registry.k8s.io/pause:3.10', 'registry.k8s.io/etcd:3.5.15-0'] }],
+  'node:k8s-cp': [{ 'taint node-role.kubernetes.io/control-plane:NoSchedule': '' }],
   swap: [{ active: ['/swap.img'], fstab: ['/swap.img'], units: ['dev-sdb2.swap'] }],
 };
 
 async function allScripts(): Promise<ReadonlyMap<string, string>> {
   const scripts = new Map<string, string>();
   const add = (name: string, script: string) => scripts.set(script, name);
-  const act = (name: string, { script, secrets = {} }: RemoteAction) =>
-    add(
-      name,
-      `set -eu\n${Object.keys(secrets)
-        .map(secret => `${secret}=$(cat /secret)\n`)
-        .join('')}${script}`,
-    );
+  const variables = (secrets: RemoteAction['secrets'] = {}) =>
+    Object.keys(secrets)
+      .map(secret => `${secret}=$(cat /secret)\n`)
+      .join('');
+  const act = (name: string, { script, secrets }: RemoteAction) => add(name, `set -eu\n${variables(secrets)}${script}`);
   for (const { id, script } of [...factFragments, apiFragment, clockFragment])
     add(`fact ${id}`, `set -eu\n${script}\n`);
   const ofResource = (name: string, resource: Resource) => {
-    add(`${name} read`, `set -eu\n${resource.read}`);
+    add(`${name} read`, `set -eu\n${variables(resource.secrets)}${resource.read}`);
     for (const observed of [resource.blank, ...(halfWay[resource.key] ?? [])]) {
       const change = resource.change(observed, []);
       if (change) act(`${name} apply`, change.action);
@@ -86,7 +104,15 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
     }
   }
   ofResource('a package on hold', packages({ name: 'x', title: 'x', packages: [{ name: 'socat' }] }));
+  ofResource(
+    'images of a bundle',
+    bundleImages([
+      { kind: 'image', name: 'ghcr.io/me/app:1', version: '1', arch: 'amd64', path: '/a', sha256: 'a', bytes: 1 },
+    ]),
+  );
   act('a hold taken away', changeWithHold());
+  const gone = noFile({ path: '/etc/x y', name: 'x' }).change(true, []);
+  if (gone) act('a file taken away', gone.action);
   const [cp] = [...testRun(goal).machines.values()];
   if (!cp) throw new Error('there is a control plane');
   const recorder = {

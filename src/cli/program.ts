@@ -1,6 +1,7 @@
 // The command line: every option once, help with examples, the phase list from the code.
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { phaseNames } from '../phases/names.ts';
+import { addBundle } from './bundle-options.ts';
 import type { BootstrapOptions, PlanOptions } from './commands.ts';
 import type { JoinOptions } from './membership.ts';
 import type { Io, RunOptions } from './session.ts';
@@ -30,6 +31,7 @@ Examples:
   homelab bootstrap                         machines to cluster; asks first
   homelab bootstrap --rehearse --yes        the same on simulated machines, in seconds
   homelab verify                            prove again what bootstrap proved
+  homelab bundle make --out bundle          all that machines need, for bootstrap --bundle bundle
 
 ${phaseList}
 
@@ -126,6 +128,7 @@ ${exitList}`,
     .addHelpText('after', '\nExamples:\n  (umask 077; homelab kubeconfig > ~/.kube/homelab.conf)')
     .action(async (options: RunOptions) => done(await (await commands()).runKubeconfig(options, io)));
 
+  addBundle(program, io, done);
   return program;
 }
 

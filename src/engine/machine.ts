@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Json } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
-import type { Evidence, Probe, Resource, Step } from '../model/plan.ts';
+import type { Evidence, Probe, RemoteAction, Resource, Step } from '../model/plan.ts';
 import type { Clock, ExecResult, Remote } from '../model/ports.ts';
 import { printing } from '../model/shell.ts';
 import { clockFragment, factFragments, factsTimeoutMs, parseReading, type Reading } from './facts.ts';
@@ -51,6 +51,12 @@ export function createMachine(
   };
   const exec = (what: string, script: string, timeoutMs: number, signal: AbortSignal): Promise<ExecResult> =>
     timed(what, () => remote.exec(script, { timeoutMs, signal }));
+  const variables = async (secrets: RemoteAction['secrets'] = {}): Promise<string> => {
+    const lines = Object.entries(secrets).map(
+      async ([name, ref]) => `${name}=$(${printing(await vault.resolve(ref))})\n`,
+    );
+    return (await Promise.all(lines)).join('');
+  };
   const ask = async (
     what: string,
     fragments: readonly Fragment[],
@@ -79,7 +85,9 @@ export function createMachine(
       if (resources.length === 0) return new Map();
       const frames = await ask(
         'states',
-        resources.map(({ key, read }) => ({ id: key, script: read })),
+        await Promise.all(
+          resources.map(async ({ key, read, secrets }) => ({ id: key, script: `${await variables(secrets)}${read}` })),
+        ),
         readTimeoutMs,
         signal,
       );
@@ -93,12 +101,8 @@ export function createMachine(
           remote.upload(localPath, remotePath, { sha256, timeoutMs: action.timeoutMs, signal }),
         );
       }
-      const secrets = await Promise.all(
-        Object.entries(action.secrets ?? {}).map(
-          async ([name, ref]) => `${name}=$(${printing(await vault.resolve(ref))})\n`,
-        ),
-      );
-      const result = await exec(step.id, `set -eu\n${secrets.join('')}${action.script}`, action.timeoutMs, signal);
+      const script = `set -eu\n${await variables(action.secrets)}${action.script}`;
+      const result = await exec(step.id, script, action.timeoutMs, signal);
       if (result.code !== 0) throw stepFailure(step, result);
     },
     async prove(probes, signal) {

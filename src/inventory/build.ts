@@ -1,5 +1,5 @@
 // A checked inventory to the model: defaults filled in, paths absolute, references parsed.
-import type { Cluster, Host, JsonObject, Repository, SshTarget, Taint } from '../model/cluster.ts';
+import type { Cluster, Host, JsonObject, Registry, Repository, SshTarget, Taint } from '../model/cluster.ts';
 import { parseTaint } from './kubernetes-rules.ts';
 import { expandPath, type Places } from './paths.ts';
 import { profileOf } from './profiles.ts';
@@ -11,7 +11,15 @@ import { parseReference } from './secrets.ts';
 type Key = Repository['key'];
 type Ssh = NonNullable<Inventory['hosts'][number]['ssh']>;
 
-export function buildCluster(inventory: Inventory, keys: ReadonlyMap<string, Key>, places: Places): Cluster {
+/** What the inventory names by path, read. */
+export interface Files {
+  /** Of repositories, by section. */
+  readonly keys: ReadonlyMap<string, Key>;
+  /** Of registries, by host. */
+  readonly cas: ReadonlyMap<string, string>;
+}
+
+export function buildCluster(inventory: Inventory, { keys, cas }: Files, places: Places): Cluster {
   const { kubernetes, containerd } = inventory;
   const profile = profileOf(inventory.profile);
   const version = given(kubernetes.version ?? profile?.kubernetes);
@@ -35,9 +43,30 @@ export function buildCluster(inventory: Inventory, keys: ReadonlyMap<string, Key
         repositoryOf(containerd.repository, keys.get('containerd')) ??
         (containerd.package === 'containerd.io' ? dockerRepository : undefined),
       config: jsonObject(containerd.config),
+      registries: Object.entries(containerd.registries).map(([host, registry]) =>
+        registryOf(host, registry, cas, places),
+      ),
     },
+    proxy: inventory.proxy && { http: inventory.proxy.http, https: inventory.proxy.https, no: inventory.proxy.no },
     network: inventory.network,
     hosts: inventory.hosts.map(host => hostOf(host, inventory.ssh, places)),
+  };
+}
+
+function registryOf(
+  host: string,
+  { mirrors, credentials }: Inventory['containerd']['registries'][string],
+  cas: ReadonlyMap<string, string>,
+  places: Places,
+): Registry {
+  return {
+    host,
+    mirrors,
+    ca: cas.get(host),
+    credentials: credentials && {
+      username: credentials.username,
+      password: given(parseReference(credentials.password, places)),
+    },
   };
 }
 

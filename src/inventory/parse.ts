@@ -4,6 +4,7 @@ import { buildCluster } from './build.ts';
 import type { Finding, Issue } from './issue.ts';
 import { renderPath } from './issue.ts';
 import type { Places } from './paths.ts';
+import { readCas } from './registries.ts';
 import { type ReadText, readKeys } from './repositories.ts';
 import { crossFindings } from './rules.ts';
 import { inventorySchema } from './schema.ts';
@@ -14,7 +15,7 @@ import { readYaml } from './yaml.ts';
 export interface InventoryContext extends Places {
   /** As issues name it. */
   readonly file: string;
-  /** Reads signing keys; throws as node:fs does. */
+  /** Reads signing keys and certificates; throws as node:fs does. */
   readonly readText: ReadText;
 }
 
@@ -28,11 +29,13 @@ export function parseInventory(bytes: Uint8Array, context: InventoryContext): Pa
   const raw = source.value;
   const shape = inventorySchema.safeParse(raw);
   const { keys, findings: keyFindings } = readKeys(raw, context, context.readText);
+  const { cas, findings: caFindings } = readCas(raw, context, context.readText);
   const text = textFindings(raw);
   const others: readonly Finding[] = [
     ...(shape.success ? [] : shapeFindings(shape.error, raw, source.sourceOf)),
     ...crossFindings(raw, source.lineOf),
     ...keyFindings,
+    ...caFindings,
   ];
   // A reference where none is read breaks the field's own form as well: one line says it.
   const explained = new Set(text.map(finding => renderPath(finding.path)));
@@ -50,7 +53,7 @@ export function parseInventory(bytes: Uint8Array, context: InventoryContext): Pa
   ];
   const issues = [...source.issues, ...findings.map(source.place)];
   if (issues.length > 0 || !shape.success) return { ok: false, issues: inOrder(issues) };
-  return { ok: true, cluster: buildCluster(shape.data, keys, context) };
+  return { ok: true, cluster: buildCluster(shape.data, { keys, cas }, context) };
 }
 
 function inOrder(issues: readonly Issue[]): Issue[] {

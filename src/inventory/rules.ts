@@ -2,6 +2,7 @@
 import type { Finding, Path } from './issue.ts';
 import { profiles } from './profiles.ts';
 import { at, listAt } from './raw.ts';
+import { proxyGiven } from './registries.ts';
 import { checkSuite } from './repositories.ts';
 import type { Rule } from './rule.ts';
 import { endpointIsNoWorker, subnetsApart } from './rules-addresses.ts';
@@ -61,5 +62,6 @@ const rules: readonly Rule[] = [
   endpointIsNoWorker,
   basicNeedsKubeProxy,
   repositorySuites,
+  proxyGiven,
   uniqueTaints,
 ];

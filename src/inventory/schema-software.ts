@@ -4,6 +4,7 @@ import { checkPodSubnet, checkServiceSubnet } from './addresses.ts';
 import { checkEndpoint } from './names.ts';
 import { defaults } from './profiles.ts';
 import { checkComponent, checkKey, checkPackage, checkSuite, checkUrl } from './repositories.ts';
+import { registries } from './schema-network.ts';
 import { text } from './schema-text.ts';
 import { checkContainerdVersion, checkKubernetesVersion } from './versions.ts';
 
@@ -78,5 +79,6 @@ export const containerd = z
       "Where containerd comes from; default: Docker's repository for containerd.io, else the machine's own repositories",
     ).optional(),
     config: free('Merged into the generated config.toml'),
+    registries,
   })
   .meta({ description: 'The container runtime' });

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { checkLabelName, checkTimeZone } from './names.ts';
 import { defaults, profiles } from './profiles.ts';
 import { host } from './schema-host.ts';
+import { proxy } from './schema-network.ts';
 import { containerd, kubernetes } from './schema-software.ts';
 import { sshDefault } from './schema-ssh.ts';
 import { text } from './schema-text.ts';
@@ -28,6 +29,7 @@ export const inventorySchema = z
     }).optional(),
     kubernetes: kubernetes.prefault({}),
     containerd: containerd.prefault({}),
+    proxy: proxy.optional(),
     ssh: sshDefault.optional(),
     network: z
       .strictObject({

@@ -5,9 +5,19 @@ import { expandPath, type Places, pathProblem } from './paths.ts';
 
 const form = /^\$\{(env|file):([^}]*)\}$/;
 
-/** True at and below `sudo`: what stands there may be a secret and is never repeated. */
+/** True at and below `sudo` and `credentials`: what stands there may be a secret and is never repeated. */
 export function isSecret(path: Path): boolean {
-  return path.includes('sudo');
+  return path.includes('sudo') || path.includes('credentials');
+}
+
+/** True where a reference to a secret is read. */
+export function takesReference(path: Path): boolean {
+  if (path.slice(-3).join('/') === 'ssh/sudo/password') return true;
+  return (
+    path.length === 5 &&
+    path.slice(0, 2).join('/') === 'containerd/registries' &&
+    path.slice(3).join('/') === 'credentials/password'
+  );
 }
 
 /** True for text with something that looks like a reference in it. */

@@ -1,7 +1,7 @@
 // What must not stand anywhere in an inventory, whatever the key: references outside secrets, characters that no config file takes, numbers that JSON cannot hold.
 import type { Finding, Path } from './issue.ts';
 import { eachValue } from './raw.ts';
-import { holdsReference, isSecret } from './secrets.ts';
+import { holdsReference, isSecret, takesReference } from './secrets.ts';
 
 export function textFindings(raw: unknown): Finding[] {
   const findings: Finding[] = [];
@@ -30,8 +30,8 @@ function ruleFor(value: unknown, path: Path): string | undefined {
   }
   if (typeof value !== 'string') return undefined;
   if (badText(value)) return 'expected text without NUL or broken characters';
-  if (holdsReference(value) && path.slice(-3).join('.') !== 'ssh.sudo.password') {
-    return 'references to secrets are only read in ssh.sudo.password: write the value itself';
+  if (holdsReference(value) && !takesReference(path)) {
+    return 'references to secrets are only read as passwords (ssh.sudo, credentials of registries): write the value itself';
   }
   return undefined;
 }

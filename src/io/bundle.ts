@@ -1,8 +1,8 @@
 // A bundle on the operator's disk: every file is proven to be the one that was listed before any machine gets it.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile, realpath, stat } from 'node:fs/promises';
-import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { mkdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import * as z from 'zod';
 import type { Bundle, BundleEntry } from '../model/bundle.ts';
@@ -25,7 +25,8 @@ const bundleSchema = z.strictObject({
   entries: z.array(entrySchema),
 });
 
-type Listed = z.output<typeof entrySchema>;
+/** An entry as bundle.json has it: its file is relative to the bundle. */
+export type Listed = z.output<typeof entrySchema>;
 
 /** Enough to keep a disk busy; hashing itself is one thread. */
 const readersAtOnce = 4;
@@ -34,7 +35,7 @@ const readersAtOnce = 4;
 export async function loadBundle(dir: string, options: { readonly signal: AbortSignal }): Promise<Bundle> {
   const { signal } = options;
   const root = resolve(dir);
-  const listed = await readList(root);
+  const listed = await readBundleList(root);
   const problems: string[] = [...duplicates(listed)];
   const entries: (BundleEntry | undefined)[] = [];
   const queue = listed.entries();
@@ -52,14 +53,16 @@ export async function loadBundle(dir: string, options: { readonly signal: AbortS
   return { dir: root, entries: entries.filter(entry => entry !== undefined) };
 }
 
-async function readList(root: string): Promise<readonly Listed[]> {
+/** What bundle.json lists; the files are not looked at. */
+export async function readBundleList(dir: string): Promise<readonly Listed[]> {
+  const root = resolve(dir);
   const path = join(root, 'bundle.json');
   let text: string;
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
     throw new HomelabError('HL_BUNDLE', `Bundle ${root} has no readable bundle.json (${codeOf(error)})`, {
-      hint: 'Give --bundle the folder that holds bundle.json, or leave it out to install from the internet',
+      hint: 'Name the folder that holds bundle.json; homelab bundle make --out DIR makes one',
       cause: error,
     });
   }
@@ -75,6 +78,41 @@ async function readList(root: string): Promise<readonly Listed[]> {
     root,
     parsed.error.issues.map(issue => `bundle.json  ${z.core.toDotPath(issue.path) || '(document)'}  ${issue.message}`),
   );
+}
+
+/** Beside its place first, then there: a reader sees the old list or the new one. */
+export async function writeBundleList(dir: string, entries: readonly Listed[], name = 'bundle.json'): Promise<void> {
+  const content = { apiVersion: 'homelab/v1', kind: 'Bundle', entries: entries.toSorted(byName) };
+  const path = join(resolve(dir), name);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(`${path}.new`, `${JSON.stringify(content, null, 2)}\n`, { flush: true });
+  await rename(`${path}.new`, path);
+}
+
+/** The entries whose files are there and whole, of one list; none where there is no list. */
+export async function intactEntries(dir: string, name: string, signal: AbortSignal): Promise<readonly Listed[]> {
+  const root = resolve(dir);
+  const text = await readFile(join(root, name), 'utf8').catch(() => undefined);
+  if (text === undefined) return [];
+  const parsed = bundleSchema.safeParse(parseJson(text));
+  const found: Listed[] = [];
+  for (const entry of parsed.success ? parsed.data.entries : []) {
+    if (typeof (await verify(root, entry, signal)) !== 'string') found.push(entry);
+  }
+  return found;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function byName(left: Listed, right: Listed): number {
+  const key = ({ kind, name, version, arch }: Listed) => [kind, name, version, arch].join(' ');
+  return key(left) < key(right) ? -1 : 1;
 }
 
 function duplicates(entries: readonly Listed[]): readonly string[] {

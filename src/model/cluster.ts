@@ -27,6 +27,24 @@ export interface Repository {
     | { readonly kind: 'none' };
 }
 
+/** A registry that images come from, or one of its mirrors: by its host, with its port where it has one. */
+export interface Registry {
+  readonly host: string;
+  /** Addresses asked first, in this order. */
+  readonly mirrors: readonly string[];
+  /** PEM certificates that its own is signed by; undefined: the machine's usual ones. */
+  readonly ca: string | undefined;
+  readonly credentials: { readonly username: string; readonly password: SecretRef } | undefined;
+}
+
+/** The way out of a network that has no other. */
+export interface Proxy {
+  readonly http: string | undefined;
+  readonly https: string | undefined;
+  /** What is reached directly, beside the cluster's own. */
+  readonly no: readonly string[];
+}
+
 /** How a machine is reached and how root is had there. */
 export interface SshTarget {
   readonly user: string | undefined;
@@ -86,7 +104,25 @@ export interface Cluster {
     readonly repository: Repository | undefined;
     /** Merged into the generated config.toml. */
     readonly config: JsonObject;
+    readonly registries: readonly Registry[];
   };
+  readonly proxy: Proxy | undefined;
   readonly network: { readonly provider: 'basic' | 'external' };
   readonly hosts: readonly Host[];
+}
+
+/** kubeadm's own: it keeps ordinary pods from a control plane. */
+export const controlPlaneTaint: Taint = {
+  key: 'node-role.kubernetes.io/control-plane',
+  value: undefined,
+  effect: 'NoSchedule',
+};
+
+/** Where no worker is, control planes run everything, unless the inventory gives one that very taint. */
+export function runsEverything({ hosts }: Pick<Cluster, 'hosts'>, host: Host): boolean {
+  return (
+    host.role === 'control-plane' &&
+    hosts.every(({ role }) => role === 'control-plane') &&
+    !host.taints.some(({ key, effect }) => key === controlPlaneTaint.key && effect === controlPlaneTaint.effect)
+  );
 }

@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'HL_USAGE'
   | 'HL_INVENTORY'
   | 'HL_BUNDLE'
+  | 'HL_DOWNLOAD'
   | 'HL_SSH_CONNECT'
   | 'HL_SSH_AUTH'
   | 'HL_SSH_HOST_KEY_UNKNOWN'
@@ -38,6 +39,7 @@ const exitOf: Readonly<Record<ErrorCode, number>> = {
   HL_USAGE: exitCodes.usage,
   HL_INVENTORY: exitCodes.inventory,
   HL_BUNDLE: exitCodes.refused,
+  HL_DOWNLOAD: exitCodes.reach,
   HL_SSH_CONNECT: exitCodes.reach,
   HL_SSH_AUTH: exitCodes.reach,
   HL_SSH_HOST_KEY_UNKNOWN: exitCodes.reach,

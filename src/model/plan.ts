@@ -44,6 +44,8 @@ export interface Resource {
   /** Imperative, without the host's name. */
   readonly title: string;
   readonly read: string;
+  /** Shell variables of these names while it is read: what is secret is compared on the machine. */
+  readonly secrets?: Readonly<Record<string, SecretRef>>;
   /** Throws on output it does not understand. */
   parse(output: string): Json;
   /** The state on a bare machine: what rehearsal starts from. */

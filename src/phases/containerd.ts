@@ -3,13 +3,15 @@ import type { Phase, Want } from '../model/plan.ts';
 import { pauseImage } from '../model/versions.ts';
 import { factsOf, reachedHosts } from '../model/world.ts';
 import { file } from '../resources/file.ts';
-import { packages } from '../resources/packages.ts';
+import { isFor, packages } from '../resources/packages.ts';
 import { repository } from '../resources/repository.ts';
 import { unit } from '../resources/unit.ts';
 import { renderContainerdConfig } from './containerd-config.ts';
 import { debsOf } from './host-base.ts';
 import { phaseNames } from './names.ts';
 import { look } from './probes.ts';
+import { proxyOf } from './proxy.ts';
+import { registryFiles } from './registries.ts';
 
 const configPath = '/etc/containerd/config.toml';
 
@@ -30,7 +32,7 @@ export const containerd: Phase = {
       ];
     }
     const debs = debsOf(world.bundle?.entries ?? [], facts);
-    const fromBundle = debs.some(deb => deb.name === name);
+    const fromBundle = debs.some(deb => isFor(deb, { name, version }));
     const installed = packages({
       name: 'package',
       title: `Install ${name} ${version} and hold it`,
@@ -38,6 +40,7 @@ export const containerd: Phase = {
       debs,
       risk: isMember ? 'disruptive' : 'safe',
     });
+    const proxy = proxyOf('containerd.service', 'proxy', world.cluster);
     return [
       ...(source && !fromBundle ? repository('containerd', source, source.pin, facts) : []),
       installed,
@@ -48,11 +51,13 @@ export const containerd: Phase = {
         risk: isMember ? 'disruptive' : 'safe',
         content: renderContainerdConfig(version, pauseImage(world.cluster.kubernetes.version), config),
       }),
+      ...registryFiles(world.cluster.containerd.registries),
+      proxy,
       unit({
         unit: 'containerd.service',
         name: 'service',
         reads: [configPath, '/usr/bin/containerd'],
-        inputs: [`file:${configPath}`, installed.key],
+        inputs: [`file:${configPath}`, proxy.key, installed.key],
         restartRisk: isMember ? 'disruptive' : 'safe',
       }),
     ];

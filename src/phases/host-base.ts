@@ -13,15 +13,24 @@ import { sysctls } from '../resources/sysctl.ts';
 import { unit } from '../resources/unit.ts';
 import { phaseNames } from './names.ts';
 import { look } from './probes.ts';
+import { aptProxy } from './proxy.ts';
 
 /** kubeadm's preflight and kube-proxy use these; ethtool is for NICs. */
 const prerequisites = ['conntrack', 'ethtool', 'iptables', 'socat', 'ca-certificates'];
+
+/** Packages of a bundle that later phases install, each at its version. */
+const later = ['kubeadm', 'kubelet', 'kubectl', 'kubernetes-cni', 'cri-tools'];
 
 export const hostBase: Phase = {
   ...phaseNames.hostBase,
   wants(world, host) {
     const facts = factsOf(world, host);
+    const debs = debsOf(world.bundle?.entries ?? [], facts);
+    const more = debs
+      .map(deb => deb.name)
+      .filter(name => ![...prerequisites, ...later, world.cluster.containerd.package].includes(name));
     return [
+      aptProxy(world.cluster),
       // needrestart would restart containerd and kubelet at a moment of its own choice.
       file({
         path: '/etc/needrestart/conf.d/homelab.conf',
@@ -31,9 +40,10 @@ export const hostBase: Phase = {
       }),
       packages({
         name: 'prerequisites',
-        title: `Install ${prerequisites.join(', ')}`,
-        packages: prerequisites.map(name => ({ name })),
-        debs: debsOf(world.bundle?.entries ?? [], facts),
+        title: `Install ${prerequisites.join(', ')}${more.length > 0 ? ` and ${more.length} more of the bundle` : ''}`,
+        // At once: what was added to a bundle is there because something in it needs it.
+        packages: [...new Set([...prerequisites, ...more])].map(name => ({ name })),
+        debs,
       }),
       ...sysctls('network', { 'net.ipv4.ip_forward': '1' }),
       ...(endpointLines(world, host).length > 0 ? [hostsBlock(endpointLines(world, host))] : []),

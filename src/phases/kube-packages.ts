@@ -1,11 +1,12 @@
 // kubeadm, kubelet and kubectl at the version of the inventory, on hold.
 import type { Phase, Want } from '../model/plan.ts';
 import { factsOf, reachedHosts } from '../model/world.ts';
-import { packages } from '../resources/packages.ts';
+import { isFor, packages } from '../resources/packages.ts';
 import { repository } from '../resources/repository.ts';
 import { debsOf } from './host-base.ts';
 import { phaseNames } from './names.ts';
 import { look, seen } from './probes.ts';
+import { proxyOf } from './proxy.ts';
 
 const names = ['kubeadm', 'kubelet', 'kubectl'];
 
@@ -29,15 +30,21 @@ export const kubePackages: Phase = {
     const source = kubernetes.repository;
     // One source line may stand only once: apt refuses two with different Signed-By.
     const isThereAlready = containerd.repository?.url === source.url && containerd.repository.suite === source.suite;
-    const fromBundle = names.every(name => debs.some(deb => deb.name === name));
+    const fromBundle = names.every(name => debs.some(deb => isFor(deb, { name, version })));
+    // kubeadm's package depends on it, and where nothing else is reachable the bundle's own must do.
+    const companions = ['kubernetes-cni', ...(debs.some(deb => deb.name === 'cri-tools') ? ['cri-tools'] : [])];
     return [
       ...(isThereAlready || fromBundle ? [] : repository('kubernetes', source, source.pin, facts)),
       packages({
         name: 'packages',
         title: `Install ${names.join(', ')} ${version} and hold them`,
-        packages: [...names.map(name => ({ name, version, hold: true })), { name: 'kubernetes-cni', hold: true }],
+        packages: [
+          ...names.map(name => ({ name, version, hold: true })),
+          ...companions.map(name => ({ name, hold: true })),
+        ],
         debs,
       }),
+      proxyOf('kubelet.service', 'proxy', world.cluster),
     ];
   },
   probes(world) {

@@ -1,6 +1,6 @@
 // The pod network `basic`: CNI's own bridge and host-local, one route a machine, no policies.
 
-import type { Host } from '../model/cluster.ts';
+import { controlPlaneTaint, type Host, runsEverything } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Want } from '../model/plan.ts';
 import { controlPlaneOf, factsOf, type NodeFacts, reachedHosts, type World } from '../model/world.ts';
@@ -21,10 +21,7 @@ const unitPath = `/etc/systemd/system/${service}`;
 export const network: Phase = {
   ...phaseNames.network,
   wants(world, host): readonly Want[] {
-    const objects =
-      host.name === controlPlaneOf(world).name
-        ? world.cluster.hosts.filter(each => isMarked(each) && isMember(world, each)).map(nodeObject)
-        : [];
+    const objects = host.name === controlPlaneOf(world).name ? nodeObjects(world) : [];
     const lines = endpointLines(world, host);
     const proxy = world.cluster.kubernetes.kubeProxy && lines.length > 0 ? [proxyKnows(lines)] : [];
     if (world.cluster.network.provider === 'external') {
@@ -136,6 +133,14 @@ function peersIn(world: World, names: readonly string[]): readonly string[] {
 
 function isMember({ nodes }: World, { name }: Host): boolean {
   return nodes !== 'unknown' && nodes.some(node => node.name === name);
+}
+
+function nodeObjects(world: World) {
+  return world.cluster.hosts
+    .filter(each => isMember(world, each))
+    .map(each => ({ each, without: runsEverything(world.cluster, each) ? [controlPlaneTaint] : [] }))
+    .filter(({ each, without }) => isMarked(each) || without.length > 0)
+    .map(({ each, without }) => nodeObject(each, without));
 }
 
 function isMarked({ labels, taints }: Host): boolean {

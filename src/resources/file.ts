@@ -65,6 +65,21 @@ else echo other; fi
   });
 }
 
+/** Nothing of ours stands there. */
+export function noFile({ path, name }: Pick<FileOptions, 'path' | 'name'>): Resource {
+  return defineResource<boolean>({
+    key: `file:${path}`,
+    name,
+    title: `Remove ${path}`,
+    read: `if [ -e ${sh(path)} ] || [ -L ${sh(path)} ]; then echo there; else echo absent; fi\n`,
+    parse: output => output.trim() === 'there',
+    blank: false,
+    desired: false,
+    differences: observed => (observed ? [`${path} is there, and nothing in the inventory asks for it`] : []),
+    act: () => ({ action: { script: `${command('rm', '-f', '--', path)}\n`, timeoutMs: 30_000 } }),
+  });
+}
+
 function keepScript(path: string): string {
   const before = `${path}.homelab-before`;
   return `[ ! -f ${sh(path)} ] || [ -e ${sh(before)} ] || cp -a -- ${sh(path)} ${sh(before)}\n`;
@@ -72,12 +87,17 @@ function keepScript(path: string): string {
 
 /** The sh that writes `content` to `path` atomically, flushed to disk before it is visible. */
 export function writeScript(path: string, content: string, mode: string): string {
+  return replaceScript(path, `{ ${printing(content)}}`, mode);
+}
+
+/** The same for what an sh command prints. */
+export function replaceScript(path: string, print: string, mode: string): string {
   const folder = path.slice(0, path.lastIndexOf('/')) || '/';
   return `[ -d ${sh(folder)} ] || ${command('install', '-d', '-m', '755', folder)}
 umask 077
 new=$(mktemp ${sh(`${folder}/.homelab.XXXXXX`)})
 trap 'rm -f "$new"' EXIT
-{ ${printing(content)}} > "$new"
+${print} > "$new"
 chown root:root "$new"
 chmod ${sh(mode)} "$new"
 sync "$new"

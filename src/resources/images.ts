@@ -1,4 +1,4 @@
-// The images that kubeadm's own list names for this machine's role, in containerd before anything needs them.
+// The images that kubeadm's own list names for this machine's role, and what else a bundle has, in containerd before anything needs them.
 import type { BundleEntry } from '../model/bundle.ts';
 import type { Role } from '../model/cluster.ts';
 import type { Resource } from '../model/plan.ts';
@@ -8,7 +8,10 @@ import { defineResource } from './resource.ts';
 
 type State = { readonly missing: readonly string[] };
 
+const pinned = sh(`labels."io.cri-containerd.pinned"==pinned`);
 const unknownYet = 'kubeadm says which, once it is installed';
+const ofKubeadm =
+  /^registry\.k8s\.io\/(kube-(apiserver|controller-manager|scheduler|proxy)|coredns\/coredns|etcd|pause):/;
 const onWorkers = /\/(kube-proxy|pause|coredns):/;
 
 export interface ImagesOptions {
@@ -24,14 +27,17 @@ export interface ImagesOptions {
 /** Imported from the bundle where it has them, pulled otherwise; pinned, so that kubelet's garbage collection leaves them. */
 export function kubeadmImages({ version, role, kubeProxy, bundle, arch }: ImagesOptions): Resource {
   const wantsIt = (image: string) =>
-    (role === 'control-plane' || onWorkers.test(image)) && (kubeProxy || !image.includes('/kube-proxy:'));
+    isKubeadms(image) &&
+    (!image.includes('/kube-') || image.endsWith(`:${version}`)) &&
+    (role === 'control-plane' || onWorkers.test(image)) &&
+    (kubeProxy || !image.includes('/kube-proxy:'));
   return defineResource<State>({
     key: 'images:kubeadm',
     name: 'images',
     title: "Have kubeadm's images",
     // A containerd that was killed leaves its socket: then nobody knows, until its own phase has started it again.
     read: `if command -v kubeadm >/dev/null && [ -S /run/containerd/containerd.sock ]; then
-  have=$(timeout 20 ctr -n k8s.io images list -q ${sh(`labels."io.cri-containerd.pinned"==pinned`)} 2>/dev/null) || { echo unknown; exit 0; }
+  have=$(timeout 20 ctr -n k8s.io images list -q ${pinned} 2>/dev/null) || { echo unknown; exit 0; }
   wanted=$(kubeadm config images list --kubernetes-version ${sh(version)} 2>/dev/null) || { echo unknown; exit 0; }
   for image in $wanted; do
     case "
@@ -73,6 +79,45 @@ else echo unknown; fi
         },
       };
     },
+  });
+}
+
+/** Whether kubeadm may want it; which of them it wants is its own to say. */
+export function isKubeadms(image: string): boolean {
+  return ofKubeadm.test(image);
+}
+
+/** Images that were added to the bundle: on every machine they are for, pinned like kubeadm's. */
+export function bundleImages(entries: readonly BundleEntry[]): Resource {
+  const missingOf = ({ missing }: State) => entries.filter(({ name }) => missing.includes(name));
+  return defineResource<State>({
+    key: 'images:bundle',
+    name: 'bundle-images',
+    title: "Have the bundle's other images",
+    read: `have=
+[ ! -S /run/containerd/containerd.sock ] || have=$(timeout 20 ctr -n k8s.io images list -q ${pinned} 2>/dev/null) || :
+for image in ${command(...entries.map(({ name }) => name))}; do
+  case "
+$have
+" in *"
+$image
+"*) ;; *) echo "$image" ;; esac
+done
+`,
+    parse: output => ({ missing: output.split('\n').filter(image => image !== '') }),
+    blank: { missing: entries.map(({ name }) => name) },
+    desired: { missing: [] },
+    differences: observed => missingOf(observed).map(({ name }) => `missing: ${name}`),
+    act: observed => ({
+      diff: missingOf(observed)
+        .map(({ name }) => `+ ${name}`)
+        .join('\n'),
+      action: {
+        script: missingOf(observed).map(importScript).join(''),
+        uploads: missingOf(observed).map(uploadOf),
+        timeoutMs: 1_200_000,
+      },
+    }),
   });
 }
 

@@ -1,4 +1,5 @@
 // Labels and taints of a node, as the inventory has them; what others put there stays. Read and written on a control plane.
+// Taints that keep pods away where no other machine could run them are taken off.
 
 import type { Host, Taint } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
@@ -11,8 +12,9 @@ const kubectl = adminKubectl(20);
 /** 'label KEY' → value, 'taint KEY:EFFECT' → value; 'absent' where it is not there. */
 type State = { readonly [what: string]: string };
 
-export function nodeObject({ name, labels, taints }: Host): Resource {
+export function nodeObject({ name, labels, taints }: Host, without: readonly Taint[] = []): Resource {
   const desired: State = Object.fromEntries([
+    ...without.map(taint => [taintName(taint), 'absent']),
     ...Object.entries(labels).map(([key, value]) => [`label ${key}`, value]),
     ...taints.map(taint => [taintName(taint), taint.value ?? '']),
   ]);
@@ -35,13 +37,14 @@ ${kubectl} get node ${sh(name)} --ignore-not-found -o jsonpath='{range .spec.tai
       );
       return Object.fromEntries(wanted.map(what => [what, found.get(what) ?? 'absent']));
     },
+    // Kubeadm's own taints are not there either: init leaves them out.
     blank: Object.fromEntries(wanted.map(what => [what, 'absent'])),
     desired,
     differences: observed =>
       wrong(observed).map(what => `${what} is ${observed[what] || "''"}, not ${desired[what] || "''"}`),
     act: observed => ({
       diff: wrong(observed)
-        .map(what => `- ${what}=${observed[what]}\n+ ${what}=${desired[what]}`)
+        .map(what => `- ${what}=${observed[what]}${desired[what] === 'absent' ? '' : `\n+ ${what}=${desired[what]}`}`)
         .join('\n'),
       action: {
         script: [
@@ -53,6 +56,9 @@ ${kubectl} get node ${sh(name)} --ignore-not-found -o jsonpath='{range .spec.tai
             ({ key, value, effect }) =>
               `${kubectl} ${command('taint', '--overwrite', 'node', name, `${key}=${value ?? ''}:${effect}`)} >/dev/null\n`,
           ),
+          ...without
+            .filter(taint => observed[taintName(taint)] !== 'absent')
+            .map(({ key, effect }) => `${kubectl} ${command('taint', 'node', name, `${key}:${effect}-`)} >/dev/null\n`),
         ].join(''),
         timeoutMs: 60_000,
       },

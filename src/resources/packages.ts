@@ -60,7 +60,7 @@ export function packages({
     ],
     act(observed) {
       const missing = off(observed, 'version');
-      const files = missing.flatMap(each => debs.filter(deb => deb.name === each.name).slice(0, 1));
+      const files = missing.flatMap(each => debs.filter(deb => isFor(deb, each)).slice(0, 1));
       const fromApt = missing.filter(each => !files.some(deb => deb.name === each.name));
       return {
         diff: off(observed, 'version')
@@ -89,6 +89,11 @@ export function packages({
       };
     },
   });
+}
+
+/** Whether a bundle's file is this package: another version of it is not. */
+export function isFor(deb: BundleEntry, { name, version }: WantedPackage): boolean {
+  return deb.name === name && (version === undefined || upstreamVersion(deb.version) === version);
 }
 
 /** Where a bundle's file stands on a machine. Named by its sum, so that a stale one is never taken for it. */

@@ -1,6 +1,6 @@
 // How a kind of resource is written: typed inside, plain JSON outside.
 import { createTwoFilesPatch } from 'diff';
-import type { Json } from '../model/cluster.ts';
+import type { Json, SecretRef } from '../model/cluster.ts';
 import type { Change, Resource, Risk } from '../model/plan.ts';
 
 /** A resource in terms of its own state type. */
@@ -9,6 +9,7 @@ export interface ResourceSpec<S extends Json> {
   readonly name: string;
   readonly title: string;
   readonly read: string;
+  readonly secrets?: Readonly<Record<string, SecretRef>>;
   parse(output: string): S;
   readonly blank: S;
   readonly desired: S;

@@ -1,6 +1,6 @@
 // The documents kubeadm reads, as data: v1beta4 from Kubernetes 1.31 on, v1beta3 before.
 import { dump } from 'js-yaml';
-import type { Host, Json, JsonObject } from '../model/cluster.ts';
+import { type Host, type Json, type JsonObject, runsEverything } from '../model/cluster.ts';
 import { kubeadmApi } from '../model/versions.ts';
 import { endpointOf, type Goal } from '../model/world.ts';
 import { tokenDescription } from '../resources/our-tokens.ts';
@@ -34,7 +34,7 @@ export function renderInit(goal: Goal, host: Host): string {
         },
       ],
       localAPIEndpoint: localEndpoint(host),
-      nodeRegistration: nodeRegistration(api, host),
+      nodeRegistration: nodeRegistration(api, host, goal),
       ...(kubernetes.kubeProxy ? {} : { skipPhases: ['addon/kube-proxy'] }),
     },
     {
@@ -72,7 +72,7 @@ export function renderJoin(goal: Goal, host: Host, caHash: string): string {
       discovery: {
         bootstrapToken: { apiServerEndpoint: endpointOf(goal), token: tokenPlace, caCertHashes: [`sha256:${caHash}`] },
       },
-      nodeRegistration: nodeRegistration(api, host),
+      nodeRegistration: nodeRegistration(api, host, goal),
       ...(host.role === 'control-plane'
         ? { controlPlane: { localAPIEndpoint: localEndpoint(host), certificateKey: certificateKeyPlace } }
         : {}),
@@ -107,14 +107,16 @@ function localEndpoint(host: Host): JsonObject {
   return { advertiseAddress: host.address, bindPort: 6443 };
 }
 
-function nodeRegistration(api: string, host: Host): JsonObject {
+function nodeRegistration(api: string, host: Host, { cluster }: Goal): JsonObject {
   const args = { 'node-ip': host.address };
   return {
     name: host.name,
     criSocket,
     // v1beta4 made extra arguments a list, so that one may stand twice.
     kubeletExtraArgs: api.endsWith('v1beta4') ? Object.entries(args).map(([name, value]) => ({ name, value })) : args,
-    // The control plane keeps kubeadm's own taint; what the inventory adds is set on the node afterwards.
+    // An empty list, not none: none is kubeadm's own taint.
+    ...(runsEverything(cluster, host) ? { taints: [] } : {}),
+    // A control plane beside workers keeps kubeadm's own taint; what the inventory adds is set on the node afterwards.
     ...(host.role === 'worker' && host.taints.length > 0
       ? {
           taints: host.taints.map(({ key, value, effect }) => ({

@@ -14,6 +14,7 @@ import type { ExecOptions, ExecResult, Remote } from '../../src/model/ports.ts';
 import { pauseImage } from '../../src/model/versions.ts';
 import type { World } from '../../src/model/world.ts';
 import { phases } from '../../src/phases/index.ts';
+import { defineResource } from '../../src/resources/resource.ts';
 import { dash } from '../dash.ts';
 import { eventsOf, failureOf, machinesOf, stillClock, testRun } from '../run-context.ts';
 import { caPem, cluster, convergedWorld, everything, goal, host, nodeObject } from '../sample.ts';
@@ -122,6 +123,26 @@ describe('a step on a machine', () => {
     expect(remote.asked[0]?.script).not.toContain(secret);
     // The redactor knows it before anybody could print it.
     expect(learned).toEqual([secret]);
+  });
+
+  it('reads what is secret with the secret at hand, and without saying it', async () => {
+    const remote = real();
+    const vault = createVault({ env: { PASSWORD: "it's secret" }, readFile: async () => '', learn: () => undefined });
+    const machine = createMachine(remote, [], { ...options, vault });
+    const resource = defineResource<string>({
+      key: 'x',
+      name: 'x',
+      title: 'x',
+      secrets: { SECRET: { kind: 'env', name: 'PASSWORD' } },
+      read: `[ "$SECRET" = "it's secret" ] && echo same\n`,
+      parse: output => output.trim(),
+      blank: '',
+      desired: 'same',
+      differences: () => [],
+      act: () => ({ action: { script: ':', timeoutMs: 1 } }),
+    });
+    expect(await machine.read([resource], signal)).toEqual(new Map([['x', 'same']]));
+    expect(remote.asked[0]?.script.split(resource.read)[0]).not.toContain("it's secret");
   });
 
   it('uploads before it runs, and each upload counts as a command', async () => {

@@ -20,7 +20,13 @@ test('unknown keys are errors everywhere, except in configuration that is passed
   eachSchema(schema, '', (each, path) => {
     if (at(each, ['type']) === 'object' && at(each, ['additionalProperties']) !== false) open.push(path);
   });
-  expect(open).toEqual(['kubernetes.kubeletConfig', 'kubernetes.proxyConfig', 'containerd.config', 'hosts[].labels']);
+  expect(open).toEqual([
+    'kubernetes.kubeletConfig',
+    'kubernetes.proxyConfig',
+    'containerd.config',
+    'containerd.registries',
+    'hosts[].labels',
+  ]);
 });
 
 test('what has a default is not required', () => {

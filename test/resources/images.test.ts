@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { BundleEntry } from '../../src/model/bundle.ts';
 import type { Role } from '../../src/model/cluster.ts';
-import { kubeadmImages } from '../../src/resources/images.ts';
+import { bundleImages, kubeadmImages } from '../../src/resources/images.ts';
 import { changeOf, observe, scratch, standIns } from './rig.ts';
 
 const names = [
@@ -88,6 +88,23 @@ describe('getting images', () => {
     expect(unknown.action.script).not.toContain('images pull');
   });
 
+  it('takes neither another version’s nor what is not kubeadm’s for what kubeadm will name', () => {
+    const bundle = ['registry.k8s.io/kube-proxy:v1.31.1', 'registry.k8s.io/kube-proxy:v1.32.0', 'ghcr.io/me/app:1'].map(
+      (name, index) => entry(name, String(index)),
+    );
+    const { uploads } = changeOf(images('worker', { bundle }), images().blank).action;
+    expect(uploads?.map(upload => upload.localPath)).toEqual(['/bundle/0.tar']);
+  });
+
+  it('imports what was added to the bundle, where it is missing', () => {
+    const added = bundleImages([entry('ghcr.io/me/app:1', 'a'), entry('ghcr.io/me/web:2', 'b')]);
+    expect(added.change(added.desired, [])).toBeUndefined();
+    const change = changeOf(added, { missing: ['ghcr.io/me/web:2'] });
+    expect(change.why).toBe('missing: ghcr.io/me/web:2');
+    expect(change.action.uploads?.map(upload => upload.localPath)).toEqual(['/bundle/b.tar']);
+    expect(change.action.script).toContain('label ghcr.io/me/web:2 io.cri-containerd.pinned=pinned');
+  });
+
   it('explains a registry that cannot be reached', () => {
     const { explain } = changeOf(images(), { missing: all }).action;
     const stderr =
@@ -119,6 +136,21 @@ describe('asking containerd', () => {
       });
     } finally {
       there.close();
+    }
+  });
+
+  it('gives which of the bundle’s other images are missing, all of them while nobody answers', async () => {
+    const added = bundleImages([entry('ghcr.io/me/app:1', 'a'), entry('ghcr.io/me/web:2', 'b')]);
+    for (const [ctr, missing] of [
+      ['echo ghcr.io/me/app:1', ['ghcr.io/me/web:2']],
+      ['exit 1', ['ghcr.io/me/app:1', 'ghcr.io/me/web:2']],
+    ] as const) {
+      const there = await machine(ctr);
+      try {
+        expect(observe(added, there.options)).toEqual({ missing });
+      } finally {
+        there.close();
+      }
     }
   });
 

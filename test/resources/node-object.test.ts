@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { controlPlaneTaint } from '../../src/model/cluster.ts';
 import { nodeObject } from '../../src/resources/node-object.ts';
 import { host } from '../sample.ts';
 import { changeOf, observe, scratch, standIns } from './rig.ts';
@@ -45,6 +46,15 @@ describe('labels and taints', () => {
     const { script } = changeOf(node, observed).action;
     expect(script).toContain('label --overwrite node k8s-worker1 disk=ssd');
     expect(script).toContain('taint --overwrite node k8s-worker1 flaky=:PreferNoSchedule');
+  });
+
+  it('that keep pods away are taken off where they must not be', () => {
+    const alone = nodeObject(host('k8s-cp'), [controlPlaneTaint]);
+    const name = 'taint node-role.kubernetes.io/control-plane:NoSchedule';
+    expect(alone.change({ [name]: 'absent' }, [])).toBeUndefined();
+    const change = changeOf(alone, { [name]: '' });
+    expect(change).toMatchObject({ why: `${name} is '', not absent`, diff: `- ${name}=` });
+    expect(change.action.script).toContain('taint node k8s-cp node-role.kubernetes.io/control-plane:NoSchedule-');
   });
 
   it('are absent before there is a cluster', () => {

@@ -277,6 +277,24 @@ describe('installing', () => {
     expect(machine.updates()).toBe(0);
   });
 
+  it('leaves another version alone that the bundle has as well', () => {
+    const of = (version: string, digit: string): BundleEntry => ({
+      kind: 'deb',
+      name: 'kubeadm',
+      version,
+      arch: 'amd64',
+      path: `/bundle/${version}.deb`,
+      sha256: digit.repeat(64),
+      bytes: 1,
+    });
+    const resource = kubeadm('1.31.1', { debs: [of('1.31.2-1.1', 'a'), of('1.31.1-1.1', 'b')] });
+    expect(changeOf(resource, resource.blank).action.uploads?.map(each => each.localPath)).toEqual([
+      '/bundle/1.31.1-1.1.deb',
+    ]);
+    const without = kubeadm('1.31.1', { debs: [of('1.31.2-1.1', 'a')] });
+    expect(changeOf(without, without.blank).action.uploads).toEqual([]);
+  });
+
   it('takes nothing from the bundle for a machine that only lacks the hold', () => {
     const change = changeOf(kubeadm(), { kubeadm: { version: '1.31.1', held: false } });
     expect(change.why).toBe('kubeadm is not on hold');

@@ -37,6 +37,15 @@ describe.each(versions)('kubeadm’s documents as %s, for %s', (api, version) =>
 });
 
 describe('kubeadm’s documents', () => {
+  it('leave a machine alone without taints, and keep kubeadm’s own where workers are', () => {
+    const registration = (hosts: Cluster['hosts']) => {
+      const [first] = loadAll(renderInit({ cluster: { ...cluster, hosts }, bundle: undefined }, host('k8s-cp')));
+      return Reflect.get(Object(first), 'nodeRegistration');
+    };
+    expect(registration([host('k8s-cp')])).toMatchObject({ taints: [] });
+    expect(registration(cluster.hosts)).not.toHaveProperty('taints');
+  });
+
   it('leave kube-proxy out where the cluster has none', () => {
     const documents = renderInit(of({ kubeProxy: false }), host('k8s-cp'));
     expect(documents).toContain('addon/kube-proxy');
