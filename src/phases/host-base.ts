@@ -15,7 +15,7 @@ import { phaseNames } from './names.ts';
 import { look } from './probes.ts';
 
 /** kubeadm's preflight and kube-proxy use these; ethtool is for NICs. */
-const prerequisites = ['conntrack', 'ethtool', 'iptables', 'socat', 'ca-certificates'];
+export const prerequisites = ['conntrack', 'ethtool', 'iptables', 'socat', 'ca-certificates'];
 
 export const hostBase: Phase = {
   ...phaseNames.hostBase,
