@@ -31,6 +31,8 @@ export function blankFacts(of: Host): Facts {
   return {
     host: of.name,
     hostname: of.name,
+    machineId: `machine-of-${of.name}`,
+    productUuid: `uuid-of-${of.name}`,
     bootId: `boot-of-${of.name}`,
     clockOffsetMs: 0,
     os: { id: 'debian', versionId: '12', codename: 'bookworm', pretty: 'Debian GNU/Linux 12 (bookworm)' },
@@ -39,13 +41,20 @@ export function blankFacts(of: Host): Facts {
     virtualization: 'none',
     container: false,
     cgroup: 2,
-    nics: [{ name: 'eno1', mac: '02:00:00:00:00:01', mtu: 1500, addresses: [`${of.address}/24`] }],
+    nics: [{ name: 'eno1', mac: macOf(of), mtu: 1500, addresses: [`${of.address}/24`] }],
     membership: { state: 'absent' },
     kubeadm: 'absent',
     kubelet: 'absent',
     containerd: 'absent',
     timeService: 'none',
   };
+}
+
+function macOf({ address }: Host): string {
+  return `02:00:${address
+    .split('.')
+    .map(part => Number(part).toString(16).padStart(2, '0'))
+    .join(':')}`;
 }
 
 export function bareWorld(of: Goal = goal): World {

@@ -1,7 +1,7 @@
 // What each command does once its options are read. Loaded when a command runs, not for --help.
 import { readFile, writeFile } from 'node:fs/promises';
 import { strikes } from '../engine/rehearsal.ts';
-import { bootstrap, plan, type RunContext, survey, verify } from '../engine/run.ts';
+import { bootstrap, plan, preflight, type RunContext, survey, verify } from '../engine/run.ts';
 import { loadInventory } from '../inventory/load.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
 import type { Plan, Step } from '../model/plan.ts';
@@ -22,12 +22,21 @@ export interface BootstrapOptions extends RunOptions {
   readonly plan?: string;
 }
 
-export async function runValidate(
-  options: { readonly inventory: string; readonly output?: string },
-  io: Io,
-): Promise<number> {
+const nothingApproved = () => ({ approve: async () => undefined, isApproved: () => false });
+
+export interface ValidateOptions extends RunOptions {
+  readonly machines?: boolean;
+}
+
+export async function runValidate(options: ValidateOptions, io: Io): Promise<number> {
   const cluster = await loadInventory(options.inventory);
   const { hosts, kubernetes } = cluster;
+  if (options.machines) {
+    const code = await runSession('look', options, io, nothingApproved, preflight);
+    if (code === 0 && outputMode({ ...io, output: options.output }) !== 'json')
+      io.stdout.write(`${options.inventory} is valid, and ${hosts.length} machines pass every check\n`);
+    return code;
+  }
   io.stdout.write(
     options.output === 'json'
       ? `${JSON.stringify({ inventory: options.inventory, cluster: cluster.name, hosts: hosts.map(host => host.name), ok: true })}\n`
@@ -35,8 +44,6 @@ export async function runValidate(
   );
   return exitCodes.ok;
 }
-
-const nothingApproved = () => ({ approve: async () => undefined, isApproved: () => false });
 
 export async function runPlan(options: PlanOptions, io: Io): Promise<number> {
   let steps = 0;

@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { phaseNames } from '../phases/names.ts';
 import { addBundle } from './bundle-options.ts';
-import type { BootstrapOptions, PlanOptions } from './commands.ts';
+import type { BootstrapOptions, PlanOptions, ValidateOptions } from './commands.ts';
 import type { JoinOptions } from './membership.ts';
 import type { Io, RunOptions } from './session.ts';
 import { version } from './version.ts';
@@ -27,6 +27,7 @@ export function createProgram(io: Io, done: Done): Command {
       `
 Examples:
   homelab validate                          check inventory/homelab.yaml
+  homelab validate --machines               and every check of the machines; changes nothing
   homelab plan                              what would change, as diffs; changes nothing
   homelab bootstrap                         machines to cluster; asks first
   homelab bootstrap --rehearse --yes        the same on simulated machines, in seconds
@@ -38,13 +39,14 @@ ${phaseList}
 ${exitList}`,
     );
 
-  withInventory(program.command('validate'))
-    .description('check the inventory: all problems at once, each with its place')
-    .addOption(outputOption())
-    .addHelpText('after', '\nExamples:\n  homelab validate\n  homelab validate -i inventory/lab.yaml')
-    .action(async (options: { inventory: string; output?: string }) =>
-      done(await (await commands()).runValidate(options, io)),
-    );
+  withMachines(program.command('validate'))
+    .description('check the inventory, with --machines the machines too: all problems at once; changes nothing')
+    .option('--machines', 'log in everywhere and make every check that bootstrap makes first (exit 5 when one fails)')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  homelab validate\n  homelab validate -i inventory/lab.yaml\n  homelab validate --machines\n  homelab validate --machines --bundle ./bundle',
+    )
+    .action(async (options: ValidateOptions) => done(await (await commands()).runValidate(options, io)));
 
   withRun(program.command('plan'))
     .description('show every step, refusal and note as diffs; changes nothing')
@@ -144,13 +146,6 @@ function withInventory(command: Command): Command {
   return command.option('-i, --inventory <FILE>', 'the inventory', 'inventory/homelab.yaml');
 }
 
-function withRun(command: Command): Command {
-  return withMachines(command)
-    .option('--only <PHASE[/HOST]>', 'these phases only; may stand several times', collect)
-    .option('--skip <PHASE[/HOST]>', 'leave these out; may stand several times', collect)
-    .option('--until <PHASE[/HOST]>', 'stop after this phase');
-}
-
 function withMachines(command: Command): Command {
   return withInventory(command)
     .addOption(outputOption())
@@ -164,6 +159,13 @@ function withMachines(command: Command): Command {
     .option('--record <DIR>', 'keep what the machines were asked and answered, for tests without them')
     .option('--rehearse', 'simulated machines: nothing is reached, nothing changes')
     .option('--fault <HOST:STEP>', 'with --rehearse: this step fails; may stand several times', collect);
+}
+
+function withRun(command: Command): Command {
+  return withMachines(command)
+    .option('--only <PHASE[/HOST]>', 'these phases only; may stand several times', collect)
+    .option('--skip <PHASE[/HOST]>', 'leave these out; may stand several times', collect)
+    .option('--until <PHASE[/HOST]>', 'stop after this phase');
 }
 
 function outputOption(): Option {

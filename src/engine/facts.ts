@@ -33,6 +33,11 @@ export const kubeadmAtWork = '^([^ ]*/)?kubeadm ([^ ]+ )*(init|join|reset|upgrad
 export const factFragments: readonly Fragment[] = [
   { id: 'clock', script: 'date +%s%3N' },
   { id: 'hostname', script: 'cat /proc/sys/kernel/hostname' },
+  {
+    id: 'identity',
+    // A byte of a broken DMI table must not end the reading; not every machine has one.
+    script: `cat /etc/machine-id 2>/dev/null || echo; cat /sys/class/dmi/id/product_uuid 2>/dev/null || echo unknown`,
+  },
   { id: 'boot', script: 'cat /proc/sys/kernel/random/boot_id' },
   {
     id: 'os',
@@ -94,12 +99,15 @@ export function parseReading(
   const [id = 'unknown', versionId = '', codename = '', pretty = 'unknown'] = lines('os');
   const [virtualization = 'none', container = 'none'] = lines('virt');
   const [kubeadm = 'absent', kubelet = 'absent', containerd = 'absent'] = lines('versions');
+  const [machineId = '', productUuid = 'unknown'] = lines('identity');
   const api = parseApi(frames.get('api'));
   const membership = parseMembership(host, text('membership'));
   return {
     facts: {
       host,
       hostname: text('hostname').trim(),
+      machineId,
+      productUuid: productUuid.toLowerCase(),
       bootId: text('boot').trim(),
       clockOffsetMs: Math.round(
         (Number(text('clock').trim()) - sentMs + Number(text('clock-end').trim()) - receivedMs) / 2,

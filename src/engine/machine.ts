@@ -146,9 +146,9 @@ function stateFrom(host: string, resource: Resource, frame: Frame | undefined): 
 }
 
 function evidenceOf(probe: ReadProbe, frame: Frame | undefined): Evidence {
-  const { id, host, title, expected, reproduce } = probe;
+  const { id, host, title, expected, reproduce, hint } = probe;
   const judged = frame ? probe.judge(frame) : { ok: false, observed: 'no answer' };
-  return { id, host, title, expected, reproduce, ...judged };
+  return { id, host, title, expected, reproduce, ...(judged.ok ? {} : { hint }), ...judged };
 }
 
 function explanationOf(

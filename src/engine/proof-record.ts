@@ -21,7 +21,9 @@ export function digestOf(phase: Phase, intents: readonly Intent[]): string {
 /** Must what the phase proves by doing be proven (again)? Not when this very state was proven before. */
 export function isUnproven(phase: Phase, world: World, intents: readonly Intent[]): boolean {
   return (
-    phase.probes(world).some(probe => probe.kind === 'active') && world.proofs[phase.id] !== digestOf(phase, intents)
+    !phase.gate &&
+    phase.probes(world).some(probe => probe.kind === 'active') &&
+    world.proofs[phase.id] !== digestOf(phase, intents)
   );
 }
 

@@ -57,33 +57,41 @@ export async function prove(
   }));
 }
 
-/** Says every piece; throws HL_VERIFY with all that failed. */
+/** Says every piece; throws HL_VERIFY (of gates alone HL_PREFLIGHT) with all that failed. */
 export function reportEvidence(proofs: readonly Proof[], { bus, rehearsal }: ProveContext): void {
   for (const { phase, evidence } of proofs) {
     for (const piece of evidence)
       bus.emit({ type: 'evidence', phase: phase.id, evidence: piece, simulated: rehearsal !== undefined });
   }
-  const failed = proofs.flatMap(proof => proof.evidence).filter(piece => !piece.ok);
+  const all = proofs.flatMap(proof => proof.evidence);
+  const failed = all.filter(piece => !piece.ok);
   if (failed.length === 0) return;
+  const isGate = proofs.every(({ phase }) => phase.gate);
   throw new HomelabError(
-    'HL_VERIFY',
-    `${failed.length} of ${proofs.flatMap(proof => proof.evidence).length} proofs failed`,
+    isGate ? 'HL_PREFLIGHT' : 'HL_VERIFY',
+    `${failed.length} of ${all.length} ${isGate ? 'checks' : 'proofs'} failed`,
     {
-      context: {
-        details: failed.map(
-          piece =>
-            `${piece.host}: ${piece.title}: expected ${piece.expected}, observed ${piece.observed}; see: ${piece.reproduce}`,
-        ),
-      },
-      hint: 'mend what the first line names, then run the same command again',
+      context: { details: detailsOf(failed) },
+      hint: `mend what ${isGate ? 'the lines above name' : 'the first line names'}, then run the same command again`,
     },
   );
 }
 
+// Machines that failed in the same words share a line.
+function detailsOf(failed: readonly Evidence[]): readonly string[] {
+  const hosts = new Map<string, string[]>();
+  for (const { host, title, expected, observed, reproduce, hint } of failed) {
+    const cure = hint === undefined ? '' : `\n  ${hint}`;
+    const text = `${title}: expected ${expected}, observed ${observed}; see: ${reproduce}${cure}`;
+    hosts.set(text, [...(hosts.get(text) ?? []), host]);
+  }
+  return [...hosts].map(([text, same]) => `${same.join(', ')}: ${text}`);
+}
+
 function known(probe: Extract<Probe, { readonly kind: 'known' }>, faults: readonly Fault[] | undefined): Evidence {
   if (faults) return simulatedEvidence(probe, faults);
-  const { id, host, title, expected, observed, ok, reproduce } = probe;
-  return { id, host, title, expected, observed, ok, reproduce };
+  const { id, host, title, expected, observed, ok, reproduce, hint } = probe;
+  return { id, host, title, expected, observed, ok, reproduce, ...(ok ? {} : { hint }) };
 }
 
 async function runActive(
@@ -104,7 +112,7 @@ async function runActive(
     });
   } catch (error) {
     if (abort.aborted) throw error;
-    const { id, host, title, expected, reproduce } = probe;
+    const { id, host, title, expected, reproduce, hint } = probe;
     return [
       {
         id,
@@ -112,6 +120,7 @@ async function runActive(
         title,
         expected,
         reproduce,
+        hint,
         ok: false,
         observed: error instanceof Error ? error.message : String(error),
       },

@@ -89,9 +89,10 @@ export function simulatedPieces(
 
 /** One piece of evidence, as expected unless a fault strikes it. */
 export function simulatedEvidence(piece: Omit<Evidence, 'ok' | 'observed'>, faults: readonly Fault[]): Evidence {
-  const { id, host, title, expected, reproduce } = piece;
+  const { id, host, title, expected, reproduce, hint } = piece;
   const ok = !faults.some(fault => fault.host === host && fault.step === id);
-  return { id, host, title, expected, reproduce, ok, observed: ok ? expected : 'a fault that --fault injected' };
+  const found = { id, host, title, expected, reproduce, ok };
+  return ok ? { ...found, observed: expected } : { ...found, observed: 'a fault that --fault injected', hint };
 }
 
 function injected(step: Step): HomelabError {
@@ -122,6 +123,8 @@ function blankFacts(host: Host): Facts {
   return {
     host: host.name,
     hostname: host.name,
+    machineId: randomUUID().replaceAll('-', ''),
+    productUuid: randomUUID(),
     bootId: randomUUID(),
     clockOffsetMs: 0,
     os: { id: 'debian', versionId: '12', codename: 'bookworm', pretty: 'Debian GNU/Linux 12 (simulated)' },

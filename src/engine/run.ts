@@ -17,7 +17,7 @@ import {
   type States,
 } from './plan.ts';
 import { isUnproven, recordProofs } from './proof-record.ts';
-import { type ProveContext, prove, reportEvidence } from './prove.ts';
+import { type Proof, type ProveContext, prove, reportEvidence } from './prove.ts';
 
 export interface RunContext extends ExecuteContext, ProveContext {
   readonly goal: Goal;
@@ -83,12 +83,15 @@ export async function plan(context: RunContext): Promise<Plan> {
 export async function bootstrap(context: RunContext): Promise<RunResult> {
   let now = await survey(context);
   announce(now.plan, context);
-  refuse(now.plan);
-  if (now.plan.steps.length > 0) await context.approve(now.plan);
+  const { steps: found, refusals } = now.plan;
+  // Where nothing is to be done, gates are proven in one command with everything else.
+  const gates = found.length + refusals.length > 0 ? context.phases.filter(phase => phase.gate) : [];
+  await passGates(gates, now, context);
+  if (found.length > 0) await context.approve(now.plan);
   let done = 0;
   let compared: readonly string[] = [];
   let unproven: Phase[] = [];
-  for (const phase of context.phases) {
+  for (const phase of context.phases.filter(each => !gates.includes(each))) {
     throwIfStopped(context);
     const steps = now.plan.steps.filter(step => step.phase === phase.id);
     if (steps.length === 0) {
@@ -117,17 +120,7 @@ export async function verify(context: RunContext): Promise<RunResult> {
   const proofs = await prove(context.phases, now.world, () => true, context);
   // What is not as it should be stands before the proofs that fail because of it.
   const failures: unknown[] = now.plan.steps.length > 0 ? [drifted(now.plan)] : [];
-  for (const proof of proofs) {
-    context.bus.emit({ type: 'phase-started', phase: proof.phase.id, title: proof.phase.title, steps: [] });
-    let outcome: 'unchanged' | 'failed' = 'unchanged';
-    try {
-      reportEvidence([proof], context);
-    } catch (error) {
-      failures.push(error);
-      outcome = 'failed';
-    }
-    context.bus.emit({ type: 'phase-finished', phase: proof.phase.id, outcome, durationMs: 0 });
-  }
+  failures.push(...sayProofs(proofs, context));
   try {
     refuse(now.plan);
   } catch (error) {
@@ -135,6 +128,48 @@ export async function verify(context: RunContext): Promise<RunResult> {
   }
   if (failures.length > 0) throw together(failures);
   return { steps: 0, predictionErrors: 0 };
+}
+
+/** What must hold before anything changes, alone: every refusal and every gate's proofs. Changes nothing. */
+export async function preflight(context: RunContext): Promise<void> {
+  const now = await survey(context);
+  for (const note of now.plan.notes) context.bus.emit({ type: 'note', ...note });
+  await passGates(
+    context.phases.filter(phase => phase.gate),
+    now,
+    context,
+  );
+}
+
+async function passGates(gates: readonly Phase[], now: Survey, context: RunContext): Promise<void> {
+  const begun = context.clock.now();
+  const proofs = await prove(gates, now.world, () => true, context);
+  const failures = sayProofs(proofs, context, context.clock.now() - begun);
+  throwIfStopped(context);
+  try {
+    refuse(now.plan);
+  } catch (error) {
+    failures.unshift(error);
+  }
+  if (failures.length > 0) throw together(failures);
+}
+
+// Every phase is told, also those after one that failed.
+function sayProofs(proofs: readonly Proof[], context: RunContext, durationMs = 0): unknown[] {
+  const failures: unknown[] = [];
+  for (const proof of proofs) {
+    const { id, title } = proof.phase;
+    context.bus.emit({ type: 'phase-started', phase: id, title, steps: [] });
+    let outcome: 'unchanged' | 'failed' = 'unchanged';
+    try {
+      reportEvidence([proof], context);
+    } catch (error) {
+      failures.push(error);
+      outcome = 'failed';
+    }
+    context.bus.emit({ type: 'phase-finished', phase: id, outcome, durationMs });
+  }
+  return failures;
 }
 
 function drifted({ steps }: Plan): HomelabError {
@@ -190,17 +225,8 @@ async function proveUnchanged(phases: readonly Phase[], now: Survey, context: Ru
   const begun = context.clock.now();
   const unproven = phases.filter(phase => isUnproven(phase, now.world, now.intents));
   const proofs = await prove(phases, now.world, phase => unproven.includes(phase), context);
-  for (const proof of proofs) {
-    const { id, title } = proof.phase;
-    context.bus.emit({ type: 'phase-started', phase: id, title, steps: [] });
-    let outcome: 'unchanged' | 'failed' = 'failed';
-    try {
-      reportEvidence([proof], context);
-      outcome = 'unchanged';
-    } finally {
-      context.bus.emit({ type: 'phase-finished', phase: id, outcome, durationMs: context.clock.now() - begun });
-    }
-  }
+  const failures = sayProofs(proofs, context, context.clock.now() - begun);
+  if (failures.length > 0) throw together(failures);
   await record(unproven, now, context);
 }
 

@@ -136,6 +136,8 @@ export interface Evidence {
   readonly expected: string;
   readonly observed: string;
   readonly reproduce: string;
+  /** When it is not as it should be: the next thing to type. */
+  readonly hint?: string | undefined;
 }
 
 interface ProbeBase {
@@ -147,6 +149,7 @@ interface ProbeBase {
   readonly title: string;
   readonly expected: string;
   readonly reproduce: string;
+  readonly hint?: string | undefined;
 }
 
 /** Runs commands on machines for a probe that needs several of them. */
@@ -170,6 +173,8 @@ export type Probe =
       judge(result: { readonly code: number; readonly stdout: string; readonly stderr: string }): {
         readonly ok: boolean;
         readonly observed: string;
+        /** Instead of the probe's own. */
+        readonly hint?: string | undefined;
       };
     })
   /** Makes objects in a probe namespace and always cleans them up; several pieces of evidence. */
@@ -189,6 +194,8 @@ export interface Phase {
   readonly summary: string;
   /** Machines at a time; undefined: as many as --fork says. */
   readonly width?: 1;
+  /** Proven before anything changes, together with all refusals; a failed proof ends the run like a refusal. It has no steps. */
+  readonly gate?: true;
   wants(world: World, host: Host): readonly Want[];
   probes(world: World): readonly Probe[];
 }

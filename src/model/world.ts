@@ -21,6 +21,10 @@ export interface Nic {
 export interface Facts {
   readonly host: string;
   readonly hostname: string;
+  /** /etc/machine-id; empty where the machine has none. */
+  readonly machineId: string;
+  /** What the firmware or hypervisor calls the machine, 'unknown' where it says nothing. In a container it is the host's. */
+  readonly productUuid: string;
   readonly bootId: string;
   /** The machine's clock against ours, milliseconds, with half the round trip as its uncertainty. */
   readonly clockOffsetMs: number;

@@ -10,6 +10,7 @@ const maxClockSpreadMs = 2_000;
 
 export const connect: Phase = {
   ...phaseNames.connect,
+  gate: true,
   wants(world, host) {
     const facts = factsOf(world, host);
     const supported = ['debian', 'ubuntu'].includes(facts.os.id);
@@ -59,6 +60,7 @@ export const connect: Phase = {
           observed: `${away} ms`,
           ok: Math.abs(away) <= maxClockSpreadMs,
           reproduce: 'date +%s%3N (on all machines at once)',
+          hint: facts.container ? "set its host's clock" : `sudo timedatectl set-ntp true, on ${host.name}`,
         }),
       ];
     });

@@ -16,7 +16,7 @@ import { look } from './probes.ts';
 import { aptProxy } from './proxy.ts';
 
 /** kubeadm's preflight and kube-proxy use these; ethtool is for NICs. */
-const prerequisites = ['conntrack', 'ethtool', 'iptables', 'socat', 'ca-certificates'];
+export const prerequisites = ['conntrack', 'ethtool', 'iptables', 'socat', 'ca-certificates'];
 
 /** Packages of a bundle that later phases install, each at its version. */
 const later = ['kubeadm', 'kubelet', 'kubectl', 'kubernetes-cni', 'cri-tools'];

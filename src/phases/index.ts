@@ -8,10 +8,12 @@ import { hostBase } from './host-base.ts';
 import { kubePackages } from './kube-packages.ts';
 import { drain, etcdMember, forget, reset } from './leaving.ts';
 import { network } from './network.ts';
+import { preflight } from './preflight/index.ts';
 import { workers } from './workers.ts';
 
 export const phases: readonly Phase[] = [
   connect,
+  preflight,
   hostBase,
   containerd,
   kubePackages,

@@ -13,6 +13,11 @@ export const phaseNames = {
     title: 'Reach every machine',
     summary: 'host keys, login, root, facts; clocks against their median',
   },
+  preflight: {
+    id: 'preflight',
+    title: 'Check what cannot end well',
+    summary: 'clones, hardware, disks, ports, DNS, subnets, firewalls, leftovers, apt, sources; all failures at once',
+  },
   hostBase: {
     id: 'host-base',
     title: 'Prepare the machines',

@@ -14,6 +14,8 @@ export interface LookOptions {
   /** What a person types on that machine; the script itself when it is short enough to be typed. */
   readonly reproduce?: string;
   readonly timeoutMs?: number;
+  /** The next thing to type when it is not as expected. */
+  readonly hint?: string | undefined;
   /** Undefined: the trimmed output must equal `expected`. */
   readonly accept?: (output: string) => boolean;
   /** What of the output is worth showing; undefined: all of it. */
@@ -42,6 +44,7 @@ export function look(options: LookOptions): Probe {
     ...(options.about === undefined ? {} : { about: options.about }),
     title: options.title,
     expected: options.expected,
+    hint: options.hint,
     reproduce: options.reproduce ?? command('sudo', 'sh', '-c', options.script.trim()),
     script: options.script,
     timeoutMs: options.timeoutMs ?? 30_000,

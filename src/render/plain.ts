@@ -87,6 +87,7 @@ export function evidenceLines(evidence: Evidence, simulated: boolean, { color, m
   return [
     `${color.red(marks.failed)} ${title}: expected ${oneLine(evidence.expected)}, observed ${oneLine(evidence.observed)}${suffix}`,
     `  ${color.dim('look again:')} ${oneLine(evidence.reproduce)}`,
+    ...(evidence.hint === undefined ? [] : [`  ${color.dim('mend:')} ${oneLine(evidence.hint)}`]),
   ];
 }
 

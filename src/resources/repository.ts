@@ -13,7 +13,7 @@ export function repository(
   only: readonly string[],
   facts: Facts,
 ): readonly Resource[] {
-  const at = (text: string) => text.replaceAll('{os}', facts.os.id).replaceAll('{codename}', facts.os.codename);
+  const at = (text: string) => placed(text, facts);
   const keyring = `/etc/apt/keyrings/homelab-${name}.asc`;
   const url = at(wanted.url);
   return [
@@ -42,6 +42,11 @@ export function repository(
         ]
       : []),
   ];
+}
+
+/** A repository's address or suite for this machine: {os} and {codename} become its own. */
+export function placed(text: string, { os }: Facts): string {
+  return text.replaceAll('{os}', os.id).replaceAll('{codename}', os.codename);
 }
 
 function keyResource(name: string, keyring: string, key: Repository['key']): readonly Resource[] {

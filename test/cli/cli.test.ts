@@ -171,6 +171,7 @@ describe('bootstrap', () => {
     const until = linesOf(await rehearse('--until', 'containerd'));
     expect(until.filter(line => line.type === 'phase-finished').map(line => line.phase)).toEqual([
       'connect',
+      'preflight',
       'host-base',
       'containerd',
     ]);

@@ -36,8 +36,8 @@ describe('choosing phases', () => {
   });
 
   it('goes up to a phase and with it, or with one machine of it', () => {
-    expect(chosen({ until: 'host-base' })).toEqual(['connect/a', 'connect/b', 'host-base/a', 'host-base/b']);
-    expect(chosen({ until: 'host-base/b' })).toEqual(['connect/a', 'connect/b', 'host-base/b']);
+    expect(chosen({ until: 'preflight' })).toEqual(['connect/a', 'connect/b', 'preflight/a', 'preflight/b']);
+    expect(chosen({ until: 'preflight/b' })).toEqual(['connect/a', 'connect/b', 'preflight/b']);
   });
 
   it.each([

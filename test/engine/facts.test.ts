@@ -28,6 +28,7 @@ const metal: Readonly<Record<string, string>> = {
   hostname: 'k8s-worker1\n',
   boot: '5d9e2c4a-1f0b-4c1e-9b53-2f6f5f0d8f11\n',
   os: 'debian\n12\nbookworm\nDebian GNU/Linux 12 (bookworm)\n',
+  identity: '3f1c2b7e9a5d4c8fb6e0d1a2c3b4e5f6\n4C4C4544-0051-3210-8036-B7C04F4E4D32\n',
   kernel: '6.1.0-41-amd64\n',
   arch: 'amd64\n',
   virt: 'none\nnone\n',
@@ -101,6 +102,8 @@ describe('reading a machine', () => {
       facts: {
         host: 'k8s-worker1',
         hostname: 'k8s-worker1',
+        machineId: '3f1c2b7e9a5d4c8fb6e0d1a2c3b4e5f6',
+        productUuid: '4c4c4544-0051-3210-8036-b7c04f4e4d32',
         bootId: '5d9e2c4a-1f0b-4c1e-9b53-2f6f5f0d8f11',
         clockOffsetMs: 1795290608500,
         os: { id: 'debian', versionId: '12', codename: 'bookworm', pretty: 'Debian GNU/Linux 12 (bookworm)' },

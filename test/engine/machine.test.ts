@@ -328,6 +328,8 @@ function proofOf(id: string, expected: string): string {
     'cgroup-driver': configDump,
     'sandbox-image': configDump,
     etcd: '{"health":"true"}',
+    disk: '500000000000 400000000000 30000000 29000000\n'.repeat(3),
+    inodes: '500000000000 400000000000 30000000 29000000\n'.repeat(3),
     certificates: `0\n==> /etc/kubernetes/pki/apiserver.crt <==\n${caPem}`,
     cgroup: 'kubepods-burstable.slice',
     'dns-available': 'deployment.apps/coredns condition met',

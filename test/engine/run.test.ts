@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Machine } from '../../src/engine/machine.ts';
 import { rehearse } from '../../src/engine/rehearsal.ts';
-import { bootstrap, plan, verify } from '../../src/engine/run.ts';
+import { bootstrap, plan, preflight, verify } from '../../src/engine/run.ts';
 import type { Json } from '../../src/model/cluster.ts';
 import { HomelabError, PhaseFailed } from '../../src/model/errors.ts';
 import type { Evidence, Phase, Probe, Resource, Risk } from '../../src/model/plan.ts';
@@ -374,6 +374,71 @@ describe('verify', () => {
     expect(eventsOf(run, 'evidence').map(event => event.evidence)).toEqual([
       expect.objectContaining({ id: 'storm', ok: false, observed: 'no storm today' }),
     ]);
+  });
+});
+
+describe('gates', () => {
+  const gate = (id: string, probes: readonly Probe[]): Phase => ({ ...phase(id, [], probes), gate: true });
+  const refusing: Phase = {
+    ...phase('late', [onSwitch('lamp')]),
+    wants: () => [{ kind: 'refusal', id: 'no', reason: 'it must not', hint: 'do not' }, onSwitch('lamp')],
+  };
+  const hinted: Probe = { ...lookAt('fuse'), hint: 'sudo mend the fuse' };
+  const darkness = () =>
+    machine(() => ({ prove: async probes => probes.map(each => ({ ...dark(each), hint: each.hint })) }));
+
+  it('are told with every refusal and every failed check at once, before anybody is asked and anything changes', async () => {
+    let asked = 0;
+    const run = testRun(one, {
+      machines: darkness(),
+      phases: [gate('door', [lookAt('a')]), gate('hall', [hinted]), refusing],
+      approve: async () => {
+        asked += 1;
+      },
+    });
+    const failure = await failureOf(bootstrap(run));
+    if (!(failure instanceof PhaseFailed)) throw failure;
+    expect(failure.errors.map(error => [error.code, error.exitCode, error.context.details])).toEqual([
+      ['HL_REFUSED', 5, ['k8s-cp: it must not [late/k8s-cp/no]\n  do not']],
+      ['HL_PREFLIGHT', 5, ['k8s-cp: the a shines: expected light, observed dark; see: look at the a']],
+      [
+        'HL_PREFLIGHT',
+        5,
+        ['k8s-cp: the fuse shines: expected light, observed dark; see: look at the fuse\n  sudo mend the fuse'],
+      ],
+    ]);
+    expect(asked).toBe(0);
+    expect(eventsOf(run, 'step-started')).toEqual([]);
+    expect(eventsOf(run, 'phase-finished').map(({ phase: id, outcome }) => [id, outcome])).toEqual([
+      ['door', 'failed'],
+      ['hall', 'failed'],
+    ]);
+  });
+
+  it('are proven once, together with everything else, where nothing is to be done', async () => {
+    const asked: (readonly string[])[] = [];
+    const machines = machine(() => ({
+      prove: async probes => {
+        if (probes.length > 0) asked.push(probes.map(({ id }) => id));
+        return probes.map(each => ({ ...dark(each), ok: true }));
+      },
+    }));
+    await bootstrap(
+      testRun(one, { machines, phases: [gate('door', [lookAt('a')]), phase('room', [], [lookAt('b')])] }),
+    );
+    expect(asked).toEqual([['a', 'b']]);
+  });
+
+  it('are all that `validate --machines` proves; nothing of the plan is done', async () => {
+    const phases = [gate('door', [lookAt('a')]), phase('room', [onSwitch('lamp')], [lookAt('b')])];
+    const run = testRun(one, { phases });
+    await preflight(run);
+    expect(eventsOf(run, 'evidence').map(event => event.evidence.id)).toEqual(['a']);
+    expect(eventsOf(run, 'step-started')).toEqual([]);
+    expect(await failureOf(preflight(testRun(one, { machines: darkness(), phases })))).toMatchObject({
+      code: 'HL_PREFLIGHT',
+      exitCode: 5,
+    });
   });
 });
 
