@@ -21,6 +21,7 @@ export function buildCluster(inventory: Inventory, keys: ReadonlyMap<string, Key
     kubernetes: {
       version,
       endpoint: kubernetes.endpoint,
+      certSANs: kubernetes.certSANs,
       podSubnet: kubernetes.podSubnet,
       serviceSubnet: kubernetes.serviceSubnet,
       kubeProxy: kubernetes.kubeProxy,

@@ -6,6 +6,7 @@ import { controlPlane } from './control-plane.ts';
 import { controlPlaneJoin } from './control-plane-join.ts';
 import { hostBase } from './host-base.ts';
 import { kubePackages } from './kube-packages.ts';
+import { kubeletCertificates } from './kubelet-certificates.ts';
 import { drain, etcdMember, forget, reset } from './leaving.ts';
 import { network } from './network.ts';
 import { workers } from './workers.ts';
@@ -18,6 +19,7 @@ export const phases: readonly Phase[] = [
   controlPlane,
   controlPlaneJoin,
   workers,
+  kubeletCertificates,
   network,
 ];
 

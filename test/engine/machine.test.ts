@@ -214,7 +214,7 @@ describe('the evidence of a machine', () => {
 function answersOf(at: Host, world: World): ReadonlyMap<string, string> {
   const intents = intend(world, phases, everything);
   const facts = world.facts.get(at.name);
-  if (!facts || world.nodes === 'unknown') throw new Error('the sample is converged');
+  if (!facts || world.nodes === 'unknown' || world.live === 'unknown') throw new Error('the sample is converged');
   const isControlPlane = at.role === 'control-plane';
   const files = isControlPlane
     ? 'pki/ca.crt\npki/ca.key\nadmin.conf\nkubelet.conf\nmanifests/kube-apiserver.yaml\nmanifests/etcd.yaml\nkubelet-config\netcd-member\n'
@@ -237,6 +237,10 @@ function answersOf(at: Host, world: World): ReadonlyMap<string, string> {
     kubernetesVersion: cluster.kubernetes.version,
     controlPlaneEndpoint: `${cluster.kubernetes.endpoint}:6443`,
     networking: { podSubnet: cluster.kubernetes.podSubnet, serviceSubnet: cluster.kubernetes.serviceSubnet },
+    apiServer: { certSANs: world.live.certSANs, extraArgs: listed(world.live.args['kube-apiserver']) },
+    controllerManager: { extraArgs: listed(world.live.args['kube-controller-manager']) },
+    scheduler: { extraArgs: listed(world.live.args['kube-scheduler']) },
+    etcd: { local: { extraArgs: listed(world.live.args['etcd']) } },
   };
   const proofs = Object.fromEntries(phases.map(phase => [phase.id, digestOf(phase, intents)]));
   const objects = [
@@ -245,7 +249,7 @@ function answersOf(at: Host, world: World): ReadonlyMap<string, string> {
       metadata: { name: 'kubeadm-config' },
       data: { ClusterConfiguration: JSON.stringify(configuration) },
     },
-    { kind: 'ConfigMap', metadata: { name: 'kubelet-config' }, data: {} },
+    { kind: 'ConfigMap', metadata: { name: 'kubelet-config' }, data: { kubelet: 'serverTLSBootstrap: true' } },
     { kind: 'ConfigMap', metadata: { name: 'homelab' }, data: proofs },
   ];
   const list = JSON.stringify({ kind: 'List', items: [...world.nodes.map(nodeObject), ...objects] });
@@ -290,6 +294,9 @@ function printed({ key, desired }: Resource): string {
       return fields.map(([subnet, via]) => `${subnet} ${via}\n`).join('');
     case 'unit':
       return 'LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\nstarted=1000\n';
+    case 'permissions':
+      return fields.map(([name, state]) => `${state} ${name}\n`).join('');
+    case 'encryption-key':
     case 'block':
       return String(desired);
     case 'swap':
@@ -301,12 +308,19 @@ function printed({ key, desired }: Resource): string {
   }
 }
 
+/** Arguments as v1beta4 has them. */
+function listed(args: Readonly<Record<string, string>> = {}): readonly object[] {
+  return Object.entries(args).map(([name, value]) => ({ name, value }));
+}
+
 function proofOf(id: string, expected: string): string {
   const configDump = `SystemdCgroup = true\nsandbox = '${pauseImage(cluster.kubernetes.version)}'`;
   const other: Readonly<Record<string, string>> = {
     'cgroup-driver': configDump,
     'sandbox-image': configDump,
     etcd: '{"health":"true"}',
+    'audit-log': '3 s ago',
+    'serving-certificate': 'verified notAfter=Nov 22 03:00:00 2027 GMT',
     certificates: `0\n==> /etc/kubernetes/pki/apiserver.crt <==\n${caPem}`,
     cgroup: 'kubepods-burstable.slice',
     'dns-available': 'deployment.apps/coredns condition met',
