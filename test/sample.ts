@@ -7,8 +7,10 @@ import type { Bundle } from '../src/model/bundle.ts';
 import type { Cluster, Host, Json } from '../src/model/cluster.ts';
 import type { Phase, Plan, Resource } from '../src/model/plan.ts';
 import type { Facts, Goal, Membership, NodeFacts, World } from '../src/model/world.ts';
-import { endpointOf } from '../src/model/world.ts';
+import { endpointOf, willServeClusterCertificates } from '../src/model/world.ts';
 import { phases } from '../src/phases/index.ts';
+import { controlPlaneArgs } from '../src/transitions/choices.ts';
+import { certSANs } from '../src/transitions/kubeadm-config.ts';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 export const inventoryPath = fileURLToPath(new URL('../inventory/homelab.yaml', import.meta.url));
@@ -63,6 +65,7 @@ export function bareWorld(of: Goal = goal): World {
     facts: new Map(of.cluster.hosts.map(each => [each.name, blankFacts(each)])),
     nodes: 'unknown',
     live: 'unknown',
+    servingRequests: [],
     proofs: {},
     etcd: 'unknown',
     pods: 'unknown',
@@ -166,7 +169,16 @@ function member(world: World, each: Host, index: number): World {
 
 function liveOf({ cluster: of, bundle }: Goal): World['live'] {
   const { version, podSubnet, serviceSubnet } = of.kubernetes;
-  return { version, podSubnet, serviceSubnet, endpoint: endpointOf({ cluster: of, bundle }) };
+  const goalOf = { cluster: of, bundle };
+  return {
+    version,
+    podSubnet,
+    serviceSubnet,
+    endpoint: endpointOf(goalOf),
+    certSANs: certSANs(goalOf),
+    args: controlPlaneArgs(willServeClusterCertificates(goalOf)),
+    serverTLSBootstrap: willServeClusterCertificates(goalOf),
+  };
 }
 
 /** A node as `kubectl get nodes -o json` prints it, as far as it is read. */

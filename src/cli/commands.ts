@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { strikes } from '../engine/rehearsal.ts';
 import { bootstrap, plan, preflight, type RunContext, survey, verify } from '../engine/run.ts';
 import { loadInventory } from '../inventory/load.ts';
+import { rewritePrivate, writePrivate } from '../io/private-file.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
 import type { Plan, Step } from '../model/plan.ts';
 import { outputMode } from '../render/choose.ts';
@@ -10,6 +11,7 @@ import { paletteFor } from '../render/color.ts';
 import { marksFor } from '../render/marks.ts';
 import { formatPlan, planSummary } from '../render/plan.ts';
 import { type PlanFile, parsePlanFile, renderPlanFile, unapproved } from './approval.ts';
+import { kubeconfigPath, mergeKubeconfig, namedKubeconfig } from './kubeconfig.ts';
 import { type Io, type RunOptions, runSession, type Session } from './session.ts';
 
 export interface PlanOptions extends RunOptions {
@@ -89,8 +91,25 @@ export async function runVerify(options: RunOptions, io: Io): Promise<number> {
   return runSession('verify', options, io, nothingApproved, verify);
 }
 
-/** Prints the cluster's admin kubeconfig. */
-export async function runKubeconfig(options: RunOptions, io: Io): Promise<number> {
+export interface KubeconfigOptions extends RunOptions {
+  readonly out?: string;
+  readonly merge?: boolean;
+  readonly use?: boolean;
+  readonly server?: string;
+}
+
+/** Prints the cluster's admin kubeconfig, or writes it where it was told to. */
+export async function runKubeconfig(options: KubeconfigOptions, io: Io): Promise<number> {
+  const { out, merge = false, use = false, server } = options;
+  if ((out !== undefined && merge) || (use && !merge)) {
+    throw new HomelabError(
+      'HL_USAGE',
+      use && !merge ? '--use goes with --merge' : '--out and --merge exclude each other',
+      {
+        hint: 'homelab kubeconfig --help has examples',
+      },
+    );
+  }
   return runSession('ask', options, io, nothingApproved, async session => {
     const host = session.goal.cluster.hosts.find(each => each.role === 'control-plane')?.name ?? '';
     const result = await session.machines.get(host)?.exec('cat /etc/kubernetes/admin.conf', 30_000, session.abort);
@@ -100,7 +119,16 @@ export async function runKubeconfig(options: RunOptions, io: Io): Promise<number
         hint: 'make the cluster first: homelab bootstrap',
       });
     }
-    io.stdout.write(result.stdout);
+    const { name } = session.goal.cluster;
+    const ours = namedKubeconfig(result.stdout, name, server);
+    if (!merge && out === undefined) {
+      io.stdout.write(ours);
+      return;
+    }
+    const file = out ?? kubeconfigPath(io.env);
+    if (merge) await rewritePrivate(file, before => mergeKubeconfig(before, ours, file, use));
+    else await writePrivate(file, ours);
+    session.bus.emit({ type: 'note', text: `${file} has the context ${name}: kubectl --context ${name} get nodes` });
   });
 }
 

@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { phaseNames } from '../phases/names.ts';
 import { addBundle } from './bundle-options.ts';
-import type { BootstrapOptions, PlanOptions, ValidateOptions } from './commands.ts';
+import type { BootstrapOptions, KubeconfigOptions, PlanOptions, ValidateOptions } from './commands.ts';
 import type { JoinOptions } from './membership.ts';
 import type { Io, RunOptions } from './session.ts';
 import { version } from './version.ts';
@@ -126,9 +126,22 @@ ${exitList}`,
     .action(async (options: RunOptions) => done(await (await commands()).runVerify(options, io)));
 
   withRun(program.command('kubeconfig'))
-    .description("print the cluster's admin kubeconfig (a secret: keep it 0600)")
-    .addHelpText('after', '\nExamples:\n  (umask 077; homelab kubeconfig > ~/.kube/homelab.conf)')
-    .action(async (options: RunOptions) => done(await (await commands()).runKubeconfig(options, io)));
+    .description("print the cluster's admin kubeconfig, or write it (a secret: files are 0600)")
+    .option('--out <FILE>', 'write it to this file')
+    .option(
+      '--merge',
+      "add it to KUBECONFIG's first file, else ~/.kube/config; keeps a backup, leaves other contexts alone",
+    )
+    .option('--use', 'with --merge: make it the current context')
+    .option(
+      '--server <ADDRESS>',
+      "reach the API server by this name or address, where the endpoint's name is not known",
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  homelab kubeconfig --out ~/.kube/homelab.conf\n  homelab kubeconfig --merge --use\n  homelab kubeconfig --merge --server 192.168.0.10',
+    )
+    .action(async (options: KubeconfigOptions) => done(await (await commands()).runKubeconfig(options, io)));
 
   addBundle(program, io, done);
   return program;

@@ -2,7 +2,8 @@
 import { load } from 'js-yaml';
 import { z } from 'zod';
 import { adminKubectl } from '../model/kubectl.ts';
-import type { LiveCluster, NodeFacts, World } from '../model/world.ts';
+import type { LiveCluster, NodeFacts, ServingRequest, World } from '../model/world.ts';
+import { parseCertificateRequest } from './certificate-request.ts';
 import type { Fragment, Frame } from './frames.ts';
 
 const kubectl = adminKubectl(5);
@@ -20,10 +21,10 @@ until ${kubectl} get --raw /readyz >/dev/null 2>&1; do
   sleep 1
 done
 echo answers
-${kubectl} get nodes,configmaps -n kube-system -o json`,
+${kubectl} get nodes,configmaps,certificatesigningrequests -n kube-system -o json`,
 };
 
-export interface ApiReading extends Pick<World, 'nodes' | 'live' | 'proofs'> {
+export interface ApiReading extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs'> {
   /** Objects that a finished init leaves and that are not there. */
   readonly missing: readonly string[];
 }
@@ -43,24 +44,57 @@ const configMap = z.object({
   metadata: z.object({ name: z.string() }),
   data: z.record(z.string(), z.string()).default({}),
 });
-const list = z.object({ items: z.array(z.discriminatedUnion('kind', [nodeObject, configMap])) });
+const signingRequest = z.object({
+  kind: z.literal('CertificateSigningRequest'),
+  metadata: z.object({ name: z.string() }),
+  spec: z.object({
+    signerName: z.string(),
+    username: z.string().default(''),
+    groups: z.array(z.string()).default([]),
+    usages: z.array(z.string()).default([]),
+    request: z.string(),
+  }),
+  status: z.object({ conditions: z.array(z.unknown()).default([]) }).default({ conditions: [] }),
+});
+const list = z.object({ items: z.array(z.discriminatedUnion('kind', [nodeObject, configMap, signingRequest])) });
 
 // CoreDNS is not among them: other people's clusters may have another DNS.
 const leftByInit = ['kubeadm-config', 'kubelet-config'];
 
 /** All unknown when no API server answered, or it went away in the middle. */
 export function parseApi(frame: Frame | undefined): ApiReading {
-  const silent: ApiReading = { nodes: 'unknown', live: 'unknown', missing: [], proofs: {} };
+  const silent: ApiReading = { nodes: 'unknown', live: 'unknown', missing: [], servingRequests: [], proofs: {} };
   const [state, ...json] = frame?.stdout.split('\n') ?? [];
   if (state !== 'answers' || frame?.code !== 0) return silent;
   const { items } = list.parse(JSON.parse(json.join('\n')));
   const data = new Map(items.flatMap(each => (each.kind === 'ConfigMap' ? [[each.metadata.name, each.data]] : [])));
   return {
     nodes: items.flatMap(each => (each.kind === 'Node' ? [nodeFrom(each)] : [])),
-    live: parseLive(data.get('kubeadm-config')?.['ClusterConfiguration'] ?? ''),
+    live: parseLive(
+      data.get('kubeadm-config')?.['ClusterConfiguration'] ?? '',
+      data.get('kubelet-config')?.['kubelet'] ?? '',
+    ),
+    servingRequests: items.flatMap(each => (isPending(each) ? [servingRequestFrom(each)] : [])),
     missing: leftByInit.filter(name => !data.has(name)).map(name => `ConfigMap ${name}`),
     proofs: data.get('homelab') ?? {},
   };
+}
+
+type SigningRequest = z.output<typeof signingRequest>;
+
+function isPending(item: z.output<typeof list>['items'][number]): item is SigningRequest {
+  return (
+    item.kind === 'CertificateSigningRequest' &&
+    item.spec.signerName === 'kubernetes.io/kubelet-serving' &&
+    // Approved, Denied or Failed: somebody has answered.
+    item.status.conditions.length === 0
+  );
+}
+
+function servingRequestFrom({ metadata, spec }: SigningRequest): ServingRequest {
+  const { username, groups, usages, request } = spec;
+  const pem = Buffer.from(request, 'base64').toString('latin1');
+  return { name: metadata.name, username, groups, usages, asks: parseCertificateRequest(pem) };
 }
 
 function nodeFrom({ metadata, spec, status }: z.output<typeof nodeObject>): NodeFacts {
@@ -74,14 +108,47 @@ function nodeFrom({ metadata, spec, status }: z.output<typeof nodeObject>): Node
   };
 }
 
+// A map until v1beta3, a list of names and values since.
+const args = z
+  .union([
+    z.record(z.string(), z.string()),
+    z
+      .array(z.object({ name: z.string(), value: z.string() }))
+      .transform(all => Object.fromEntries(all.map(({ name, value }) => [name, value]))),
+  ])
+  .default({});
+const component = z.object({ extraArgs: args }).default({ extraArgs: {} });
 const clusterConfiguration = z.object({
   kubernetesVersion: z.string(),
   controlPlaneEndpoint: z.string().default(''),
   networking: z.object({ podSubnet: z.string().default(''), serviceSubnet: z.string().default('') }),
+  apiServer: z
+    .object({ certSANs: z.array(z.string()).default([]), extraArgs: args })
+    .default({ certSANs: [], extraArgs: {} }),
+  controllerManager: component,
+  scheduler: component,
+  etcd: z.object({ local: component }).default({ local: { extraArgs: {} } }),
 });
+const kubeletConfiguration = z
+  .object({ serverTLSBootstrap: z.boolean().default(false) })
+  .catch({ serverTLSBootstrap: false });
 
-function parseLive(yaml: string): LiveCluster | 'unknown' {
-  if (yaml.trim() === '') return 'unknown';
-  const { kubernetesVersion, controlPlaneEndpoint, networking } = clusterConfiguration.parse(load(yaml));
-  return { version: kubernetesVersion, endpoint: controlPlaneEndpoint, ...networking };
+function parseLive(cluster: string, kubelet: string): LiveCluster | 'unknown' {
+  if (cluster.trim() === '') return 'unknown';
+  const { kubernetesVersion, controlPlaneEndpoint, networking, apiServer, ...others } = clusterConfiguration.parse(
+    load(cluster),
+  );
+  return {
+    version: kubernetesVersion,
+    endpoint: controlPlaneEndpoint,
+    ...networking,
+    certSANs: apiServer.certSANs,
+    args: {
+      'kube-apiserver': apiServer.extraArgs,
+      'kube-controller-manager': others.controllerManager.extraArgs,
+      'kube-scheduler': others.scheduler.extraArgs,
+      etcd: others.etcd.local.extraArgs,
+    },
+    ...kubeletConfiguration.parse(load(kubelet || '{}')),
+  };
 }

@@ -10,7 +10,7 @@ import type { Fragment, Frame } from './frames.ts';
 import { parsePods } from './pods.ts';
 
 /** What one machine told: its facts and, on a control plane whose API server answers, the nodes. */
-export interface Reading extends Pick<World, 'nodes' | 'live' | 'proofs' | 'etcd' | 'pods'> {
+export interface Reading extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs' | 'etcd' | 'pods'> {
   readonly facts: Facts;
 }
 
@@ -132,6 +132,7 @@ export function parseReading(
     },
     nodes: api.nodes,
     live: api.live,
+    servingRequests: api.servingRequests,
     proofs: api.proofs,
     etcd: parseEtcd(frames.get('etcd')),
     pods: parsePods(frames.get('pods')),

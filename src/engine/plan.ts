@@ -67,10 +67,14 @@ function withoutAbout(world: World): World | undefined {
   return { ...world, cluster: { ...cluster, hosts } };
 }
 
-// Resources that are otherwise, and those that these make stale.
+// What is otherwise: resources, those that these make stale, and acts (a request of the machine that joins is approved elsewhere).
 function newOnes(wants: readonly Want[], before: readonly Want[]): readonly Want[] {
   const keys = new Set<string>();
   return wants.filter(want => {
+    if (want.kind === 'transition') {
+      const same = before.find(each => each.kind === 'transition' && each.name === want.name);
+      return isAct(want) && !isDeepStrictEqual(same?.kind === 'transition' ? same.change : undefined, want.change);
+    }
     if (want.kind !== 'resource') return false;
     const same = before.find(each => each.kind === 'resource' && each.key === want.key);
     const isNew =

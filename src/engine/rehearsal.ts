@@ -35,6 +35,7 @@ export function rehearse(goal: Goal, faults: readonly Fault[]): readonly Machine
     facts: new Map(hosts.map(host => [host.name, blankFacts(host)])),
     nodes: 'unknown',
     live: 'unknown',
+    servingRequests: [],
     proofs: {},
     etcd: 'unknown',
     pods: 'unknown',
@@ -53,8 +54,8 @@ export function rehearse(goal: Goal, faults: readonly Fault[]): readonly Machine
       async observe() {
         const facts = world.facts.get(host.name);
         if (!facts) throw new Error(`no predicted facts of ${host.name}`);
-        const { nodes, live, proofs, etcd, pods } = world;
-        return { facts, nodes, live, proofs, etcd, pods };
+        const { nodes, live, servingRequests, proofs, etcd, pods } = world;
+        return { facts, nodes, live, servingRequests, proofs, etcd, pods };
       },
       async read(resources) {
         const untouched = ({ blank, desired }: Resource) => (isBare(host) ? blank : desired);

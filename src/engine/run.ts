@@ -51,6 +51,8 @@ export async function survey(context: RunContext): Promise<Survey> {
     facts: new Map(readings.map(({ facts }) => [facts.host, facts])),
     nodes: readings.map(reading => reading.nodes).find(isKnown) ?? 'unknown',
     live: readings.map(reading => reading.live).find(isKnown) ?? 'unknown',
+    // Several control planes tell the same; one that does not answer tells none.
+    servingRequests: readings.find(reading => reading.nodes !== 'unknown')?.servingRequests ?? [],
     proofs: Object.assign({}, ...readings.map(reading => reading.proofs)),
     etcd: readings.map(reading => reading.etcd).find(isKnown) ?? 'unknown',
     pods: readings.map(reading => reading.pods).find(isKnown) ?? 'unknown',

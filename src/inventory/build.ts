@@ -29,6 +29,7 @@ export function buildCluster(inventory: Inventory, { keys, cas }: Files, places:
     kubernetes: {
       version,
       endpoint: kubernetes.endpoint,
+      certSANs: kubernetes.certSANs,
       podSubnet: kubernetes.podSubnet,
       serviceSubnet: kubernetes.serviceSubnet,
       kubeProxy: kubernetes.kubeProxy,

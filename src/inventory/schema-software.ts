@@ -47,6 +47,13 @@ export const kubernetes = z
         'Name or IPv4 address the API server is reached by, without a port. Fixed at init: a name lets it move later',
       examples: ['k8s-api.home.arpa'],
     }).optional(),
+    certSANs: z
+      .array(text(checkEndpoint, { description: 'A name or IPv4 address', examples: ['k8s.example.org'] }))
+      .default([])
+      .meta({
+        description:
+          "More names and addresses for the API server's certificate; the endpoint's and the control planes' are in it. Fixed at init",
+      }),
     podSubnet: text(checkPodSubnet, {
       description: 'Addresses of pods; every machine takes a /24 of it. Fixed at init',
       examples: [defaults.podSubnet],

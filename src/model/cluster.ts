@@ -87,6 +87,8 @@ export interface Cluster {
     readonly version: string;
     /** Name or address the API server is reached by, without a port; undefined: the control plane's address. */
     readonly endpoint: string | undefined;
+    /** Names and addresses for the API server's certificate, beside the endpoint's and the control planes' own. */
+    readonly certSANs: readonly string[];
     readonly podSubnet: string;
     readonly serviceSubnet: string;
     readonly kubeProxy: boolean;

@@ -104,6 +104,31 @@ export interface LiveCluster {
   readonly endpoint: string;
   readonly podSubnet: string;
   readonly serviceSubnet: string;
+  /** Names and addresses that the API server's certificate was asked to have. */
+  readonly certSANs: readonly string[];
+  /** Extra arguments by process: kube-apiserver, kube-controller-manager, kube-scheduler, etcd. */
+  readonly args: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Kubelets ask the cluster's CA for the certificate they serve; otherwise each signs its own. */
+  readonly serverTLSBootstrap: boolean;
+}
+
+/** A kubelet's request for the certificate it serves, which nobody has answered yet. */
+export interface ServingRequest {
+  /** Of the CertificateSigningRequest. */
+  readonly name: string;
+  readonly username: string;
+  readonly groups: readonly string[];
+  readonly usages: readonly string[];
+  /** What the request itself asks for; 'unreadable' when it is no PKCS#10. */
+  readonly asks: 'unreadable' | RequestedNames;
+}
+
+/** Every name that a certificate request wants in the certificate. */
+export interface RequestedNames {
+  /** 'CN=…', 'O=…', an object identifier for any other attribute; in order. */
+  readonly subject: readonly string[];
+  /** 'DNS:…', 'IP:…', 'other' for any other kind; in order. */
+  readonly alternatives: readonly string[];
 }
 
 export interface World extends Goal {
@@ -111,6 +136,8 @@ export interface World extends Goal {
   /** 'unknown' while no API server answers. */
   readonly nodes: readonly NodeFacts[] | 'unknown';
   readonly live: LiveCluster | 'unknown';
+  /** Empty while no API server answers. */
+  readonly servingRequests: readonly ServingRequest[];
   /** What was proven by doing, by phase: a digest of what the phase wanted then. Lives in the cluster (ConfigMap kube-system/homelab). */
   readonly proofs: Readonly<Record<string, string>>;
   /** 'unknown' where nobody asked, or etcd did not answer. */
@@ -167,7 +194,31 @@ export function withMember(world: World, host: Host, caHash: string): World {
     kubeletVersion: version,
     unschedulable: false,
   };
-  return { ...world, facts, nodes: [...others, node] };
+  const servingRequests = servesClusterCertificates(world)
+    ? [...world.servingRequests, servingRequestOf(host)]
+    : world.servingRequests;
+  return { ...world, facts, nodes: [...others, node], servingRequests };
+}
+
+/** Do kubelets serve certificates of the cluster's CA? Decided at init; before, the inventory says. */
+export function servesClusterCertificates(world: World): boolean {
+  return world.live === 'unknown' ? willServeClusterCertificates(world) : world.live.serverTLSBootstrap;
+}
+
+/** What init will decide. */
+export function willServeClusterCertificates({ cluster }: Goal): boolean {
+  return cluster.kubernetes.kubeletConfig['serverTLSBootstrap'] !== false;
+}
+
+/** What the kubelet of this machine asks for, and nothing else is approved. */
+export function servingRequestOf({ name, address }: Host): ServingRequest {
+  return {
+    name: `of-${name}`,
+    username: `system:node:${name}`,
+    groups: ['system:nodes', 'system:authenticated'],
+    usages: ['digital signature', 'server auth'],
+    asks: { subject: ['O=system:nodes', `CN=system:node:${name}`], alternatives: [`DNS:${name}`, `IP:${address}`] },
+  };
 }
 
 /** The world after a machine left: what reset predicts of it. */

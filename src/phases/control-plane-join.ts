@@ -5,8 +5,9 @@ import { uploadCertificates, withdrawCertificates } from '../transitions/certifi
 import { join } from '../transitions/join.ts';
 import { deleteJoinToken, mintJoinToken } from '../transitions/join-token.ts';
 import { controlPlaneProbes } from './control-plane.ts';
+import { controlPlaneFiles } from './control-plane-files.ts';
 import { phaseNames } from './names.ts';
-import { images, kubelet } from './node-software.ts';
+import { images, kubeadmFiles, kubelet } from './node-software.ts';
 import { seen } from './probes.ts';
 
 export const controlPlaneJoin: Phase = {
@@ -14,7 +15,15 @@ export const controlPlaneJoin: Phase = {
   width: 1,
   wants(world, host): readonly Want[] {
     if (host.role !== 'control-plane') return [];
-    if (host.name !== controlPlaneOf(world).name) return [...images(world, host), join(world, host), kubelet()];
+    if (host.name !== controlPlaneOf(world).name) {
+      return [
+        ...images(world, host),
+        ...controlPlaneFiles(world, host),
+        join(world, host),
+        kubeadmFiles(host),
+        kubelet(),
+      ];
+    }
     const isJoining = others(world).some(each => factsOf(world, each).membership.state === 'absent');
     return isJoining
       ? [mintJoinToken(), uploadCertificates(world, host), deleteJoinToken(), withdrawCertificates()]

@@ -3,11 +3,15 @@ import type { Host } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
 import { controlPlaneOf, endpointOf, type World } from '../model/world.ts';
+import { auditLogPath, auditPolicyPath, encryptionPath, madeWith } from '../transitions/choices.ts';
 import { init } from '../transitions/init.ts';
 import { deleteJoinToken } from '../transitions/join-token.ts';
 import { certificateEnds, readCertificates } from './certificates.ts';
+import { choices } from './choices.ts';
+import { controlPlaneFiles } from './control-plane-files.ts';
+import { encryptionProbe } from './encryption-probe.ts';
 import { phaseNames } from './names.ts';
-import { images, kubelet } from './node-software.ts';
+import { images, kubeadmFiles, kubelet } from './node-software.ts';
 import { httpGet, look, seen } from './probes.ts';
 
 export const controlPlane: Phase = {
@@ -17,10 +21,13 @@ export const controlPlane: Phase = {
     const transition = init(world, host);
     return [
       ...images(world, host),
+      ...controlPlaneFiles(world, host),
       transition,
       ...(transition.now === 'absent' ? [deleteJoinToken()] : []),
+      kubeadmFiles(host),
       kubelet(),
       ...drift(world),
+      ...choices(world),
     ];
   },
   probes: world => controlPlaneProbes(world, controlPlaneOf(world)),
@@ -78,7 +85,21 @@ export function controlPlaneProbes(world: World, { name: host, address }: Host):
       accept: output => /^kubepods\S*\.slice$/.test(output),
     }),
   ];
-  return probes;
+  // Before init nothing runs yet; in a rehearsal nothing ever does.
+  const isAudited = madeWith(world, 'audit-policy-file', auditPolicyPath);
+  const isEncrypted = madeWith(world, 'encryption-provider-config', encryptionPath);
+  return [...probes, ...(isAudited ? [auditLog(host)] : []), ...(isEncrypted ? [encryptionProbe(host, address)] : [])];
+}
+
+function auditLog(host: string): Probe {
+  return look({
+    id: 'audit-log',
+    host,
+    title: 'the API server writes its audit log',
+    expected: 'written within 5 minutes',
+    script: `echo "$(($(date +%s) - $(stat -c %Y ${auditLogPath}))) s ago"`,
+    accept: output => Number.parseInt(output, 10) <= 300,
+  });
 }
 
 const monthMs = 30 * 24 * 3600 * 1000;

@@ -6,6 +6,7 @@ import { controlPlane } from './control-plane.ts';
 import { controlPlaneJoin } from './control-plane-join.ts';
 import { hostBase } from './host-base.ts';
 import { kubePackages } from './kube-packages.ts';
+import { kubeletCertificates } from './kubelet-certificates.ts';
 import { drain, etcdMember, forget, reset } from './leaving.ts';
 import { network } from './network.ts';
 import { preflight } from './preflight/index.ts';
@@ -20,6 +21,7 @@ export const phases: readonly Phase[] = [
   controlPlane,
   controlPlaneJoin,
   workers,
+  kubeletCertificates,
   network,
 ];
 

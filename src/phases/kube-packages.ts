@@ -2,6 +2,7 @@
 import type { Phase, Want } from '../model/plan.ts';
 import { factsOf, reachedHosts } from '../model/world.ts';
 import { isFor, packages } from '../resources/packages.ts';
+import { permissions } from '../resources/permissions.ts';
 import { repository } from '../resources/repository.ts';
 import { debsOf } from './host-base.ts';
 import { phaseNames } from './names.ts';
@@ -45,6 +46,12 @@ export const kubePackages: Phase = {
         debs,
       }),
       proxyOf('kubelet.service', 'proxy', world.cluster),
+      // CIS 4.1.1. A package that comes anew brings its own mode again.
+      permissions({
+        name: 'kubelet-unit',
+        title: "Keep kubelet's unit file to root",
+        paths: [{ path: '/lib/systemd/system/kubelet.service', mode: '600' }],
+      }),
     ];
   },
   probes(world) {

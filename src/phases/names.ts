@@ -48,6 +48,11 @@ export const phaseNames = {
     title: 'Join the workers',
     summary: 'kubeadm join side by side, token of 15 minutes, CA pinned',
   },
+  kubeletCertificates: {
+    id: 'kubelet-certificates',
+    title: 'Certify the kubelets',
+    summary: "kubelets' requests for serving certificates checked and approved; the API server reaches each",
+  },
   network: {
     id: 'network',
     title: 'Connect the pods',

@@ -3,8 +3,11 @@ import type { Host } from '../model/cluster.ts';
 import type { Want } from '../model/plan.ts';
 import { factsOf, type World } from '../model/world.ts';
 import { bundleImages, isKubeadms, kubeadmImages } from '../resources/images.ts';
+import { permissions } from '../resources/permissions.ts';
 import { unit } from '../resources/unit.ts';
 import { dropInOf } from './proxy.ts';
+
+const kubeletConfigPath = '/var/lib/kubelet/config.yaml';
 
 /** Before kubeadm runs: nothing is pulled while it waits. They are pinned, so a member keeps them. */
 export function images(world: World, host: Host): readonly Want[] {
@@ -18,17 +21,24 @@ export function images(world: World, host: Host): readonly Want[] {
   ];
 }
 
+/** After kubeadm ran: what it wrote is root's alone (CIS 4.1.9; on a control plane 1.1.13 too). */
+export function kubeadmFiles(host: Host): Want {
+  const paths = [kubeletConfigPath, ...(host.role === 'control-plane' ? ['/etc/kubernetes/admin.conf'] : [])];
+  return permissions({
+    name: 'kubeadm-files',
+    title: `Keep ${paths.join(' and ')} to root`,
+    paths: paths.map(path => ({ path, mode: '600' })),
+  });
+}
+
 /** After kubeadm ran: the kubelet runs with what it was started with. Its config is kubeadm's to write. */
 export function kubelet(): Want {
   return unit({
     unit: 'kubelet.service',
     name: 'kubelet',
-    reads: [
-      '/var/lib/kubelet/config.yaml',
-      '/var/lib/kubelet/kubeadm-flags.env',
-      '/usr/bin/kubelet',
-      dropInOf('kubelet.service'),
-    ],
+    // dpkg keeps the build's time of modification; what kubeadm writes has its own.
+    reads: ['/usr/bin/kubelet', dropInOf('kubelet.service')],
+    texts: [kubeletConfigPath, '/var/lib/kubelet/kubeadm-flags.env'],
     inputs: [`file:${dropInOf('kubelet.service')}`],
     restartRisk: 'disruptive',
   });

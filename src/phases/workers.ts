@@ -6,7 +6,7 @@ import { noTokens } from '../resources/our-tokens.ts';
 import { join } from '../transitions/join.ts';
 import { deleteJoinToken, mintJoinToken } from '../transitions/join-token.ts';
 import { phaseNames } from './names.ts';
-import { images, kubelet } from './node-software.ts';
+import { images, kubeadmFiles, kubelet } from './node-software.ts';
 import { seen } from './probes.ts';
 
 export const workers: Phase = {
@@ -19,7 +19,7 @@ export const workers: Phase = {
       );
       return [...(joining ? [mintJoinToken(), deleteJoinToken()] : []), noTokens()];
     }
-    return [...images(world, host), join(world, host), kubelet()];
+    return [...images(world, host), join(world, host), kubeadmFiles(host), kubelet()];
   },
   probes(world) {
     const kubectl = adminKubectl(10);

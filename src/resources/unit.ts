@@ -10,6 +10,8 @@ export interface UnitOptions {
   readonly title?: string;
   /** Paths that the running process has read: a change after its start makes it stale. */
   readonly reads?: readonly string[];
+  /** Paths whose text it has read: only a write makes it stale, not a chmod. */
+  readonly texts?: readonly string[];
   /** Keys of resources that make it stale when they change in the same run. */
   readonly inputs?: readonly string[];
   /** What restarting a running one means. */
@@ -23,13 +25,21 @@ type UnitState = {
   readonly stale: boolean;
 };
 
-export function unit({ unit: id, name, title, reads = [], inputs = [], restartRisk = 'safe' }: UnitOptions): Resource {
+export function unit({
+  unit: id,
+  name,
+  title,
+  reads = [],
+  texts = [],
+  inputs = [],
+  restartRisk = 'safe',
+}: UnitOptions): Resource {
   return defineResource<UnitState>({
     key: `unit:${id}`,
     name,
     title: title ?? `Run ${id}`,
     inputs,
-    read: readScript(id, reads),
+    read: readScript(id, reads, texts),
     parse: parseUnit,
     blank: { load: 'not-found', active: false, enabled: false, stale: false },
     desired: { load: 'loaded', active: true, enabled: true, stale: false },
@@ -57,14 +67,19 @@ ${command('systemctl', 'restart', id)} && ${command('systemctl', 'is-active', '-
 }
 
 // InactiveExitTimestamp is when the start began: whatever changed later was not read.
-function readScript(id: string, reads: readonly string[]): string {
+function readScript(id: string, reads: readonly string[], texts: readonly string[]): string {
   const properties = 'LoadState,ActiveState,UnitFileState,NeedDaemonReload,InactiveExitTimestamp';
   return `state=$(systemctl show --timestamp=us+utc -p ${properties} ${sh(id)})
 printf '%s\\n' "$state"
 started=$(printf '%s\\n' "$state" | sed -n 's/^InactiveExitTimestamp=//p')
 [ -n "$started" ] || started='1970-01-01 UTC'
 printf 'started=%s\\n' "$(date -u -d "$started" +%s%6N)"
-${reads.length > 0 ? `stat -c 'changed=%.6Z' -- ${command(...reads)} 2>/dev/null | tr -d .\n` : ''}`;
+${changeTimes('%.6Z', reads)}${changeTimes('%.6Y', texts)}`;
+}
+
+function changeTimes(format: string, paths: readonly string[]): string {
+  if (paths.length === 0) return '';
+  return `${command('stat', '-c', `changed=${format}`, '--', ...paths)} 2>/dev/null | tr -d .\n`;
 }
 
 function parseUnit(output: string): UnitState {

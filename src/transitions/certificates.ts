@@ -3,13 +3,16 @@ import type { Host } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Transition } from '../model/plan.ts';
 import type { World } from '../model/world.ts';
-import { certificateKeySecret, configFunction } from './kubeadm.ts';
+import { choicesFolder, encryptionPath, madeWith } from './choices.ts';
+import { certificateKeySecret, configFunction, keepingOutput } from './kubeadm.ts';
 import { renderUploadCerts } from './kubeadm-config.ts';
 
 const kubectl = adminKubectl(20);
 
 /** kubeadm's own name for it. */
 const secretName = 'kubeadm-certs';
+/** The key that Secrets are encrypted with, beside it: every API server needs the same. */
+const keySecret = 'homelab-encryption';
 
 export function uploadCertificates(world: World, host: Host): Transition {
   return {
@@ -23,7 +26,8 @@ export function uploadCertificates(world: World, host: Host): Transition {
       why: 'another control plane is about to join',
       risk: 'safe',
       action: {
-        script: `${configFunction(renderUploadCerts(world, host))}config | kubeadm init phase upload-certs --upload-certs --skip-certificate-key-print --config /dev/stdin >/dev/null\n`,
+        script: `${configFunction(renderUploadCerts(world, host))}config | kubeadm init phase upload-certs --upload-certs --skip-certificate-key-print --config /dev/stdin >/dev/null
+${madeWith(world, 'encryption-provider-config', encryptionPath) ? lendKey : ''}`,
         secrets: certificateKeySecret,
         timeoutMs: 60_000,
       },
@@ -31,6 +35,25 @@ export function uploadCertificates(world: World, host: Host): Transition {
     predict: before => before,
   };
 }
+
+const lendKey = `${kubectl} delete secret -n kube-system --ignore-not-found ${keySecret} >/dev/null
+${kubectl} create secret generic -n kube-system ${keySecret} --from-file=key=${encryptionPath} >/dev/null
+`;
+
+/**
+ * sh, on the machine that joins: kubeadm fetches the CA's keys first and makes an admin's kubeconfig with them; with that the
+ * encryption key is fetched, before an API server starts that needs it. The whole join comes after.
+ */
+export const borrowEncryptionKey = `${['download-certs', 'kubeconfig']
+  .map(phase =>
+    keepingOutput(`join-${phase}`, `config | kubeadm join phase control-plane-prepare ${phase} --config /dev/stdin`),
+  )
+  .join('')}install -d -m 700 ${choicesFolder}
+${kubectl} get secret -n kube-system ${keySecret} -o jsonpath='{.data.key}' | base64 -d > ${encryptionPath}.new
+[ -s ${encryptionPath}.new ] || { echo 'homelab: the cluster lends no encryption key' >&2; exit 1; }
+chmod 600 ${encryptionPath}.new
+mv -fT ${encryptionPath}.new ${encryptionPath}
+`;
 
 /** kubeadm itself would leave them for two hours, with a token that says how long. */
 export function withdrawCertificates(): Transition {
@@ -46,7 +69,7 @@ export function withdrawCertificates(): Transition {
       risk: 'safe',
       action: {
         script: `owner=$(${kubectl} get secret -n kube-system ${secretName} --ignore-not-found -o jsonpath='{.metadata.ownerReferences[0].name}')
-${kubectl} delete secret -n kube-system --ignore-not-found ${secretName} $owner >/dev/null
+${kubectl} delete secret -n kube-system --ignore-not-found ${secretName} ${keySecret} $owner >/dev/null
 `,
         timeoutMs: 60_000,
       },

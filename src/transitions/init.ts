@@ -1,13 +1,15 @@
 // bare machine → first control plane.
 import type { Host } from '../model/cluster.ts';
 import type { Transition } from '../model/plan.ts';
-import { factsOf, type World, withMember } from '../model/world.ts';
+import { factsOf, type World, willServeClusterCertificates, withMember } from '../model/world.ts';
+import { awaitServingRequest } from './approve-serving.ts';
 import {
   addedLines,
   awaitPodSubnet,
   configFunction,
   keepingOutput,
   kubeadmExplained,
+  settledByKubeadm,
   stopKubelet,
   tokenSecret,
 } from './kubeadm.ts';
@@ -15,6 +17,10 @@ import { renderInit } from './kubeadm-config.ts';
 
 // kubeadm itself waits 4 minutes for the API server; images are there before.
 const timeoutMs = 600_000;
+
+// Its bearer is above all authorisation and cannot be withdrawn. Whoever holds the CA's key, root, makes it anew when RBAC
+// itself is broken: kubeadm init phase kubeconfig super-admin. From Kubernetes 1.29 on.
+const noSuperAdmin = 'rm -f /etc/kubernetes/super-admin.conf\n';
 
 export function init(world: World, host: Host): Transition {
   const { membership } = factsOf(world, host);
@@ -24,7 +30,7 @@ export function init(world: World, host: Host): Transition {
     title: 'Initialise the control plane',
     now: membership.state,
     to: 'joined',
-    settles: ['unit:kubelet.service'],
+    settles: settledByKubeadm,
     change: membership.state === 'absent' ? initChange(world, host) : initRefusal(world, host),
     // What is half done stays half done: a refusal changes nothing, and what follows must not be planned as if it had.
     predict: before =>
@@ -40,7 +46,7 @@ function initChange(world: World, host: Host): Transition['change'] {
     risk: 'safe',
     action: {
       script: `${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null
-${stopKubelet}${keepingOutput('init', 'config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print')}${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}`,
+${stopKubelet}${keepingOutput('init', 'config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print')}${noSuperAdmin}${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}${willServeClusterCertificates(world) ? awaitServingRequest('/etc/kubernetes/admin.conf', host.name) : ''}`,
       secrets: tokenSecret,
       timeoutMs,
       explain: kubeadmExplained,

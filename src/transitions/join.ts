@@ -2,7 +2,18 @@
 import type { Host } from '../model/cluster.ts';
 import type { Transition } from '../model/plan.ts';
 import { sh } from '../model/shell.ts';
-import { controlPlaneOf, type EtcdMember, endpointOf, factsOf, type World, withMember } from '../model/world.ts';
+import {
+  controlPlaneOf,
+  type EtcdMember,
+  endpointOf,
+  factsOf,
+  servesClusterCertificates,
+  type World,
+  withMember,
+} from '../model/world.ts';
+import { awaitServingRequest } from './approve-serving.ts';
+import { borrowEncryptionKey } from './certificates.ts';
+import { encryptionPath, madeWith } from './choices.ts';
 import {
   addedLines,
   awaitPodSubnet,
@@ -10,6 +21,7 @@ import {
   configFunction,
   keepingOutput,
   kubeadmExplained,
+  settledByKubeadm,
   stopKubelet,
   tokenSecret,
 } from './kubeadm.ts';
@@ -28,7 +40,7 @@ export function join(world: World, host: Host): Transition {
     title: host.role === 'worker' ? 'Join the cluster as a worker' : 'Join the cluster as a control plane',
     now: membership.state,
     to: 'joined',
-    settles: ['unit:kubelet.service'],
+    settles: settledByKubeadm,
     change: membership.state === 'absent' ? joinChange(world, host, caHash) : joinRefusal(world, host, caHash),
     predict: before => {
       const after = withMember(before, host, caHash);
@@ -47,6 +59,7 @@ function joinChange(world: World, host: Host, caHash: string): Transition['chang
     };
   }
   const documents = renderJoin(world, host, caHash);
+  const borrowsKey = host.role === 'control-plane' && madeWith(world, 'encryption-provider-config', encryptionPath);
   const endpoint = endpointOf(world);
   const [name = '', port = ''] = endpoint.split(':');
   return {
@@ -61,7 +74,7 @@ until timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2"' - ${sh(name)} ${sh(port)} 2>/
   sleep 1
 done
 ${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null
-${stopKubelet}${keepingOutput('join', 'config | kubeadm join --config /dev/stdin')}${awaitPodSubnet('/etc/kubernetes/kubelet.conf', host.name)}`,
+${stopKubelet}${borrowsKey ? borrowEncryptionKey : ''}${keepingOutput('join', 'config | kubeadm join --config /dev/stdin')}${awaitPodSubnet('/etc/kubernetes/kubelet.conf', host.name)}${servesClusterCertificates(world) ? awaitServingRequest('/etc/kubernetes/kubelet.conf', host.name) : ''}`,
       secrets: host.role === 'worker' ? tokenSecret : { ...tokenSecret, ...certificateKeySecret },
       timeoutMs,
       explain: kubeadmExplained,

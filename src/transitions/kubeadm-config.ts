@@ -2,8 +2,9 @@
 import { dump } from 'js-yaml';
 import { type Host, type Json, type JsonObject, runsEverything } from '../model/cluster.ts';
 import { kubeadmApi } from '../model/versions.ts';
-import { endpointOf, type Goal } from '../model/world.ts';
+import { endpointOf, type Goal, willServeClusterCertificates } from '../model/world.ts';
 import { tokenDescription } from '../resources/our-tokens.ts';
+import { apiServerVolumes, controlPlaneArgs, etcdFolder, extraArgs } from './choices.ts';
 
 /** Stands where the join token belongs; the machine's shell puts the token in, so that no file of ours ever has it. */
 export const tokenPlace = '@JOIN_TOKEN@';
@@ -18,7 +19,8 @@ export const tokenTtl = '15m0s';
 export function renderInit(goal: Goal, host: Host): string {
   const { kubernetes, name } = goal.cluster;
   const api = kubeadmApi(kubernetes.version);
-  const endpoint = endpointOf(goal);
+  const args = controlPlaneArgs(willServeClusterCertificates(goal));
+  const argsOf = (process: string) => ({ extraArgs: extraArgs(api, args[process] ?? {}) });
   return documents([
     {
       apiVersion: api,
@@ -42,24 +44,44 @@ export function renderInit(goal: Goal, host: Host): string {
       kind: 'ClusterConfiguration',
       clusterName: name,
       kubernetesVersion: kubernetes.version,
-      controlPlaneEndpoint: endpoint,
+      controlPlaneEndpoint: endpointOf(goal),
       networking: {
         podSubnet: kubernetes.podSubnet,
         serviceSubnet: kubernetes.serviceSubnet,
         dnsDomain: 'cluster.local',
       },
-      apiServer: { certSANs: [...new Set([endpoint.replace(/:6443$/, ''), host.name, host.address])] },
+      apiServer: { certSANs: certSANs(goal), ...argsOf('kube-apiserver'), extraVolumes: apiServerVolumes },
+      controllerManager: argsOf('kube-controller-manager'),
+      scheduler: argsOf('kube-scheduler'),
+      etcd: { local: { dataDir: etcdFolder, ...argsOf('etcd') } },
     },
     {
       apiVersion: 'kubelet.config.k8s.io/v1beta1',
       kind: 'KubeletConfiguration',
       cgroupDriver: 'systemd',
+      // The certificate it serves comes from the cluster's CA once its request is approved; else it would sign its own.
+      serverTLSBootstrap: true,
       ...kubernetes.kubeletConfig,
     },
     ...(kubernetes.kubeProxy
-      ? [{ apiVersion: 'kubeproxy.config.k8s.io/v1alpha1', kind: 'KubeProxyConfiguration', ...kubernetes.proxyConfig }]
+      ? [
+          {
+            apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
+            kind: 'KubeProxyConfiguration',
+            metricsBindAddress: '127.0.0.1:10249',
+            ...kubernetes.proxyConfig,
+          },
+        ]
       : []),
   ]);
+}
+
+/** What the API server is reached by, now and when the inventory's other control planes have joined. */
+export function certSANs(goal: Goal): readonly string[] {
+  const { hosts, kubernetes } = goal.cluster;
+  const controlPlanes = hosts.filter(host => host.role === 'control-plane');
+  const own = controlPlanes.flatMap(({ name, address }) => [name, address]);
+  return [...new Set([endpointOf(goal).replace(/:6443$/, ''), ...own, ...kubernetes.certSANs])];
 }
 
 /** kubeadm join's document. `caHash` pins the cluster's CA: a stranger on the endpoint's address is not believed. */
@@ -108,12 +130,10 @@ function localEndpoint(host: Host): JsonObject {
 }
 
 function nodeRegistration(api: string, host: Host, { cluster }: Goal): JsonObject {
-  const args = { 'node-ip': host.address };
   return {
     name: host.name,
     criSocket,
-    // v1beta4 made extra arguments a list, so that one may stand twice.
-    kubeletExtraArgs: api.endsWith('v1beta4') ? Object.entries(args).map(([name, value]) => ({ name, value })) : args,
+    kubeletExtraArgs: extraArgs(api, { 'node-ip': host.address }),
     // An empty list, not none: none is kubeadm's own taint.
     ...(runsEverything(cluster, host) ? { taints: [] } : {}),
     // A control plane beside workers keeps kubeadm's own taint; what the inventory adds is set on the node afterwards.

@@ -3,6 +3,9 @@ import type { RemoteAction } from '../model/plan.ts';
 import { printing, sh } from '../model/shell.ts';
 import { certificateKeyPlace, tokenPlace } from './kubeadm-config.ts';
 
+/** Keys of what kubeadm itself leaves in order: it starts the kubelet, and under our umask its files are root's alone. */
+export const settledByKubeadm: readonly string[] = ['unit:kubelet.service', 'permissions:kubeadm-files'];
+
 /** A text as the diff that adds it. */
 export function addedLines(text: string): string {
   return text.trimEnd().replace(/^/gm, '+ ');

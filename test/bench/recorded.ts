@@ -65,6 +65,7 @@ export function replicate(recorded: Recorded, count: number): { readonly world: 
       ),
       nodes: nodes === 'unknown' ? nodes : machines.flatMap(({ node }) => node ?? []),
       live: recorded.live,
+      servingRequests: [],
       proofs: recorded.proofs,
       etcd: 'unknown',
       pods: 'unknown',

@@ -106,7 +106,7 @@ function varsOf(host: Host, { world, intents }: Survey): Vars {
       .filter(intent => intent.host.name === host.name && intent.phase.id === phase)
       .flatMap(intent => intent.wants)
       .flatMap(want => (want.kind === 'resource' ? [want] : []));
-  const filesOf = (phase: string): Json =>
+  const filesOf = (phase: string): readonly Json[] =>
     wants(phase)
       .filter(({ key, desired }) => key.startsWith('file:') && typeof desired === 'object')
       .map(({ key, desired }) => {
@@ -118,7 +118,7 @@ function varsOf(host: Host, { world, intents }: Survey): Vars {
       .filter(({ key }) => key.startsWith(prefix))
       .flatMap(({ desired }) => Object.entries(desired as Record<string, Json>));
   return {
-    base_files: filesOf('host-base'),
+    base_files: [...filesOf('host-base'), ...filesOf('control-plane')],
     prerequisites: objectsOf('host-base', 'packages:').map(([name]) => name),
     sysctls: objectsOf('host-base', 'sysctl:').map(([key, value]) => ({ key, value })),
     hosts_block: String(wants('host-base').find(({ key }) => key.startsWith('block:'))?.desired ?? '').trimEnd(),

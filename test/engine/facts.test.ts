@@ -121,6 +121,7 @@ describe('reading a machine', () => {
       },
       nodes: 'unknown',
       live: 'unknown',
+      servingRequests: [],
       proofs: {},
       etcd: 'unknown',
       pods: 'unknown',
@@ -267,8 +268,75 @@ describe('a control plane', () => {
       endpoint: 'k8s-api.home.arpa:6443',
       podSubnet: '10.244.0.0/16',
       serviceSubnet: '10.96.0.0/12',
+      certSANs: [],
+      args: { 'kube-apiserver': {}, 'kube-controller-manager': {}, 'kube-scheduler': {}, etcd: {} },
+      serverTLSBootstrap: false,
     });
     expect(reading.facts.membership.state).toBe('joined');
+  });
+
+  it.each([
+    ['v1beta4', '  - name: profiling\n    value: "false"'],
+    ['v1beta3', '    profiling: "false"'],
+  ])('brings the arguments that %s gave its processes, and what its kubelets serve', (_, args) => {
+    const configuration = clusterConfiguration.replace(
+      'apiServer: {}\n',
+      `apiServer:\n  certSANs: [k8s-api.home.arpa]\n  extraArgs:\n${args}\netcd:\n  local:\n    dataDir: /var/lib/etcd\n    extraArgs:\n${args.replaceAll(/^/gm, '  ')}\nscheduler: {}\n`,
+    );
+    const found = [
+      { kind: 'ConfigMap', metadata: { name: 'kubeadm-config' }, data: { ClusterConfiguration: configuration } },
+      { kind: 'ConfigMap', metadata: { name: 'kubelet-config' }, data: { kubelet: 'serverTLSBootstrap: true\n' } },
+    ];
+    expect(read({ ...controlPlane, api: apiAnswer(found) }).live).toMatchObject({
+      certSANs: ['k8s-api.home.arpa'],
+      args: {
+        'kube-apiserver': { profiling: 'false' },
+        'kube-controller-manager': {},
+        'kube-scheduler': {},
+        etcd: { profiling: 'false' },
+      },
+      serverTLSBootstrap: true,
+    });
+  });
+
+  it('brings the kubelets’ requests that nobody has answered, and no others', () => {
+    const request = (name: string, spec: object, status: object = {}) => ({
+      kind: 'CertificateSigningRequest',
+      metadata: { name },
+      spec: {
+        signerName: 'kubernetes.io/kubelet-serving',
+        username: 'system:node:k8s-worker1',
+        groups: ['system:nodes'],
+        usages: ['digital signature', 'server auth'],
+        request: readFileSync(new URL('../fixtures/serving-requests/own.pem', import.meta.url)).toString('base64'),
+        ...spec,
+      },
+      status,
+    });
+    const { servingRequests } = read({
+      ...controlPlane,
+      api: apiAnswer([
+        ...objects,
+        request('csr-pending', {}),
+        request('csr-client', { signerName: 'kubernetes.io/kube-apiserver-client-kubelet' }),
+        request('csr-approved', {}, { conditions: [{ type: 'Approved' }] }),
+        request('csr-denied', {}, { conditions: [{ type: 'Denied' }] }),
+        request('csr-strange', { request: 'bm90aGluZw==' }),
+      ]),
+    });
+    expect(servingRequests).toEqual([
+      {
+        name: 'csr-pending',
+        username: 'system:node:k8s-worker1',
+        groups: ['system:nodes'],
+        usages: ['digital signature', 'server auth'],
+        asks: {
+          subject: ['O=system:nodes', 'CN=system:node:k8s-worker1'],
+          alternatives: ['DNS:k8s-worker1', 'IP:192.168.0.11'],
+        },
+      },
+      expect.objectContaining({ name: 'csr-strange', asks: 'unreadable' }),
+    ]);
   });
 
   it('counts an address of a tunnel among its own', () => {

@@ -111,6 +111,7 @@ describe('the plan of a converged cluster', () => {
       'workers/k8s-cp/join-token',
       'workers/k8s-cp/join-token-gone',
       'workers/k8s-worker2/join',
+      'kubelet-certificates/k8s-cp/approve',
     ]);
   });
 
@@ -190,6 +191,10 @@ describe('a transition', () => {
     expect(ids(plan)).not.toContain('control-plane/k8s-cp/kubelet');
     const init = plan.steps.find(step => step.id === 'control-plane/k8s-cp/init');
     expect(init?.settles).toEqual([
+      {
+        key: 'permissions:kubeadm-files',
+        state: { '/var/lib/kubelet/config.yaml': '600 root:root', '/etc/kubernetes/admin.conf': '600 root:root' },
+      },
       { key: 'unit:kubelet.service', state: stateOf(inOrder(bareWorld()), 'k8s-cp', 'unit:kubelet.service') },
     ]);
   });
@@ -384,6 +389,36 @@ describe('refusals', () => {
       reason: expect.stringContaining(live),
       hint: expect.stringContaining(`kubernetes.${id}`),
     });
+  });
+
+  it('of what was hardened otherwise at init are notes: the cluster runs on as it is', () => {
+    const world = convergedWorld();
+    if (world.live === 'unknown') throw new Error('the sample is alive');
+    const theirs = {
+      ...world,
+      live: {
+        ...world.live,
+        certSANs: ['k8s-cp'],
+        args: { 'kube-scheduler': { profiling: 'true' } },
+        serverTLSBootstrap: false,
+      },
+    };
+    const plan = planOf(theirs, inOrder(theirs));
+    expect(plan).toMatchObject({ steps: [], refusals: [] });
+    const text = plan.notes.map(note => note.text).join('\n');
+    expect(text).toContain('kube-apiserver --audit-policy-file=/etc/kubernetes/homelab/audit-policy.yaml (not set)');
+    expect(text).toContain('kube-scheduler --profiling=false (true)');
+    expect(text).toContain('made without k8s-api.home.arpa, 192.168.0.10');
+    expect(text).toContain('each kubelet signs its own certificate');
+    // Without certificates of the CA the API server cannot be asked to verify them.
+    expect(text).not.toContain('kubelet-certificate-authority');
+    // And nothing of ours is written for a cluster that does not read it.
+    const keys = [...(untouched(theirs).get('k8s-cp')?.keys() ?? [])];
+    expect(keys.filter(key => key.includes('/etc/kubernetes/homelab'))).toEqual([]);
+    const ids_ = phases.flatMap(phase => phase.probes(theirs)).map(probe => probe.id);
+    expect(
+      ids_.filter(id => ['serving-certificate', 'kubelets-reached', 'encryption', 'audit-log'].includes(id)),
+    ).toEqual([]);
   });
 
   it('tell an operating system that we cannot install on', () => {

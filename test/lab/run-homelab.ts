@@ -37,7 +37,13 @@ export async function startHomelab(home: string, args: readonly string[]): Promi
   const child = execa(process.execPath, [program, ...args, ...(isJson ? ['--output', 'json'] : [])], {
     stdin: 'ignore',
     reject: false,
-    env: { HOME: home, XDG_STATE_HOME: path.join(home, 'state'), SSH_AUTH_SOCK: undefined, NO_COLOR: '1' },
+    env: {
+      HOME: home,
+      XDG_STATE_HOME: path.join(home, 'state'),
+      SSH_AUTH_SOCK: undefined,
+      KUBECONFIG: undefined,
+      NO_COLOR: '1',
+    },
     stripFinalNewline: false,
   });
   const events: RunEvent[] = [];

@@ -108,6 +108,19 @@ printf '%s\\n' LoadState=loaded ActiveState=active UnitFileState=enabled NeedDae
     expect(there.state()).toMatchObject({ stale: true });
   });
 
+  it('reads a text again only when it was written: a chmod is nothing', () => {
+    const folder = scratch();
+    const config = join(folder, 'config.yaml');
+    writeFileSync(config, 'x');
+    const bin = standIns(folder, {
+      systemctl: `printf '%s\\n' LoadState=loaded ActiveState=active UnitFileState=enabled NeedDaemonReload=no 'InactiveExitTimestamp=Sat 2000-01-01 00:00:00 UTC'`,
+    });
+    const resource = unit({ unit: 'x.service', name: 'x', texts: [config] });
+    expect(observe(resource, { bin })).toMatchObject({ stale: true });
+    expect(dash(`touch -d '1990-01-01' '${config}'; chmod 600 '${config}'`).code).toBe(0);
+    expect(observe(resource, { bin })).toMatchObject({ stale: false });
+  });
+
   it('that never started has nothing to be stale against', () => {
     expect(machine('').state()).toMatchObject({ load: 'loaded' });
   });

@@ -73,6 +73,28 @@ describe('kubeadm’s documents', () => {
     });
   });
 
+  it('name every control plane and what the inventory adds in the API server’s certificate, each once', () => {
+    const second = { ...host('k8s-cp'), name: 'k8s-cp2', address: '192.168.0.20' };
+    const goal = of({ certSANs: ['k8s.example.org', 'k8s-cp'] });
+    const [, document] = loadAll(
+      renderInit({ ...goal, cluster: { ...goal.cluster, hosts: [...cluster.hosts, second] } }, host('k8s-cp')),
+    );
+    expect(document).toMatchObject({
+      apiServer: {
+        certSANs: ['k8s-api.home.arpa', 'k8s-cp', '192.168.0.10', 'k8s-cp2', '192.168.0.20', 'k8s.example.org'],
+      },
+    });
+  });
+
+  it('do not make the API server verify certificates that kubelets sign themselves', () => {
+    const documents = renderInit(of({ kubeletConfig: { serverTLSBootstrap: false } }), host('k8s-cp'));
+    expect(documents).toContain('serverTLSBootstrap: false');
+    expect(documents).not.toContain('kubelet-certificate-authority');
+    const world = bareWorld(of({ kubeletConfig: { serverTLSBootstrap: false } }));
+    const steps = planFrom(intend(world, phases, everything), untouched(world)).steps;
+    expect(steps.filter(step => /serving|approve/.test(step.action.script) || step.id.includes('approve'))).toEqual([]);
+  });
+
   it('say versions as text, which YAML would otherwise read as numbers', () => {
     expect(loadAll(renderInit(of({ version: 'v1.30.0' }), host('k8s-cp')))[1]).toMatchObject({
       kubernetesVersion: 'v1.30.0',

@@ -1,0 +1,47 @@
+// What must lie on a control plane's disk before its first process starts, and what of it stays ours to look after.
+import type { Host } from '../model/cluster.ts';
+import type { Resource } from '../model/plan.ts';
+import { controlPlaneOf, factsOf, type World } from '../model/world.ts';
+import { encryptionKey } from '../resources/encryption-key.ts';
+import { file } from '../resources/file.ts';
+import { type Permission, permissions } from '../resources/permissions.ts';
+import { renderTemplate } from '../resources/template.ts';
+import {
+  auditFolder,
+  auditPolicyPath,
+  choicesFolder,
+  encryptionPath,
+  etcdFolder,
+  madeWith,
+} from '../transitions/choices.ts';
+
+export function controlPlaneFiles(world: World, host: Host): readonly Resource[] {
+  const isNew = factsOf(world, host).membership.state === 'absent';
+  const isFirst = host.name === controlPlaneOf(world).name;
+  // A cluster that does not say how it was made keeps what it has.
+  const isKnown = isNew || world.live !== 'unknown';
+  const isEncrypted = isKnown && madeWith(world, 'encryption-provider-config', encryptionPath);
+  const isAudited = isKnown && madeWith(world, 'audit-policy-file', auditPolicyPath);
+  const paths: readonly Permission[] = [
+    // CIS 1.1.11 and 1.1.12. etcd itself runs as root in its pod and may write there all the same.
+    { path: etcdFolder, mode: '700', owner: 'etcd', isFolder: true },
+    ...(isEncrypted || isAudited ? [{ path: choicesFolder, mode: '700', isFolder: true }] : []),
+    ...(isAudited ? [{ path: auditFolder, mode: '700', isFolder: true }] : []),
+  ];
+  return [
+    permissions({ name: 'control-plane-folders', title: "Keep the control plane's folders to their owners", paths }),
+    // Read when the API server starts: what differs now counts from its next start on.
+    ...(isAudited
+      ? [
+          file({
+            path: auditPolicyPath,
+            name: 'audit-policy',
+            mode: '600',
+            content: renderTemplate('audit-policy.yaml', {}),
+          }),
+        ]
+      : []),
+    // A further control plane gets the first one's when it joins.
+    ...(isEncrypted && (isFirst || !isNew) ? [encryptionKey(encryptionPath, { mayMake: isNew })] : []),
+  ];
+}
