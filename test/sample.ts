@@ -44,6 +44,7 @@ export function blankFacts(of: Host): Facts {
     kubeadm: 'absent',
     kubelet: 'absent',
     containerd: 'absent',
+    isPrepared: false,
     timeService: 'none',
   };
 }
@@ -151,6 +152,7 @@ function member(world: World, each: Host, index: number): World {
     membership: { state: 'joined', role: each.role, caHash },
     kubeadm: version,
     kubelet: version,
+    isPrepared: true,
   });
   return { ...joined, nodes: [...(world.nodes === 'unknown' ? [] : world.nodes), node] };
 }

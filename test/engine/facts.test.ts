@@ -114,6 +114,7 @@ describe('reading a machine', () => {
         kubeadm: 'absent',
         kubelet: 'absent',
         containerd: 'absent',
+        isPrepared: false,
         timeService: 'none',
       },
       nodes: 'unknown',
