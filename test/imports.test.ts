@@ -33,7 +33,7 @@ const adapters: Readonly<Record<string, string>> = {
 /** What reaches files, processes or the network. node:net stands elsewhere for its isIP, which is pure. */
 const outside = ['node:fs', 'node:fs/promises', 'node:child_process', 'node:dns', 'node:http', 'node:os'];
 /** Files, not folders: each reads what ships with homelab or what the user named, and nothing else. */
-const readers = ['inventory/load.ts', 'resources/template.ts', 'cli/commands.ts', 'cli/session.ts'];
+const readers = ['inventory/load.ts', 'resources/template.ts', 'cli/commands.ts', 'cli/describe.ts', 'cli/session.ts'];
 
 interface Import {
   readonly from: string;

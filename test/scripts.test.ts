@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { apiFragment } from '../src/engine/api.ts';
+import { describeFragments } from '../src/engine/describe.ts';
 import { clockFragment, factFragments } from '../src/engine/facts.ts';
 import { joinFragments } from '../src/engine/frames.ts';
 import { intend } from '../src/engine/plan.ts';
@@ -15,7 +16,17 @@ import type { World } from '../src/model/world.ts';
 import { phases } from '../src/phases/index.ts';
 import { packages } from '../src/resources/packages.ts';
 import { machinesOf, testRun } from './run-context.ts';
-import { afterInit, bareWorld, cluster, convergedWorld, everything, goal, host, sampleBundle } from './sample.ts';
+import {
+  afterInit,
+  bareWorld,
+  cluster,
+  convergedWorld,
+  everything,
+  goal,
+  host,
+  sampleBundle,
+  withFacts,
+} from './sample.ts';
 
 // shellcheck's objections that do not hold here, each with its reason.
 const disabled = {
@@ -28,6 +39,10 @@ const disabled = {
 // One worker is like the other.
 const two = { cluster: { ...cluster, hosts: [host('k8s-cp'), host('k8s-worker1')] }, bundle: undefined };
 
+function adopted(world: World, name: string): World {
+  return withFacts(world, name, { isPrepared: false, containerd: cluster.containerd.version });
+}
+
 const worlds: readonly (readonly [string, World])[] = [
   ['bare', bareWorld(two)],
   ['bare with a bundle', bareWorld({ ...two, bundle: sampleBundle() })],
@@ -37,11 +52,13 @@ const worlds: readonly (readonly [string, World])[] = [
   ],
   ['after init', afterInit(two)],
   ['converged', convergedWorld(two)],
+  ['adopted', ['k8s-cp', 'k8s-worker1'].reduce(adopted, convergedWorld(two))],
 ];
 
 /** Observations that lead to other actions than those of a bare machine. */
 const halfWay: Readonly<Record<string, readonly Json[]>> = {
   'images:kubeadm': [{ missing: ['registry.k8s.io/pause:3.10', 'registry.k8s.io/etcd:3.5.15-0'] }],
+  'hold:kubeadm,kubelet,kubectl,kubernetes-cni': [['kubelet', 'kubectl']],
   swap: [{ active: ['/swap.img'], fstab: ['/swap.img'], units: ['dev-sdb2.swap'] }],
 };
 
@@ -55,7 +72,7 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
         .map(secret => `${secret}=$(cat /secret)\n`)
         .join('')}${script}`,
     );
-  for (const { id, script } of [...factFragments, apiFragment, clockFragment])
+  for (const { id, script } of [...factFragments, apiFragment, clockFragment, ...describeFragments])
     add(`fact ${id}`, `set -eu\n${script}\n`);
   const ofResource = (name: string, resource: Resource) => {
     add(`${name} read`, `set -eu\n${resource.read}`);

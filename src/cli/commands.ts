@@ -1,10 +1,8 @@
 // What each command does once its options are read. Loaded when a command runs, not for --help.
 import { readFile, writeFile } from 'node:fs/promises';
-import { describe } from '../engine/describe.ts';
 import { strikes } from '../engine/rehearsal.ts';
 import { bootstrap, plan, type RunContext, survey, verify } from '../engine/run.ts';
-import { describeInventory } from '../inventory/describe.ts';
-import { loadInventory, readRaw } from '../inventory/load.ts';
+import { loadInventory } from '../inventory/load.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
 import type { Plan, Step } from '../model/plan.ts';
 import { outputMode } from '../render/choose.ts';
@@ -38,10 +36,9 @@ export async function runValidate(
   return exitCodes.ok;
 }
 
-const nothingApproved = () => ({ approve: async () => undefined, isApproved: () => false });
+export const nothingApproved = () => ({ approve: async () => undefined, isApproved: () => false });
 
 export async function runPlan(options: PlanOptions, io: Io): Promise<number> {
-  if (options.describe) return runDescribe(options, io);
   let steps = 0;
   const code = await runSession('look', options, io, nothingApproved, async session => {
     const found = await plan(session);
@@ -57,31 +54,6 @@ export async function runPlan(options: PlanOptions, io: Io): Promise<number> {
     }
   });
   return code === 0 && steps > 0 && options.detailedExitcode ? exitCodes.pending : code;
-}
-
-async function runDescribe(options: PlanOptions, io: Io): Promise<number> {
-  if (options.rehearse) {
-    throw new HomelabError('HL_USAGE', '--describe reads a running cluster, and --rehearse reaches none', {
-      hint: 'leave one of the two out',
-    });
-  }
-  if (options.output === 'json' && options.out === undefined) {
-    throw new HomelabError('HL_USAGE', '--output json has the events on stdout, where --describe would print', {
-      hint: 'add --out FILE',
-    });
-  }
-  return runSession('look', options, io, nothingApproved, async ({ machines, fork, stop, redact, bus }) => {
-    const found = await describe([...machines.values()], fork, stop);
-    const text = redact(describeInventory(await readRaw(options.inventory), found));
-    for (const { name, host } of found.nodes)
-      if (host === undefined)
-        bus.emit({
-          type: 'note',
-          text: `${name} is in the cluster and was not asked: it is not in ${options.inventory}`,
-        });
-    if (options.out === undefined) io.stdout.write(text);
-    else await writeFile(options.out, text);
-  });
 }
 
 export async function runBootstrap(options: BootstrapOptions, io: Io): Promise<number> {

@@ -54,7 +54,13 @@ ${exitList}`,
       'after',
       `\nExamples:\n  homelab plan\n  homelab plan --until containerd --verbose\n  homelab plan --out today.plan && homelab bootstrap --plan today.plan\n  homelab plan --describe --out inventory/found.yaml\n\n${phaseList}`,
     )
-    .action(async (options: PlanOptions) => done(await (await commands()).runPlan(options, io)));
+    .action(async (options: PlanOptions) =>
+      done(
+        options.describe
+          ? await (await import('./describe.ts')).runDescribe(options, io)
+          : await (await commands()).runPlan(options, io),
+      ),
+    );
 
   withRun(program.command('bootstrap'))
     .description('machines to cluster, each phase proven before the next; run it again at any time')

@@ -13,7 +13,7 @@ import type { Machine } from './machine.ts';
 const kubectl = adminKubectl(20);
 
 // Of the kubelet's own certificate only what is public: its file holds the key too.
-const questions: readonly Fragment[] = [
+export const describeFragments: readonly Fragment[] = [
   {
     id: 'certificate',
     script: `sed -n '/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p' /var/lib/kubelet/pki/kubelet-client-current.pem 2>/dev/null || true`,
@@ -24,7 +24,13 @@ const questions: readonly Fragment[] = [
 containerd --version
 dpkg-query -S "$(readlink -f "$path")" 2>/dev/null | cut -d: -f1 || true`,
   },
-  { id: 'cni', script: `ls /etc/cni/net.d 2>/dev/null | grep -E '\\.(conf|conflist)$' | head -n 1 || true` },
+  {
+    id: 'cni',
+    // The first by name is the one that runtimes take.
+    script: `for path in /etc/cni/net.d/*; do
+  case $path in *.conf | *.conflist) echo "\${path##*/}"; break ;; esac
+done`,
+  },
   {
     id: 'objects',
     script: `[ -e /etc/kubernetes/admin.conf ] && [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || exit 0
@@ -54,6 +60,7 @@ interface Answer {
 
 export interface MachineAnswer {
   readonly host: string;
+  /** By the kubelet's own certificate; empty where it has none. */
   readonly node: string;
   readonly containerd: string;
   readonly containerdPackage: string;
@@ -62,7 +69,11 @@ export interface MachineAnswer {
 
 async function ask(machine: Machine, signal: AbortSignal): Promise<Answer> {
   const mark = `@${randomBytes(9).toString('hex')}`;
-  const frames = splitFrames(await machine.exec(joinFragments(questions, mark), 60_000, signal), questions, mark);
+  const frames = splitFrames(
+    await machine.exec(joinFragments(describeFragments, mark), 60_000, signal),
+    describeFragments,
+    mark,
+  );
   return {
     host: machine.host,
     text(id) {
@@ -123,7 +134,7 @@ export function descriptionOf(objects: string, machines: readonly MachineAnswer[
   const nodes = items.flatMap(each => (each.kind === 'Node' ? [each] : []));
   const described = nodes.map(({ metadata: { name, labels }, spec, status }): DescribedNode => {
     const address = status.addresses.find(({ type }) => type === 'InternalIP')?.address ?? '';
-    const machine = machines.find(({ node }) => node === name);
+    const machine = machines.find(({ node, host }) => (node || host) === name);
     return {
       name,
       role: isMarked(labels) ? 'control-plane' : 'worker',

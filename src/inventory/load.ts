@@ -70,6 +70,12 @@ function clusterFrom(bytes: Uint8Array, path: string, options?: LoadOptions): Cl
   });
 }
 
+/** What is wrong with a text that would be the inventory at this path. */
+export function problemsOf(text: string, path: string): readonly string[] {
+  const parsed = parseInventory(Buffer.from(text), contextOf(path));
+  return parsed.ok ? [] : parsed.issues.slice(0, maxDetails).map(renderIssue);
+}
+
 /** The inventory as it is written, once it was found valid. */
 export async function readRaw(path: string): Promise<unknown> {
   return readYaml(await readInventory(path), path).value;

@@ -126,6 +126,7 @@ ${lab.hosts.map(({ name, role, address }) => `  - {name: ${name}, role: ${role},
     const again = await homelab(lab, ['bootstrap', '--yes'], found);
     expect(again.code, story(again)).toBe(0);
     expect(plannedSteps(again)).toEqual([]);
+    expect(Math.max(...Object.values(finished(again).remoteCommands))).toBeLessThanOrEqual(3);
     expect(await readyNodes(lab)).toEqual(['k8s-cp', 'k8s-worker1', handMade.oddName]);
   });
 
