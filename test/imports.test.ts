@@ -40,6 +40,7 @@ const readers = [
   'inventory/load.ts',
   'resources/template.ts',
   'cli/commands.ts',
+  'cli/describe.ts',
   'cli/session.ts',
   'cli/bundle-commands.ts',
 ];

@@ -48,6 +48,7 @@ export function blankFacts(of: Host): Facts {
     kubeadm: 'absent',
     kubelet: 'absent',
     containerd: 'absent',
+    isPrepared: false,
     timeService: 'none',
   };
 }
@@ -163,6 +164,7 @@ function member(world: World, each: Host, index: number): World {
     membership: { state: 'joined', role: each.role, caHash },
     kubeadm: version,
     kubelet: version,
+    isPrepared: true,
   });
   return { ...joined, nodes: [...(world.nodes === 'unknown' ? [] : world.nodes), node] };
 }

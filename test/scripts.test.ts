@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { apiFragment } from '../src/engine/api.ts';
+import { describeFragments } from '../src/engine/describe.ts';
 import { clockFragment, factFragments } from '../src/engine/facts.ts';
 import { joinFragments } from '../src/engine/frames.ts';
 import { intend } from '../src/engine/plan.ts';
@@ -17,7 +18,17 @@ import { noFile } from '../src/resources/file.ts';
 import { bundleImages } from '../src/resources/images.ts';
 import { packages } from '../src/resources/packages.ts';
 import { machinesOf, testRun } from './run-context.ts';
-import { afterInit, bareWorld, cluster, convergedWorld, everything, goal, host, sampleBundle } from './sample.ts';
+import {
+  afterInit,
+  bareWorld,
+  cluster,
+  convergedWorld,
+  everything,
+  goal,
+  host,
+  sampleBundle,
+  withFacts,
+} from './sample.ts';
 
 // shellcheck's objections that do not hold here, each with its reason.
 const disabled = {
@@ -45,6 +56,9 @@ const outward = {
     ],
   },
 } as const;
+function adopted(world: World, name: string): World {
+  return withFacts(world, name, { isPrepared: false, containerd: cluster.containerd.version });
+}
 
 const worlds: readonly (readonly [string, World])[] = [
   ['bare', bareWorld(two)],
@@ -56,12 +70,14 @@ const worlds: readonly (readonly [string, World])[] = [
   ['bare behind a proxy, with registries', bareWorld({ ...two, cluster: { ...two.cluster, ...outward } })],
   ['after init', afterInit(two)],
   ['converged', convergedWorld(two)],
+  ['adopted', ['k8s-cp', 'k8s-worker1'].reduce(adopted, convergedWorld(two))],
 ];
 
 /** Observations that lead to other actions than those of a bare machine. */
 const halfWay: Readonly<Record<string, readonly Json[]>> = {
   'images:kubeadm': [{ missing: ['registry.k8s.io/pause:3.10', 'registry.k8s.io/etcd:3.5.15-0'] }],
   'node:k8s-cp': [{ 'taint node-role.kubernetes.io/control-plane:NoSchedule': '' }],
+  'hold:kubeadm,kubelet,kubectl,kubernetes-cni': [['kubelet', 'kubectl']],
   swap: [{ active: ['/swap.img'], fstab: ['/swap.img'], units: ['dev-sdb2.swap'] }],
 };
 
@@ -73,7 +89,7 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
       .map(secret => `${secret}=$(cat /secret)\n`)
       .join('');
   const act = (name: string, { script, secrets }: RemoteAction) => add(name, `set -eu\n${variables(secrets)}${script}`);
-  for (const { id, script } of [...factFragments, apiFragment, clockFragment])
+  for (const { id, script } of [...factFragments, apiFragment, clockFragment, ...describeFragments])
     add(`fact ${id}`, `set -eu\n${script}\n`);
   const ofResource = (name: string, resource: Resource) => {
     add(`${name} read`, `set -eu\n${variables(resource.secrets)}${resource.read}`);

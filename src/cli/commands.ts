@@ -24,7 +24,7 @@ export interface BootstrapOptions extends RunOptions {
   readonly plan?: string;
 }
 
-const nothingApproved = () => ({ approve: async () => undefined, isApproved: () => false });
+export const nothingApproved = () => ({ approve: async () => undefined, isApproved: () => false });
 
 export interface ValidateOptions extends RunOptions {
   readonly machines?: boolean;

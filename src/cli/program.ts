@@ -51,13 +51,20 @@ ${exitList}`,
   withRun(program.command('plan'))
     .description('show every step, refusal and note as diffs; changes nothing')
     .option('--out <FILE>', 'write the plan, for bootstrap --plan FILE')
+    .option('--describe', 'print the inventory that describes the running cluster (to FILE with --out)')
     .option('--detailed-exitcode', 'exit 8 when there is something to do')
     .option('--verbose', 'whole diffs')
     .addHelpText(
       'after',
-      `\nExamples:\n  homelab plan\n  homelab plan --until containerd --verbose\n  homelab plan --out today.plan && homelab bootstrap --plan today.plan\n\n${phaseList}`,
+      `\nExamples:\n  homelab plan\n  homelab plan --until containerd --verbose\n  homelab plan --out today.plan && homelab bootstrap --plan today.plan\n  homelab plan --describe --out inventory/found.yaml\n\n${phaseList}`,
     )
-    .action(async (options: PlanOptions) => done(await (await commands()).runPlan(options, io)));
+    .action(async (options: PlanOptions) =>
+      done(
+        options.describe
+          ? await (await import('./describe.ts')).runDescribe(options, io)
+          : await (await commands()).runPlan(options, io),
+      ),
+    );
 
   withRun(program.command('bootstrap'))
     .description('machines to cluster, each phase proven before the next; run it again at any time')

@@ -41,6 +41,8 @@ export interface RunOptions {
   readonly rehearse?: boolean;
   readonly fault?: readonly string[];
   readonly trustNewHostKeys?: boolean;
+  /** The inventory only says how machines are reached. */
+  readonly describe?: boolean;
 }
 
 /** What the process gives; tests give their own. */

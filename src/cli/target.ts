@@ -23,9 +23,11 @@ export interface LeavingOptions {
 }
 
 /** All machines, as --only, --skip, --until and --exclude leave them. */
-export function everything(options: SelectionOptions): (inventory: string) => Promise<Target> {
+export function everything(
+  options: SelectionOptions & { readonly describe?: boolean },
+): (inventory: string) => Promise<Target> {
   return async inventory => {
-    const cluster = await loadInventory(inventory);
+    const cluster = await loadInventory(inventory, { isSketch: options.describe ?? false });
     const isChosen = select(
       options,
       cluster.hosts.map(host => host.name),

@@ -62,7 +62,9 @@ export const factFragments: readonly Fragment[] = [
     script: `if command -v kubeadm >/dev/null; then kubeadm version -o short; else echo absent; fi
 if ! command -v kubelet >/dev/null; then echo absent
 else dpkg-query -W -f 'Kubernetes v\${Version}\\n' kubelet 2>/dev/null || kubelet --version; fi
-if command -v containerd >/dev/null; then containerd --version; else echo absent; fi`,
+if command -v containerd >/dev/null; then containerd --version; else echo absent; fi
+# The first line of what src/phases/containerd-config.ts writes.
+! grep -qs '^# Written by homelab' /etc/containerd/config.toml || echo prepared`,
   },
   {
     id: 'time-service',
@@ -98,8 +100,8 @@ export function parseReading(
   const lines = (id: string): readonly string[] => text(id).split('\n');
   const [id = 'unknown', versionId = '', codename = '', pretty = 'unknown'] = lines('os');
   const [virtualization = 'none', container = 'none'] = lines('virt');
-  const [kubeadm = 'absent', kubelet = 'absent', containerd = 'absent'] = lines('versions');
   const [machineId = '', productUuid = 'unknown'] = lines('identity');
+  const [kubeadm = 'absent', kubelet = 'absent', containerd = 'absent', prepared = ''] = lines('versions');
   const api = parseApi(frames.get('api'));
   const membership = parseMembership(host, text('membership'));
   return {
@@ -128,6 +130,7 @@ export function parseReading(
       kubelet: kubelet.replace(/^Kubernetes v/, '').replace(/-[0-9.]+$/, ''),
       // 'containerd github.com/containerd/containerd/v2 v2.1.5 REVISION'; Debian's has no v, and says more after a ~.
       containerd: /\sv?(\d+\.\d+\.\d+)/.exec(containerd)?.[1] ?? 'absent',
+      isPrepared: prepared === 'prepared',
       timeService: text('time-service').split('.service')[0]?.trim() || 'none',
     },
     nodes: api.nodes,

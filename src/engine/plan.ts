@@ -8,12 +8,13 @@ import type {
   Plan,
   PlannedStep,
   Refusal,
+  Remark,
   Resource,
   Step,
   Transition,
   Want,
 } from '../model/plan.ts';
-import { hostsOf, type World } from '../model/world.ts';
+import { hostsOf, isAdopted, type World } from '../model/world.ts';
 
 /** What one phase wants of one machine, in the world as it will be when the phase begins. */
 export interface Intent {
@@ -39,13 +40,14 @@ export function intend(
   const hosts = hostsOf(world).filter(host => world.facts.has(host.name));
   let now = world;
   for (const phase of phases) {
-    const mine = hosts.map(host => ({ phase, host, wants: phase.wants(now, host) }));
+    const mine = hosts.map(host => ({ phase, host, wants: wantsOf(phase, now, host) }));
     const acts = mine.some(({ host, wants }) => isChosen(phase, host) && wants.some(isAct));
     const otherwise = withoutAbout(now);
     const here = mine.map(intent => {
       if (isChosen(phase, intent.host)) return intent;
       const isThere = (world: World | undefined) => world?.cluster.hosts.some(({ name }) => name === intent.host.name);
-      const before = otherwise && isThere(otherwise) && isThere(now) ? phase.wants(otherwise, intent.host) : undefined;
+      const before =
+        otherwise && isThere(otherwise) && isThere(now) ? wantsOf(phase, otherwise, intent.host) : undefined;
       const different = before === undefined ? [] : newOnes(intent.wants, before);
       return { ...intent, wants: intent.wants.filter(want => (acts && isAround(want)) || different.includes(want)) };
     });
@@ -86,6 +88,29 @@ function newOnes(wants: readonly Want[], before: readonly Want[]): readonly Want
   });
 }
 
+function wantsOf(phase: Phase, world: World, host: Host): readonly Want[] {
+  const wants = phase.wants(world, host);
+  return isAdopted(world, host) ? wants.map(safely) : wants;
+}
+
+// On a member that somebody else set up, whatever would disturb it is said instead of done, whichever phase wants it.
+function safely(want: Want): Want {
+  if (want.kind !== 'resource') return want;
+  return {
+    ...want,
+    change(observed, stale) {
+      const change = want.change(observed, stale);
+      return change?.risk === 'safe' ? change : undefined;
+    },
+    remarks(observed, stale) {
+      const change = want.change(observed, stale);
+      const own = want.remarks?.(observed, stale) ?? [];
+      if (!change || change.risk === 'safe') return own;
+      return [...own, { kind: 'note', text: `left as it is, because homelab did not set it up: ${change.why}` }];
+    },
+  };
+}
+
 function isAct(want: Want): boolean {
   return want.kind === 'transition' && want.stage === undefined && want.change !== undefined && 'action' in want.change;
 }
@@ -111,6 +136,13 @@ export function planFrom(intents: readonly Intent[], observed: States): Plan {
   const refusals: Refusal[] = [];
   const notes: Note[] = [];
   const changed = new Map<string, Set<string>>();
+  const say = (phase: Phase, host: Host, remark: Remark): void => {
+    if (remark.kind === 'note') notes.push({ host: host.name, text: remark.text });
+    else {
+      const { id, reason, hint } = remark;
+      refusals.push({ id: `${phase.id}/${host.name}/${id}`, host: host.name, reason, hint });
+    }
+  };
   for (const { phase, host, wants } of intents) {
     const done = changed.get(host.name) ?? new Set<string>();
     changed.set(host.name, done);
@@ -121,6 +153,7 @@ export function planFrom(intents: readonly Intent[], observed: States): Plan {
           const state = stateOf(observed, host.name, want.key);
           const stale = (want.inputs ?? []).filter(input => done.has(input));
           const change = settled.has(want.key) ? undefined : want.change(state, stale);
+          for (const remark of want.remarks?.(state, stale) ?? []) say(phase, host, remark);
           if (!change) break;
           done.add(want.key);
           steps.push({
@@ -153,15 +186,8 @@ export function planFrom(intents: readonly Intent[], observed: States): Plan {
           break;
         }
         case 'refusal':
-          refusals.push({
-            id: `${phase.id}/${host.name}/${want.id}`,
-            host: host.name,
-            reason: want.reason,
-            hint: want.hint,
-          });
-          break;
         case 'note':
-          notes.push({ host: host.name, text: want.text });
+          say(phase, host, want);
           break;
         default: {
           const never: never = want;

@@ -139,6 +139,7 @@ function blankFacts(host: Host): Facts {
     kubeadm: 'absent',
     kubelet: 'absent',
     containerd: 'absent',
+    isPrepared: false,
     timeService: 'none',
   };
 }

@@ -9,12 +9,20 @@ import { maxBytes } from './decode.ts';
 import type { Edit } from './edit.ts';
 import { renderIssue, shown } from './issue.ts';
 import { type InventoryContext, parseInventory } from './parse.ts';
+import { newestProfile } from './profiles.ts';
+import { readYaml } from './yaml.ts';
 
 /** More lines than these help nobody. */
 const maxDetails = 100;
 
-export async function loadInventory(path: string, options: { readonly home?: string } = {}): Promise<Cluster> {
-  return clusterFrom(await readInventory(path), path, options.home);
+export interface LoadOptions {
+  readonly home?: string;
+  /** Versions need not be in it: it is only to say how machines are reached. */
+  readonly isSketch?: boolean;
+}
+
+export async function loadInventory(path: string, options: LoadOptions = {}): Promise<Cluster> {
+  return clusterFrom(await readInventory(path), path, options);
 }
 
 /** The inventory's text, and what an edit makes of it. Nothing is written. */
@@ -40,12 +48,18 @@ export async function editInventory(
   };
 }
 
-function contextOf(path: string, home = homedir()): InventoryContext {
-  return { file: path, dir: dirname(resolve(path)), home, readText: file => readFileSync(file, 'utf8') };
+function contextOf(path: string, { home = homedir(), isSketch = false }: LoadOptions = {}): InventoryContext {
+  return {
+    file: path,
+    dir: dirname(resolve(path)),
+    home,
+    readText: file => readFileSync(file, 'utf8'),
+    ...(isSketch ? { assumedProfile: newestProfile } : {}),
+  };
 }
 
-function clusterFrom(bytes: Uint8Array, path: string, home?: string): Cluster {
-  const parsed = parseInventory(bytes, contextOf(path, home));
+function clusterFrom(bytes: Uint8Array, path: string, options?: LoadOptions): Cluster {
+  const parsed = parseInventory(bytes, contextOf(path, options));
   if (parsed.ok) return parsed.cluster;
   const { issues } = parsed;
   const details = issues.slice(0, maxDetails).map(renderIssue);
@@ -54,6 +68,17 @@ function clusterFrom(bytes: Uint8Array, path: string, home?: string): Cluster {
     hint: `Correct ${shown(path)}, then check it: homelab validate -i ${shown(path)}`,
     context: { details },
   });
+}
+
+/** What is wrong with a text that would be the inventory at this path. */
+export function problemsOf(text: string, path: string): readonly string[] {
+  const parsed = parseInventory(Buffer.from(text), contextOf(path));
+  return parsed.ok ? [] : parsed.issues.slice(0, maxDetails).map(renderIssue);
+}
+
+/** The inventory as it is written, once it was found valid. */
+export async function readRaw(path: string): Promise<unknown> {
+  return readYaml(await readInventory(path), path).value;
 }
 
 function count(issues: number): string {

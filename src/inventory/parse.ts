@@ -17,6 +17,8 @@ export interface InventoryContext extends Places {
   readonly file: string;
   /** Reads signing keys and certificates; throws as node:fs does. */
   readonly readText: ReadText;
+  /** Taken where the inventory names none. */
+  readonly assumedProfile?: string;
 }
 
 export type Parsed =
@@ -26,7 +28,7 @@ export type Parsed =
 export function parseInventory(bytes: Uint8Array, context: InventoryContext): Parsed {
   const source = readYaml(bytes, context.file);
   if (!source.readable) return { ok: false, issues: inOrder(source.issues) };
-  const raw = source.value;
+  const raw = assuming(source.value, context.assumedProfile);
   const shape = inventorySchema.safeParse(raw);
   const { keys, findings: keyFindings } = readKeys(raw, context, context.readText);
   const { cas, findings: caFindings } = readCas(raw, context, context.readText);
@@ -54,6 +56,11 @@ export function parseInventory(bytes: Uint8Array, context: InventoryContext): Pa
   const issues = [...source.issues, ...findings.map(source.place)];
   if (issues.length > 0 || !shape.success) return { ok: false, issues: inOrder(issues) };
   return { ok: true, cluster: buildCluster(shape.data, { keys, cas }, context) };
+}
+
+function assuming(raw: unknown, profile: string | undefined): unknown {
+  const isMapping = typeof raw === 'object' && raw !== null && !Array.isArray(raw);
+  return profile !== undefined && isMapping ? { profile, ...raw } : raw;
 }
 
 function inOrder(issues: readonly Issue[]): Issue[] {

@@ -16,6 +16,9 @@ export function profileOf(name: unknown): Profile | undefined {
   return typeof name === 'string' && Object.hasOwn(profiles, name) ? profiles[name] : undefined;
 }
 
+/** What a sketch of an inventory is read with. */
+export const newestProfile = Object.keys(profiles).at(-1) ?? '';
+
 export const defaults = {
   timeZone: 'UTC',
   podSubnet: '10.244.0.0/16',

@@ -56,6 +56,8 @@ export interface Resource {
   readonly inputs?: readonly string[];
   /** Undefined when observed is in order. `stale` names inputs that are about to change. */
   change(observed: Json, stale: readonly string[]): Change | undefined;
+  /** What is to be said about the observed state, whether it changes or not. */
+  remarks?(observed: Json, stale: readonly string[]): readonly Remark[];
 }
 
 /** What cannot be a resource: init, join, drain, upgrade… Recognised in the world, one way from `from` to `to`. */
@@ -90,11 +92,11 @@ export interface Note {
   readonly text: string;
 }
 
-export type Want =
-  | Resource
-  | Transition
+export type Remark =
   | ({ readonly kind: 'refusal' } & Omit<Refusal, 'host'>)
   | ({ readonly kind: 'note' } & Omit<Note, 'host'>);
+
+export type Want = Resource | Transition | Remark;
 
 /** One step of the plan as people and files see it. */
 export interface PlannedStep {

@@ -43,6 +43,8 @@ export interface Facts {
   readonly kubeadm: string;
   readonly kubelet: string;
   readonly containerd: string;
+  /** containerd's config bears homelab's mark: homelab set this machine up. */
+  readonly isPrepared: boolean;
   /** The unit that keeps the clock in step, 'none' where none is enabled. */
   readonly timeService: string;
 }
@@ -146,6 +148,15 @@ export interface World extends Goal {
   readonly pods: readonly PodFacts[] | 'unknown';
 }
 
+/** Key in the ConfigMap kube-system/homelab that init leaves: homelab built this cluster. */
+export const builtByKey = 'built-by';
+
+/** A member that somebody else set up: what is found there is not homelab's to replace (docs/adr/0006). */
+export function isAdopted(world: World, host: Host): boolean {
+  const { membership, isPrepared } = factsOf(world, host);
+  return membership.state === 'joined' && !isPrepared && world.proofs[builtByKey] === undefined;
+}
+
 /** Facts of a machine; a machine without facts never reaches planning. */
 export function factsOf(world: World, host: Host | string): Facts {
   const name = typeof host === 'string' ? host : host.name;
@@ -183,7 +194,8 @@ export function controlPlaneOf(world: World): Host {
 /** The world after a machine became a node: what init and join predict. */
 export function withMember(world: World, host: Host, caHash: string): World {
   const facts = new Map(world.facts);
-  facts.set(host.name, { ...factsOf(world, host), membership: { state: 'joined', role: host.role, caHash } });
+  const membership: Membership = { state: 'joined', role: host.role, caHash };
+  facts.set(host.name, { ...factsOf(world, host), membership, isPrepared: true });
   const others = world.nodes === 'unknown' ? [] : world.nodes.filter(node => node.name !== host.name);
   const version = world.cluster.kubernetes.version.replace(/^v/, '');
   const node = {

@@ -2,6 +2,7 @@
 import type { Host } from '../model/cluster.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
 import { factsOf, reachedHosts, type World } from '../model/world.ts';
+import { adoption } from './adoption.ts';
 import { phaseNames } from './names.ts';
 import { look, seen } from './probes.ts';
 
@@ -36,6 +37,7 @@ export const connect: Phase = {
             },
           ]),
       ...registeredElsewhere(world, host),
+      ...adoption(world, host),
     ];
   },
   probes(world) {
@@ -69,7 +71,19 @@ export const connect: Phase = {
 
 // kubelet, certificates and routes were made for the address the node joined with.
 function registeredElsewhere(world: World, host: Host): readonly Want[] {
-  const node = world.nodes === 'unknown' ? undefined : world.nodes.find(each => each.name === host.name);
+  if (world.nodes === 'unknown') return [];
+  const node = world.nodes.find(each => each.name === host.name);
+  const other = world.nodes.find(each => each.address === host.address);
+  if (!node && other && factsOf(world, host).membership.state === 'joined') {
+    return [
+      {
+        kind: 'refusal',
+        id: 'node-name',
+        reason: `the running cluster knows it by the name ${other.name}`,
+        hint: `write name: ${other.name} into the inventory; a node keeps the name it joined with`,
+      },
+    ];
+  }
   if (!node?.address || node.address === host.address) return [];
   return [
     {

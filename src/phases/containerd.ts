@@ -1,11 +1,12 @@
 // The container runtime: from packages, with our whole config, on hold, running what its file says.
 import type { Phase, Want } from '../model/plan.ts';
 import { pauseImage } from '../model/versions.ts';
-import { factsOf, reachedHosts } from '../model/world.ts';
+import { factsOf, isAdopted, reachedHosts } from '../model/world.ts';
 import { file } from '../resources/file.ts';
 import { isFor, packages } from '../resources/packages.ts';
 import { repository } from '../resources/repository.ts';
 import { unit } from '../resources/unit.ts';
+import { adoptedContainerd } from './adopted-software.ts';
 import { renderContainerdConfig } from './containerd-config.ts';
 import { debsOf } from './host-base.ts';
 import { phaseNames } from './names.ts';
@@ -18,6 +19,7 @@ const configPath = '/etc/containerd/config.toml';
 export const containerd: Phase = {
   ...phaseNames.containerd,
   wants(world, host): readonly Want[] {
+    if (isAdopted(world, host)) return adoptedContainerd(world, host);
     const facts = factsOf(world, host);
     const { version, package: name, repository: source, config } = world.cluster.containerd;
     const isMember = facts.membership.state === 'joined';
@@ -64,7 +66,8 @@ export const containerd: Phase = {
   },
   probes(world) {
     const { version } = world.cluster.containerd;
-    return reachedHosts(world).flatMap(host => [
+    const ours = reachedHosts(world).filter(host => !isAdopted(world, host));
+    return ours.flatMap(host => [
       look({
         id: 'server-version',
         host: host.name,

@@ -2,7 +2,7 @@
 import type { Host } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
-import { controlPlaneOf, endpointOf, type World } from '../model/world.ts';
+import { controlPlaneOf, endpointOf, isAdopted, type World } from '../model/world.ts';
 import { auditLogPath, auditPolicyPath, encryptionPath, madeWith } from '../transitions/choices.ts';
 import { init } from '../transitions/init.ts';
 import { deleteJoinToken } from '../transitions/join-token.ts';
@@ -34,7 +34,8 @@ export const controlPlane: Phase = {
 };
 
 /** What every control plane proves of itself. */
-export function controlPlaneProbes(world: World, { name: host, address }: Host): readonly Probe[] {
+export function controlPlaneProbes(world: World, of: Host): readonly Probe[] {
+  const { name: host, address } = of;
   const kubectl = adminKubectl(10);
   const readyz = {
     id: 'readyz',
@@ -58,9 +59,10 @@ export function controlPlaneProbes(world: World, { name: host, address }: Host):
       host,
       title: 'etcd itself says it is healthy',
       expected: 'health true',
-      script: httpGet(2381, '/health'),
+      // An etcd outside the cluster has no manifest here, and is its owner's.
+      script: `[ -e /etc/kubernetes/manifests/etcd.yaml ] || { echo external; exit 0; }\n${httpGet(2381, '/health')}`,
       reproduce: 'curl -s http://127.0.0.1:2381/health',
-      accept: output => /"health":\s*"true"/.test(output),
+      accept: output => output === 'external' || /"health":\s*"true"/.test(output),
     }),
     look({
       id: 'certificates',
@@ -75,15 +77,20 @@ export function controlPlaneProbes(world: World, { name: host, address }: Host):
           .map(({ path, end }) => `${path}: ${end}`)
           .join(', ') || `API server: ${apiServerEnd(output) ?? 'no certificate'}`,
     }),
-    look({
-      id: 'cgroup',
-      host,
-      title: "a pod's cgroup was made by systemd",
-      expected: 'kubepods….slice',
-      script: `pid=$(pgrep -ox etcd); sed -n 's/^[0-9]*:\\(name=systemd\\|\\):.*\\/\\(kubepods[^/]*[.]slice\\)\\/.*/\\2/p' "/proc/$pid/cgroup" | sort -u`,
-      reproduce: 'cat /proc/$(pgrep -ox etcd)/cgroup',
-      accept: output => /^kubepods\S*\.slice$/.test(output),
-    }),
+    // Whoever set the machine up may have chosen the other driver.
+    ...(isAdopted(world, of)
+      ? []
+      : [
+          look({
+            id: 'cgroup',
+            host,
+            title: "a pod's cgroup was made by systemd",
+            expected: 'kubepods….slice',
+            script: `pid=$(pgrep -ox etcd); sed -n 's/^[0-9]*:\\(name=systemd\\|\\):.*\\/\\(kubepods[^/]*[.]slice\\)\\/.*/\\2/p' "/proc/$pid/cgroup" | sort -u`,
+            reproduce: 'cat /proc/$(pgrep -ox etcd)/cgroup',
+            accept: output => /^kubepods\S*\.slice$/.test(output),
+          }),
+        ]),
   ];
   // Before init nothing runs yet; in a rehearsal nothing ever does.
   const isAudited = madeWith(world, 'audit-policy-file', auditPolicyPath);
@@ -115,20 +122,38 @@ function apiServerEnd(output: string): string | undefined {
 
 // What kubeadm init decided for good: said, not acted on.
 function drift(world: World): readonly Want[] {
-  if (world.live === 'unknown') return [];
-  const { kubernetes } = world.cluster;
-  const decided: readonly (readonly [string, string, string, string])[] = [
-    ['podSubnet', 'kubernetes.podSubnet', kubernetes.podSubnet, world.live.podSubnet],
-    ['serviceSubnet', 'kubernetes.serviceSubnet', kubernetes.serviceSubnet, world.live.serviceSubnet],
-    ['endpoint', 'kubernetes.endpoint', endpointOf(world), world.live.endpoint],
-    ['version', 'kubernetes.version', kubernetes.version, world.live.version],
+  const { live } = world;
+  if (live === 'unknown') return [];
+  const { version, podSubnet, serviceSubnet } = world.cluster.kubernetes;
+  const endpoint = nameOf(endpointOf(world));
+  const decided: readonly (readonly [string, string, string])[] = [
+    ['podSubnet', podSubnet, ipv4Of(live.podSubnet) || (isExternal(world) ? podSubnet : '')],
+    ['serviceSubnet', serviceSubnet, ipv4Of(live.serviceSubnet)],
+    // Told none, kubeadm takes the address of the machine that it runs on.
+    ['endpoint', endpoint, nameOf(live.endpoint) || controlPlaneOf(world).address],
+    ['version', version, live.version],
   ];
   return decided
-    .filter(([, , wanted, live]) => wanted !== live)
-    .map(([id, path, wanted, live]) => ({
+    .filter(([, wanted, found]) => wanted !== found)
+    .map(([id, wanted, found]) => ({
       kind: 'refusal' as const,
       id,
-      reason: `the running cluster's ${id} is ${live || '(none)'}, the inventory says ${wanted}; it was decided at init`,
-      hint: `write ${path}: "${live}" into the inventory`,
+      reason: `the running cluster's ${id} is ${found || '(none)'}, the inventory says ${wanted}; it was decided at init`,
+      hint: `write kubernetes.${id}: "${found}" into the inventory`,
     }));
+}
+
+// Without the port.
+function nameOf(endpoint: string): string {
+  return endpoint.replace(/:\d+$/, '');
+}
+
+// 'IPv4,IPv6' where a cluster has both.
+function ipv4Of(subnets: string): string {
+  return subnets.split(',').find(each => !each.includes(':')) ?? '';
+}
+
+// Told no pod subnet, kubeadm leaves it to the network.
+function isExternal({ cluster }: World): boolean {
+  return cluster.network.provider === 'external';
 }

@@ -3,7 +3,7 @@
 import type { Host } from '../model/cluster.ts';
 import type { Phase } from '../model/plan.ts';
 import type { Facts } from '../model/world.ts';
-import { controlPlanesOf, factsOf, reachedHosts, type World } from '../model/world.ts';
+import { controlPlanesOf, factsOf, isAdopted, reachedHosts, type World } from '../model/world.ts';
 import { file } from '../resources/file.ts';
 import { hostsBlock } from '../resources/hosts-block.ts';
 import { modules } from '../resources/modules.ts';
@@ -91,7 +91,8 @@ export const hostBase: Phase = {
  */
 export function endpointLines(world: World, host: Host): readonly string[] {
   const { endpoint } = world.cluster.kubernetes;
-  if (endpoint === undefined || /^[\d.]+$/.test(endpoint)) return [];
+  // Whoever built the cluster made its name resolve, perhaps to a load balancer.
+  if (endpoint === undefined || /^[\d.]+$/.test(endpoint) || isAdopted(world, host)) return [];
   const others = controlPlanesOf(world).filter(({ name }) => name !== host.name);
   return [...(host.role === 'control-plane' ? [host] : []), ...others].map(({ address }) => `${address} ${endpoint}`);
 }

@@ -1,9 +1,10 @@
 // kubeadm, kubelet and kubectl at the version of the inventory, on hold.
 import type { Phase, Want } from '../model/plan.ts';
-import { factsOf, reachedHosts } from '../model/world.ts';
+import { factsOf, isAdopted, reachedHosts } from '../model/world.ts';
 import { isFor, packages } from '../resources/packages.ts';
 import { permissions } from '../resources/permissions.ts';
 import { repository } from '../resources/repository.ts';
+import { adoptedKubePackages } from './adopted-software.ts';
 import { debsOf } from './host-base.ts';
 import { phaseNames } from './names.ts';
 import { look, seen } from './probes.ts';
@@ -14,6 +15,7 @@ const names = ['kubeadm', 'kubelet', 'kubectl'];
 export const kubePackages: Phase = {
   ...phaseNames.kubePackages,
   wants(world, host): readonly Want[] {
+    if (isAdopted(world, host)) return adoptedKubePackages(world, host);
     const facts = factsOf(world, host);
     const { kubernetes, containerd } = world.cluster;
     const version = kubernetes.version.replace(/^v/, '');
@@ -56,7 +58,8 @@ export const kubePackages: Phase = {
   },
   probes(world) {
     const { version } = world.cluster.kubernetes;
-    return reachedHosts(world).flatMap(host => [
+    const ours = reachedHosts(world).filter(host => !isAdopted(world, host));
+    return ours.flatMap(host => [
       seen({
         id: 'kubeadm',
         host: host.name,

@@ -10,6 +10,7 @@ import { proxyKnows } from '../resources/pod-hosts.ts';
 import { routes } from '../resources/routes.ts';
 import { renderTemplate } from '../resources/template.ts';
 import { unit } from '../resources/unit.ts';
+import { otherNetwork } from './adoption.ts';
 import { endpointLines } from './host-base.ts';
 import { phaseNames } from './names.ts';
 import { networkProbe } from './network-probe.ts';
@@ -51,6 +52,7 @@ export const network: Phase = {
       .filter(node => node.host.name !== host.name)
       .map(node => ({ name: node.host.name, subnet: node.podCidr ?? '', via: node.host.address }));
     return [
+      ...otherNetwork(world, host),
       file({
         path: '/etc/cni/net.d/10-homelab.conflist',
         name: 'cni-config',

@@ -1,7 +1,7 @@
 // How a kind of resource is written: typed inside, plain JSON outside.
 import { createTwoFilesPatch } from 'diff';
 import type { Json, SecretRef } from '../model/cluster.ts';
-import type { Change, Resource, Risk } from '../model/plan.ts';
+import type { Change, Remark, Resource, Risk } from '../model/plan.ts';
 
 /** A resource in terms of its own state type. */
 export interface ResourceSpec<S extends Json> {
@@ -20,6 +20,17 @@ export interface ResourceSpec<S extends Json> {
   act(observed: S, stale: readonly string[]): Pick<Change, 'action' | 'diff'> & { readonly risk?: Risk };
 }
 
+/** A look at something that homelab does not change: it only has something to say about it. */
+export interface SightSpec<S extends Json> {
+  readonly key: string;
+  readonly name: string;
+  readonly read: string;
+  parse(output: string): S;
+  /** Also what a bare machine has. */
+  readonly blank: S;
+  remarks(observed: S): readonly Remark[];
+}
+
 /** Closes a spec over its state type. States come only from its own `parse`, so the one cast is sound. */
 export function defineResource<S extends Json>(spec: ResourceSpec<S>): Resource {
   const { differences, act, ...rest } = spec;
@@ -31,6 +42,18 @@ export function defineResource<S extends Json>(spec: ResourceSpec<S>): Resource 
       if (reasons.length === 0) return undefined;
       return { why: reasons.join('; '), risk: 'safe', ...act(observed as S, stale) };
     },
+  };
+}
+
+/** A resource that never changes anything. */
+export function defineSight<S extends Json>({ remarks, ...spec }: SightSpec<S>): Resource {
+  return {
+    kind: 'resource',
+    title: 'Look',
+    ...spec,
+    desired: spec.blank,
+    change: () => undefined,
+    remarks: observed => remarks(observed as S),
   };
 }
 

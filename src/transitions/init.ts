@@ -1,7 +1,8 @@
 // bare machine → first control plane.
 import type { Host } from '../model/cluster.ts';
+import { adminKubectl } from '../model/kubectl.ts';
 import type { Transition } from '../model/plan.ts';
-import { factsOf, type World, willServeClusterCertificates, withMember } from '../model/world.ts';
+import { builtByKey, factsOf, type World, willServeClusterCertificates, withMember } from '../model/world.ts';
 import { awaitServingRequest } from './approve-serving.ts';
 import {
   addedLines,
@@ -46,13 +47,17 @@ function initChange(world: World, host: Host): Transition['change'] {
     risk: 'safe',
     action: {
       script: `${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null
-${stopKubelet}${keepingOutput('init', 'config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print')}${noSuperAdmin}${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}${willServeClusterCertificates(world) ? awaitServingRequest('/etc/kubernetes/admin.conf', host.name) : ''}`,
+${stopKubelet}${keepingOutput('init', 'config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print')}${builtByUs}${noSuperAdmin}${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}${willServeClusterCertificates(world) ? awaitServingRequest('/etc/kubernetes/admin.conf', host.name) : ''}`,
       secrets: tokenSecret,
       timeoutMs,
       explain: kubeadmExplained,
     },
   };
 }
+
+// Whoever looks later knows that these machines are homelab's to change.
+const builtByUs = `${adminKubectl(20)} create configmap homelab -n kube-system --from-literal=${builtByKey}=homelab >/dev/null
+`;
 
 function initRefusal(world: World, host: Host): Transition['change'] {
   const { membership } = factsOf(world, host);

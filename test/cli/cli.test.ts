@@ -62,6 +62,9 @@ describe('the command line', () => {
     ['a number that is none', ['plan', '--fork', 'many'], 'whole number'],
     ['a number that is too small', ['plan', '--fork', '0'], 'whole number'],
     ['an option without its value', ['plan', '--out'], 'argument missing'],
+    ['a description of simulated machines', ['plan', '--describe', '--rehearse'], '--rehearse'],
+    ['a description amid events', ['plan', '--describe', '--output', 'json'], '--out FILE'],
+    ['a description over its own source', ['plan', '--describe', '-i', 'a.yaml', '--out', './a.yaml'], 'another file'],
   ])('exits 2 at %s, with what was meant', async (_, argv, meant) => {
     const { code, stdout, stderr } = await runCli(argv);
     expect(code).toBe(2);

@@ -117,6 +117,7 @@ describe('reading a machine', () => {
         kubeadm: 'absent',
         kubelet: 'absent',
         containerd: 'absent',
+        isPrepared: false,
         timeService: 'none',
       },
       nodes: 'unknown',

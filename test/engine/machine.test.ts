@@ -252,7 +252,7 @@ function answersOf(at: Host, world: World): ReadonlyMap<string, string> {
     cgroup: 'cgroup2fs\n',
     nics: `[{"ifname":"eno1","addr_info":[{"local":"${at.address}","prefixlen":24}]}]\n\n[{"ifname":"eno1","mtu":1500,"address":"02:00:00:00:00:01","link_type":"ether"}]\n`,
     membership: `${files}\n${caPem}`,
-    versions: `v${facts.kubeadm}\nKubernetes v${facts.kubelet}\n`,
+    versions: `v${facts.kubeadm}\nKubernetes v${facts.kubelet}\ncontainerd ${facts.containerd}\nprepared\n`,
   };
   const configuration = {
     kubernetesVersion: cluster.kubernetes.version,

@@ -379,7 +379,7 @@ describe('refusals', () => {
   it.each([
     ['podSubnet', '10.99.0.0/16'],
     ['serviceSubnet', '10.98.0.0/16'],
-    ['endpoint', 'elsewhere:6443'],
+    ['endpoint', 'elsewhere'],
     ['version', 'v1.30.4'],
   ])('tell that the %s was decided at init', (id, live) => {
     const world = convergedWorld();

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadInventory } from '../../src/inventory/load.ts';
+import { loadInventory, readRaw } from '../../src/inventory/load.ts';
 import { HomelabError } from '../../src/model/errors.ts';
 import { minimal } from './helpers.ts';
 
@@ -34,6 +34,13 @@ describe('loading an inventory file', () => {
     const cluster = await loadInventory(write('good.yaml', text), { home: '/home/me' });
     expect(cluster.hosts[0]?.ssh).toMatchObject({ identityFile: join(dir, 'keys/id'), knownHosts: '/home/me/known' });
     expect(cluster.kubernetes.repository.key).toEqual({ kind: 'text', text: '-----BEGIN PGP PUBLIC KEY BLOCK-----\n' });
+  });
+
+  test('takes a sketch without versions only where it is to say how machines are reached', async () => {
+    const sketch = write('sketch.yaml', minimal.replace(/profile: .*\n/, ''));
+    expect((await failure(sketch)).context.details).toHaveLength(2);
+    expect((await loadInventory(sketch, { isSketch: true })).hosts).toHaveLength(2);
+    expect(await readRaw(sketch)).not.toHaveProperty('profile');
   });
 
   test('throws all issues as one error with exit code 3, one line each', async () => {

@@ -1,0 +1,162 @@
+// A cluster that somebody made by hand: refused as long as the inventory does not describe it, described, and then kept without disturbing it.
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { load } from 'js-yaml';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { handMade, makeByHand } from './bare-kubeadm.ts';
+import type { Lab } from './machines.ts';
+import { eventsOf, finished, type HomelabRun, plannedSteps, story } from './run-homelab.ts';
+import { freshLab, homelab, inside, onAll, readyNodes, untilInside, whyNoCluster } from './test-lab.ts';
+
+const reason = await whyNoCluster();
+
+describe.skipIf(reason !== undefined)(reason ?? 'a cluster made by kubeadm alone', () => {
+  let lab: Lab;
+  let sketch = '';
+  let found = '';
+
+  beforeAll(async () => {
+    lab = await freshLab('test-adoption', 3);
+    await makeByHand(lab);
+    sketch = path.join(lab.dir, 'sketch.yaml');
+    found = path.join(lab.dir, 'found.yaml');
+    await writeFile(
+      sketch,
+      `apiVersion: homelab/v1
+kind: Cluster
+name: attic
+ssh: {user: admin, identityFile: ${lab.dir}/id_ed25519, knownHosts: ${lab.dir}/known_hosts}
+hosts:
+${lab.hosts.map(({ name, role, address }) => `  - {name: ${name}, role: ${role}, address: ${address}}\n`).join('')}`,
+    );
+    await untilInside(
+      lab,
+      'k8s-cp',
+      `[ "$(kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes | grep -c ' Ready ')" = 3 ]`,
+      'all nodes to be Ready',
+    );
+  });
+
+  afterAll(async () => {
+    await lab?.down();
+  });
+
+  test('an inventory that says otherwise is refused line by line, and no step would disturb a machine', async () => {
+    const run = await homelab(lab, ['plan']);
+    expect(run.code, story(run)).toBe(5);
+    const refusals = planOf(run).refusals.map(({ id }) => id);
+    expect(refusals).toEqual(
+      expect.arrayContaining([
+        'connect/k8s-worker2/node-name',
+        'control-plane/k8s-cp/podSubnet',
+        'control-plane/k8s-cp/serviceSubnet',
+        'control-plane/k8s-cp/endpoint',
+        'network/k8s-cp/other-network',
+        'network/k8s-worker1/other-network',
+      ]),
+    );
+    expect(disturbing(run)).toEqual([]);
+    const bootstrap = await homelab(lab, ['bootstrap', '--yes']);
+    expect(bootstrap.code, story(bootstrap)).toBe(5);
+    expect(finished(bootstrap)).toMatchObject({ steps: 0 });
+  });
+
+  test('plan --describe writes the inventory of what runs', async () => {
+    const run = await homelab(lab, ['plan', '--describe', '--out', found], sketch);
+    expect(run.code, story(run)).toBe(0);
+    const text = await readFile(found, 'utf8');
+    const address = lab.hosts[0]?.address;
+    expect(load(text)).toEqual({
+      apiVersion: 'homelab/v1',
+      kind: 'Cluster',
+      name: 'attic',
+      kubernetes: {
+        version: handMade.version,
+        endpoint: address,
+        podSubnet: handMade.podSubnet,
+        serviceSubnet: handMade.serviceSubnet,
+        kubeProxy: true,
+        kubeletConfig: {
+          evictionHard: { 'imagefs.available': '1Gi', 'memory.available': '100Mi', 'nodefs.available': '1Gi' },
+          imageGCHighThresholdPercent: 100,
+          maxPods: 42,
+        },
+      },
+      containerd: { version: '2.1.5', package: 'containerd' },
+      ssh: { user: 'admin', identityFile: `${lab.dir}/id_ed25519`, knownHosts: `${lab.dir}/known_hosts` },
+      network: { provider: 'external' },
+      hosts: [
+        { name: 'k8s-cp', role: 'control-plane', address },
+        { name: 'k8s-worker1', role: 'worker', address: lab.hosts[1]?.address },
+        {
+          name: handMade.oddName,
+          role: 'worker',
+          address: lab.hosts[2]?.address,
+          labels: { disk: 'ssd', 'topology.kubernetes.io/zone': 'attic' },
+          taints: ['dedicated=backup:PreferNoSchedule'],
+        },
+      ],
+    });
+    expect(text).not.toMatch(/PRIVATE KEY|BEGIN/);
+  });
+
+  test('with that inventory nothing is refused, every step is safe, and what was made by hand is told', async () => {
+    const run = await homelab(lab, ['plan'], found);
+    expect(run.code, story(run)).toBe(0);
+    expect(planOf(run).refusals).toEqual([]);
+    expect(disturbing(run)).toEqual([]);
+    const notes = planOf(run).notes.map(({ host, text }) => `${host}: ${text}`);
+    for (const told of [
+      /^k8s-cp: homelab did not build this cluster/,
+      /^k8s-cp: the manifest of kube-scheduler was edited by hand \(--profiling\)/,
+      /^old-nas: left from the days of docker: .*dockershim/,
+      /^k8s-worker1: kubelet has flags of its own in \/etc\/default\/kubelet: --v=1/,
+      /^k8s-worker1: \/etc\/containerd\/config.toml is not homelab's and is left alone: it does what is needed/,
+    ])
+      expect(notes).toContainEqual(expect.stringMatching(told));
+  });
+
+  test('bootstrap takes the safe steps and disturbs nothing; a second run has none', async () => {
+    const before = await whatRuns(lab);
+    const run = await homelab(lab, ['bootstrap', '--yes'], found);
+    expect(run.code, story(run)).toBe(0);
+    expect(finished(run)).toMatchObject({ outcome: 'ok', predictionErrors: 0 });
+    expect(plannedSteps(run)).toEqual(expect.arrayContaining(['kube-packages/k8s-cp/hold', 'containerd/old-nas/hold']));
+    expect(await whatRuns(lab)).toEqual(before);
+    const again = await homelab(lab, ['bootstrap', '--yes'], found);
+    expect(again.code, story(again)).toBe(0);
+    expect(plannedSteps(again)).toEqual([]);
+    expect(Math.max(...Object.values(finished(again).remoteCommands))).toBeLessThanOrEqual(3);
+    expect(await readyNodes(lab)).toEqual(['k8s-cp', 'k8s-worker1', handMade.oddName]);
+  });
+
+  test('what changed behind the kubelet’s and containerd’s back is told, not restarted', async () => {
+    await inside(lab, 'k8s-worker1', 'touch /var/lib/kubelet/config.yaml /etc/containerd/config.toml');
+    const run = await homelab(lab, ['bootstrap', '--yes'], found);
+    expect(run.code, story(run)).toBe(0);
+    expect(plannedSteps(run)).toEqual([]);
+    const notes = planOf(run).notes.map(({ text }) => text);
+    for (const unit of ['kubelet', 'containerd'])
+      expect(notes).toContainEqual(expect.stringMatching(new RegExp(`left as it is.*${unit}.service runs with what`)));
+  });
+});
+
+function planOf(run: HomelabRun) {
+  const [plan] = eventsOf(run, 'plan');
+  if (!plan) throw new Error(story(run));
+  return plan;
+}
+
+function disturbing(run: HomelabRun): readonly string[] {
+  return planOf(run).steps.flatMap(({ id, risk }) => (risk === 'safe' ? [] : [id]));
+}
+
+/** Processes that a restart would make anew, and files that are their owner's. */
+async function whatRuns(lab: Lab): Promise<readonly string[]> {
+  return onAll(
+    lab,
+    `for unit in containerd kubelet; do systemctl show -p MainPID --value "$unit"; done
+pgrep -x 'kube-apiserver|etcd|kube-scheduler' | sort || true
+cat /etc/containerd/config.toml /etc/default/kubelet /etc/hosts /etc/cni/net.d/* /var/lib/kubelet/config.yaml | sha256sum`,
+  );
+}
