@@ -151,7 +151,7 @@ export interface World extends Goal {
 /** Key in the ConfigMap kube-system/homelab that init leaves: homelab built this cluster. */
 export const builtByKey = 'built-by';
 
-/** A member that somebody else set up: what is found there is not homelab's to replace (docs/adr/0006). */
+/** A member that somebody else set up: what is found there is not homelab's to replace (docs/adr/0009). */
 export function isAdopted(world: World, host: Host): boolean {
   const { membership, isPrepared } = factsOf(world, host);
   return membership.state === 'joined' && !isPrepared && world.proofs[builtByKey] === undefined;
