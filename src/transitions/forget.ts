@@ -22,11 +22,19 @@ export function forget(world: World, { name }: Host): Transition {
         : {
             why: 'the API server still knows it',
             risk: 'disruptive',
-            action: { script: `${kubectl} delete node ${sh(name)} --ignore-not-found >/dev/null\n`, timeoutMs: 60_000 },
+            action: { script: forgetScript(name), timeoutMs: 60_000 },
           },
     predict: before => ({
       ...before,
       nodes: before.nodes === 'unknown' ? before.nodes : before.nodes.filter(node => node.name !== name),
     }),
   };
+}
+
+// What it asked the cluster to sign and nobody answered would be a riddle to the next run.
+function forgetScript(name: string): string {
+  return `${kubectl} delete node ${sh(name)} --ignore-not-found >/dev/null
+${kubectl} get certificatesigningrequests -o jsonpath=${sh(`{range .items[?(@.spec.username=="system:node:${name}")]}{.metadata.name}{"\\n"}{end}`)} |
+  xargs -r ${kubectl} delete certificatesigningrequests >/dev/null
+`;
 }
