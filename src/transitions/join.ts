@@ -27,8 +27,8 @@ import {
 } from './kubeadm.ts';
 import { renderJoin } from './kubeadm-config.ts';
 
-// kubeadm waits 5 minutes for discovery and 5 for the TLS bootstrap.
-const timeoutMs = 720_000;
+// kubeadm waits 1 minute for discovery and 5 for the TLS bootstrap.
+const timeoutMs = 480_000;
 
 export function join(world: World, host: Host): Transition {
   const { membership } = factsOf(world, host);
