@@ -49,6 +49,22 @@ describe('the pods of a node', () => {
     ]);
   });
 
+  it('come with what keeps them there: nothing that brings them back, a budget, a disk', () => {
+    const of = (name: string, over: object) => ({
+      name: `default/${name}`,
+      node: 'k8s-worker2',
+      owner: 'ReplicaSet',
+      pinnedClaims: [],
+      blockedBy: [],
+      ...over,
+    });
+    expect(read(fixture('leaving.txt'))).toEqual([
+      of('bare', { owner: 'none' }),
+      of('guarded-794565c654-d8kgw', { blockedBy: ['default/guarded'] }),
+      of('stateful-564b844644-rjz2s', { pinnedClaims: ['default/data'] }),
+    ]);
+  });
+
   it('of several nodes come one list after the other', () => {
     expect(read(`${listed(pod())}${listed(pod())}${listed()}`)).toHaveLength(2);
   });
