@@ -6,17 +6,20 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { apiFragment } from '../src/engine/api.ts';
 import { describeFragments } from '../src/engine/describe.ts';
+import { etcdFragment } from '../src/engine/etcd.ts';
 import { clockFragment, factFragments } from '../src/engine/facts.ts';
 import { joinFragments } from '../src/engine/frames.ts';
 import { intend } from '../src/engine/plan.ts';
+import { podsFragment } from '../src/engine/pods.ts';
 import { recordProofs } from '../src/engine/proof-record.ts';
 import type { Json } from '../src/model/cluster.ts';
 import type { RemoteAction, Resource, Want } from '../src/model/plan.ts';
 import type { World } from '../src/model/world.ts';
-import { phases } from '../src/phases/index.ts';
+import { leavingPhases, phases } from '../src/phases/index.ts';
 import { noFile } from '../src/resources/file.ts';
 import { bundleImages } from '../src/resources/images.ts';
 import { packages } from '../src/resources/packages.ts';
+import { aPod, beforeJoin, beforeRemoval, beforeReset, threeControlPlanes } from './life-sample.ts';
 import { machinesOf, testRun } from './run-context.ts';
 import {
   afterInit,
@@ -71,13 +74,19 @@ const worlds: readonly (readonly [string, World])[] = [
   ['after init', afterInit(two)],
   ['converged', convergedWorld(two)],
   ['adopted', ['k8s-cp', 'k8s-worker1'].reduce(adopted, convergedWorld(two))],
+  ['a second control plane joins', beforeJoin('k8s-worker1', threeControlPlanes)],
+  ['a worker leaves', { ...beforeRemoval('k8s-worker3'), pods: [aPod()] }],
+  ['a control plane leaves', beforeRemoval('k8s-cp', threeControlPlanes)],
+  ['a machine is reset', beforeReset(['k8s-worker3'])],
 ];
 
 /** Observations that lead to other actions than those of a bare machine. */
 const halfWay: Readonly<Record<string, readonly Json[]>> = {
+  'block:kube-proxy/etc/hosts': [''],
   'images:kubeadm': [{ missing: ['registry.k8s.io/pause:3.10', 'registry.k8s.io/etcd:3.5.15-0'] }],
   'node:k8s-cp': [{ 'taint node-role.kubernetes.io/control-plane:NoSchedule': '' }],
   'hold:kubeadm,kubelet,kubectl,kubernetes-cni': [['kubelet', 'kubectl']],
+  'routes:pods': [{ '10.244.9.0/24': '192.168.0.99' }],
   swap: [{ active: ['/swap.img'], fstab: ['/swap.img'], units: ['dev-sdb2.swap'] }],
 };
 
@@ -89,7 +98,8 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
       .map(secret => `${secret}=$(cat /secret)\n`)
       .join('');
   const act = (name: string, { script, secrets }: RemoteAction) => add(name, `set -eu\n${variables(secrets)}${script}`);
-  for (const { id, script } of [...factFragments, apiFragment, clockFragment, ...describeFragments])
+  const asked = [apiFragment, etcdFragment, podsFragment(['k8s-worker1', 'k8s-worker2'])];
+  for (const { id, script } of [...factFragments, ...asked, clockFragment, ...describeFragments])
     add(`fact ${id}`, `set -eu\n${script}\n`);
   const ofResource = (name: string, resource: Resource) => {
     add(`${name} read`, `set -eu\n${variables(resource.secrets)}${resource.read}`);
@@ -99,7 +109,9 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
     }
   };
   for (const [title, world] of worlds) {
-    const intents = intend(world, phases, everything);
+    const isLeaving = world.about !== undefined && world.about.kind !== 'join';
+    const list = isLeaving ? leavingPhases : phases;
+    const intents = intend(world, list, everything);
     for (const { phase, host: at, wants } of intents) {
       for (const want of wants) {
         const name = `${title}: ${phase.id}/${at.name}/${nameOf(want)}`;
@@ -107,7 +119,7 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
         if (want.kind === 'transition' && want.change && !('refuse' in want.change)) act(name, want.change.action);
       }
     }
-    for (const phase of phases) {
+    for (const phase of list) {
       for (const probe of phase.probes(world)) {
         const name = `${title}: ${phase.id} proves ${probe.id}`;
         if (probe.kind === 'read') add(name, `set -eu\n${probe.script}\n`);
@@ -207,6 +219,16 @@ describe('every script that we send', () => {
       '/join-token',
       ' proves readyz',
       ' proves pod-network',
+      '/drain-',
+      '/etcd-without-',
+      '/reset',
+      '/forget-',
+      '/certificates',
+      '/certificates-gone',
+      '/kube-proxy-hosts apply',
+      '/routes apply',
+      'fact pods',
+      'fact etcd',
       'record of proofs',
     ];
     expect(kinds.filter(kind => !named.some(({ name }) => name.includes(kind)))).toEqual([]);

@@ -116,7 +116,7 @@ export async function runSession(
     let exitCode: number = exitCodes.ok;
     try {
       const connecting = rehearsal
-        ? rehearse(goal, rehearsal)
+        ? rehearse(goal, rehearsal).filter(({ host }) => hosts.some(({ name }) => name === host))
         : connectAll(hosts, goal, options, io, vault, bus, interruption.stop, recorder);
       // Loaded while the machines answer.
       const loading = load();
@@ -180,7 +180,9 @@ function reachable(
       !(goal.about?.dead && goal.about.hosts.includes(host)) &&
       (purpose !== 'ask' || host.role === 'control-plane'),
   );
-  if (left.some(({ role }) => role === 'control-plane')) return left;
+  // Machines of a cluster that has no control plane any more can still be made bare.
+  const isAsked = goal.about?.kind !== 'reset';
+  if (left.some(({ role }) => role === 'control-plane' || !isAsked)) return left;
   throw new HomelabError('HL_USAGE', 'no control plane is left to work with', {
     hint: 'leave one out of --exclude: it is where the cluster is asked',
   });

@@ -72,8 +72,10 @@ export function removing(name: string, options: LeavingOptions): (cluster: Clust
 /** Machines, or all of them by the cluster's name, become bare again; the inventory keeps them. */
 export function resetting(names: readonly string[]): (cluster: Cluster) => Target {
   return cluster => {
-    const hosts =
-      names.length === 1 && names[0] === cluster.name ? cluster.hosts : names.map(name => named(cluster, name));
+    // A machine that is called as its cluster is meant by that name: the smaller harm.
+    const isCluster =
+      names.length === 1 && names[0] === cluster.name && !cluster.hosts.some(({ name }) => name === names[0]);
+    const hosts = isCluster ? cluster.hosts : [...new Set(names)].map(name => named(cluster, name));
     return leaving(cluster, { kind: 'reset', hosts });
   };
 }

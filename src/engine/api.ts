@@ -11,13 +11,16 @@ const kubectl = adminKubectl(5);
 /** How long a control plane that just booted may take to answer before it counts as down, seconds. */
 export const apiPatienceSeconds = 90;
 
+// sh: no API server runs and nobody is going to start one: its kubelet stands still, and the machine is not booting.
+const isForsaken = `{ ! pgrep -x kube-apiserver >/dev/null && [ "$(systemctl is-active kubelet.service)" = inactive ] && [ "$(systemctl is-system-running)" != starting ]; }`;
+
 /** Asked on control planes only. Waits for an API server that is still starting, as after a boot. */
 export const apiFragment: Fragment = {
   id: 'api',
   script: `[ -e /etc/kubernetes/admin.conf ] && [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || { echo none; exit 0; }
 end=$(($(date +%s) + ${apiPatienceSeconds}))
 until ${kubectl} get --raw /readyz >/dev/null 2>&1; do
-  [ "$(date +%s)" -lt "$end" ] || { echo silent; exit 0; }
+  [ "$(date +%s)" -lt "$end" ] && ! ${isForsaken} || { echo silent; exit 0; }
   sleep 1
 done
 echo answers

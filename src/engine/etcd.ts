@@ -2,7 +2,6 @@
 import { z } from 'zod';
 import { etcdctl } from '../model/etcdctl.ts';
 import type { EtcdMember } from '../model/world.ts';
-
 import type { Fragment, Frame } from './frames.ts';
 
 export const etcdFragment: Fragment = {
@@ -31,7 +30,8 @@ export function parseEtcd(frame: Frame | undefined): readonly EtcdMember[] | 'un
     .split('\n')
     .filter(Boolean)
     .map(line => {
-      const [id = '', , name = '', , clientUrl = ''] = line.split(', ');
-      return { id, name, healthy: healthy.has(clientUrl) };
+      const [id = '', , name = '', peerUrl = '', clientUrl = '', learner = ''] = line.split(', ');
+      const address = URL.canParse(peerUrl) ? new URL(peerUrl).hostname : '';
+      return { id, name, address, healthy: healthy.has(clientUrl), learner: learner === 'true' };
     });
 }

@@ -49,7 +49,7 @@ export function intend(
       const before =
         otherwise && isThere(otherwise) && isThere(now) ? wantsOf(phase, otherwise, intent.host) : undefined;
       const different = before === undefined ? [] : newOnes(intent.wants, before);
-      return { ...intent, wants: intent.wants.filter(want => (acts && isAround(want)) || different.includes(want)) };
+      return { ...intent, wants: [...intent.wants.filter(want => acts && isAround(want)), ...different] };
     });
     intents.push(...here);
     for (const want of here.flatMap(intent => intent.wants)) {
@@ -70,21 +70,24 @@ function withoutAbout(world: World): World | undefined {
 }
 
 // What is otherwise: resources, those that these make stale, and acts (a request of the machine that joins is approved elsewhere).
+// A rehearsal starts the resources from what was wanted before.
 function newOnes(wants: readonly Want[], before: readonly Want[]): readonly Want[] {
   const keys = new Set<string>();
-  return wants.filter(want => {
+  return wants.flatMap((want): readonly Want[] => {
     if (want.kind === 'transition') {
       const same = before.find(each => each.kind === 'transition' && each.name === want.name);
-      return isAct(want) && !isDeepStrictEqual(same?.kind === 'transition' ? same.change : undefined, want.change);
+      const wanted = same?.kind === 'transition' ? same.change : undefined;
+      return isAct(want) && !isDeepStrictEqual(wanted, want.change) ? [want] : [];
     }
-    if (want.kind !== 'resource') return false;
+    if (want.kind !== 'resource') return [];
     const same = before.find(each => each.kind === 'resource' && each.key === want.key);
     const isNew =
       same?.kind !== 'resource' ||
       !isDeepStrictEqual(same.desired, want.desired) ||
       (want.inputs ?? []).some(input => keys.has(input));
-    if (isNew) keys.add(want.key);
-    return isNew;
+    if (!isNew) return [];
+    keys.add(want.key);
+    return [same?.kind === 'resource' ? { ...want, blank: same.desired } : want];
   });
 }
 

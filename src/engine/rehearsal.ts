@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Host, Json } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
-import type { Evidence, Probe, Resource, Step } from '../model/plan.ts';
+import type { Evidence, Probe, Step } from '../model/plan.ts';
 import { type EtcdMember, type Facts, type Goal, hostsOf, type World, withMember } from '../model/world.ts';
 import type { Machine } from './machine.ts';
 
@@ -58,8 +58,7 @@ export function rehearse(goal: Goal, faults: readonly Fault[]): readonly Machine
         return { facts, nodes, live, servingRequests, proofs, etcd, pods };
       },
       async read(resources) {
-        const untouched = ({ blank, desired }: Resource) => (isBare(host) ? blank : desired);
-        return new Map(resources.map(each => [each.key, states.get(each.key) ?? untouched(each)]));
+        return new Map(resources.map(each => [each.key, states.get(each.key) ?? each.blank]));
       },
       async run(step, signal) {
         signal.throwIfAborted();
@@ -117,7 +116,7 @@ function allocate(world: World): World {
 function membersOf(hosts: readonly Host[]): readonly EtcdMember[] {
   return hosts
     .filter(host => host.role === 'control-plane')
-    .map(({ name }) => ({ id: `simulated-${name}`, name, healthy: true }));
+    .map(({ name, address }) => ({ id: `simulated-${name}`, name, address, healthy: true, learner: false }));
 }
 
 function blankFacts(host: Host): Facts {

@@ -67,7 +67,11 @@ export interface EtcdMember {
   readonly id: string;
   /** The node's name; empty while it has not started. */
   readonly name: string;
+  /** Of its machine, known from the moment it was added. */
+  readonly address: string;
   readonly healthy: boolean;
+  /** Added and not yet promoted: it has no vote, and counts for no majority. */
+  readonly learner: boolean;
 }
 
 /** What runs on a node that is to be emptied. */

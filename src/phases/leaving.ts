@@ -112,11 +112,15 @@ function stayingControlPlane(world: World): Host | undefined {
 function lastOfItsKind(world: World, host: Host): readonly Want[] {
   const leaving = leavingNow(world).map(({ name }) => name);
   const staying = world.cluster.hosts.filter(({ name }) => !leaving.includes(name));
+  const { membership: mine } = factsOf(world, host);
   const isNeeded =
     host.role === 'control-plane' &&
-    factsOf(world, host).membership.state === 'joined' &&
+    mine.state === 'joined' &&
     stayingControlPlane(world) === undefined &&
-    staying.some(({ name }) => world.facts.has(name) && factsOf(world, name).membership.state === 'joined');
+    staying.some(({ name }) => {
+      const theirs = world.facts.get(name)?.membership;
+      return theirs?.state === 'joined' && theirs.caHash === mine.caHash;
+    });
   if (!isNeeded) return [];
   return [
     {

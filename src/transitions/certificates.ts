@@ -69,7 +69,7 @@ export function withdrawCertificates(): Transition {
       risk: 'safe',
       action: {
         script: `owner=$(${kubectl} get secret -n kube-system ${secretName} --ignore-not-found -o jsonpath='{.metadata.ownerReferences[0].name}')
-${kubectl} delete secret -n kube-system --ignore-not-found ${secretName} ${keySecret} $owner >/dev/null
+${kubectl} delete secret -n kube-system --ignore-not-found ${secretName} ${keySecret} \${owner:+"$owner"} >/dev/null
 `,
         timeoutMs: 60_000,
       },

@@ -73,7 +73,7 @@ function drainChange(world: World, name: string, pods: readonly PodFacts[]): Tra
         {
           pattern: /timeout reached/,
           message: `not all pods were gone after ${seconds} s; the node takes pods again`,
-          hint: 'see what keeps them: kubectl get pods -A --field-selector spec.nodeName=$NODE; or wait longer with --drain-timeout SECONDS',
+          hint: `see what keeps them: kubectl get pods -A --field-selector spec.nodeName=${name}; or wait longer with --drain-timeout SECONDS`,
         },
       ],
     },

@@ -6,9 +6,11 @@ import type { Transition } from '../model/plan.ts';
 import { sh } from '../model/shell.ts';
 import type { EtcdMember, World } from '../model/world.ts';
 
-export function leaveEtcd(world: World, { name }: Host): Transition {
+export function leaveEtcd(world: World, { name, address }: Host): Transition {
   const members = world.etcd;
-  const member = members === 'unknown' ? undefined : members.find(each => each.name === name);
+  // One that never started, because its join was cut off, has no name yet.
+  const isIt = (each: EtcdMember) => each.name === name || each.address === address;
+  const member = members === 'unknown' ? undefined : members.find(isIt);
   return {
     kind: 'transition',
     name: `etcd-without-${name}`,
@@ -18,7 +20,7 @@ export function leaveEtcd(world: World, { name }: Host): Transition {
     change: members === 'unknown' ? silent : member && leaveChange(members, member),
     predict: before => ({
       ...before,
-      etcd: before.etcd === 'unknown' ? before.etcd : before.etcd.filter(each => each.name !== name),
+      etcd: before.etcd === 'unknown' ? before.etcd : before.etcd.filter(each => !isIt(each)),
     }),
   };
 }
@@ -28,8 +30,8 @@ const silent = {
   hint: 'see its log there (sudo tail -n 50 /var/log/pods/kube-system_etcd-*/etcd/*.log); a majority of the members must run',
 };
 
-function leaveChange(members: readonly EtcdMember[], { id, name }: EtcdMember): Transition['change'] {
-  const lost = quorumLost(members, name);
+function leaveChange(members: readonly EtcdMember[], { id }: EtcdMember): Transition['change'] {
+  const lost = quorumLost(members, id);
   if (lost !== undefined) {
     return {
       refuse: lost,
@@ -43,14 +45,14 @@ function leaveChange(members: readonly EtcdMember[], { id, name }: EtcdMember): 
   };
 }
 
-/** Why the members without `leaving` would have no majority, or those that are there have none to decide it. Undefined: all is well. */
+/** Why the members without the one of this id would have no majority, or those that are there have none to decide it. Undefined: all is well. */
 export function quorumLost(members: readonly EtcdMember[], leaving?: string): string | undefined {
-  const stay = members.filter(({ name }) => name !== leaving);
-  for (const group of [members, stay]) {
+  const voters = members.filter(({ learner }) => !learner);
+  for (const group of [voters, voters.filter(({ id }) => id !== leaving)]) {
     const healthy = group.filter(each => each.healthy).length;
     const needed = Math.floor(group.length / 2) + 1;
     if (healthy < needed) {
-      const down = group.filter(each => !each.healthy).map(({ name, id }) => name || id);
+      const down = group.filter(each => !each.healthy).map(({ name, address }) => name || address);
       return `only ${healthy} of ${group.length} etcd members are healthy, ${needed} are needed (not: ${down.join(', ')})`;
     }
   }

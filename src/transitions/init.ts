@@ -2,7 +2,14 @@
 import type { Host } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Transition } from '../model/plan.ts';
-import { builtByKey, factsOf, type World, willServeClusterCertificates, withMember } from '../model/world.ts';
+import {
+  builtByKey,
+  controlPlanesOf,
+  factsOf,
+  type World,
+  willServeClusterCertificates,
+  withMember,
+} from '../model/world.ts';
 import { awaitServingRequest } from './approve-serving.ts';
 import {
   addedLines,
@@ -40,6 +47,17 @@ export function init(world: World, host: Host): Transition {
 }
 
 function initChange(world: World, host: Host): Transition['change'] {
+  if (world.about?.kind === 'join') {
+    return { refuse: 'there is no cluster that it could join', hint: 'make it first: homelab bootstrap' };
+  }
+  // One that is down may well have the cluster; a second one of the same name would be no help.
+  const unseen = controlPlanesOf(world).filter(({ name }) => !world.facts.has(name));
+  if (unseen.length > 0) {
+    return {
+      refuse: `it would begin a new cluster, and nobody looked whether ${unseen.map(({ name }) => name).join(', ')} has it already`,
+      hint: `run it without --exclude, or take ${unseen.length === 1 ? 'that machine' : 'those machines'} out of the inventory`,
+    };
+  }
   const documents = renderInit(world, host);
   return {
     why: 'this machine belongs to no cluster',

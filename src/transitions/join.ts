@@ -27,8 +27,8 @@ import {
 } from './kubeadm.ts';
 import { renderJoin } from './kubeadm-config.ts';
 
-// kubeadm waits 5 minutes for discovery and 5 for the TLS bootstrap.
-const timeoutMs = 720_000;
+// kubeadm waits 1 minute for discovery and 5 for the TLS bootstrap.
+const timeoutMs = 480_000;
 
 export function join(world: World, host: Host): Transition {
   const { membership } = factsOf(world, host);
@@ -45,17 +45,36 @@ export function join(world: World, host: Host): Transition {
     predict: before => {
       const after = withMember(before, host, caHash);
       if (host.role === 'worker' || after.etcd === 'unknown') return after;
-      return { ...after, etcd: [...after.etcd, { id: 'at join', name: host.name, healthy: true }] };
+      return {
+        ...after,
+        etcd: [...after.etcd, { id: 'at join', name: host.name, address: host.address, healthy: true, learner: false }],
+      };
     },
   };
 }
 
 function joinChange(world: World, host: Host, caHash: string): Transition['change'] {
+  const { name: asked } = controlPlaneOf(world);
+  const theirs = factsOf(world, asked).membership.state;
+  // In a run about all machines a control plane that is half done is refused itself.
+  if (theirs === 'absent' || (theirs === 'partial' && world.about !== undefined)) {
+    return {
+      refuse: `there is no cluster to join: ${asked} is no control plane yet`,
+      hint: 'make it first: homelab bootstrap',
+    };
+  }
+  // After an init of this run the world knows a node.
+  if (theirs === 'joined' && world.nodes === 'unknown') {
+    return {
+      refuse: `no API server answers on ${asked}, so nothing can join`,
+      hint: 'see why: homelab verify --only control-plane; then run the same command again',
+    };
+  }
   const lost = host.role === 'control-plane' && world.etcd !== 'unknown' ? unhealthy(world.etcd) : undefined;
   if (lost !== undefined) {
     return {
       refuse: `another member would join an etcd that is not healthy: ${lost}`,
-      hint: 'bring every member back first (homelab verify names them), or take out the one that is lost: homelab remove-node NAME --dead',
+      hint: 'bring every member back first (homelab verify names them), or take out the one that is lost: homelab remove-node NAME --dead; what a join that was cut off has left goes with homelab reset NAME',
     };
   }
   const documents = renderJoin(world, host, caHash);
@@ -111,6 +130,6 @@ function joinRefusal(world: World, host: Host, caHash: string): Transition['chan
 const words = { 'control-plane': 'control plane', worker: 'worker' } as const;
 
 function unhealthy(members: readonly EtcdMember[]): string | undefined {
-  const down = members.filter(each => !each.healthy).map(({ name, id }) => name || id);
+  const down = members.filter(each => !each.healthy).map(({ name, address }) => name || address);
   return down.length === 0 ? undefined : `${down.join(', ')} of ${members.length} members`;
 }

@@ -84,6 +84,9 @@ export function certSANs(goal: Goal): readonly string[] {
   return [...new Set([endpointOf(goal).replace(/:6443$/, ''), ...own, ...kubernetes.certSANs])];
 }
 
+// The API server was reached and the token made a moment ago; kubeadm's own 5 minutes would only be waited for in vain.
+const discoveryTimeout = '1m0s';
+
 /** kubeadm join's document. `caHash` pins the cluster's CA: a stranger on the endpoint's address is not believed. */
 export function renderJoin(goal: Goal, host: Host, caHash: string): string {
   const api = kubeadmApi(goal.cluster.kubernetes.version);
@@ -93,7 +96,9 @@ export function renderJoin(goal: Goal, host: Host, caHash: string): string {
       kind: 'JoinConfiguration',
       discovery: {
         bootstrapToken: { apiServerEndpoint: endpointOf(goal), token: tokenPlace, caCertHashes: [`sha256:${caHash}`] },
+        ...(isV1beta4(api) ? {} : { timeout: discoveryTimeout }),
       },
+      ...(isV1beta4(api) ? { timeouts: { discovery: discoveryTimeout } } : {}),
       nodeRegistration: nodeRegistration(api, host, goal),
       ...(host.role === 'control-plane'
         ? { controlPlane: { localAPIEndpoint: localEndpoint(host), certificateKey: certificateKeyPlace } }
@@ -147,6 +152,10 @@ function nodeRegistration(api: string, host: Host, { cluster }: Goal): JsonObjec
         }
       : {}),
   };
+}
+
+function isV1beta4(api: string): boolean {
+  return api.endsWith('v1beta4');
 }
 
 function documents(list: readonly JsonObject[]): string {

@@ -76,6 +76,16 @@ export const kubeadmExplained: NonNullable<RemoteAction['explain']> = [
     hint: 'if no cluster needs this machine: sudo kubeadm reset -f on it, then run the same command again',
   },
   {
+    pattern: /could not find a JWS signature|token id \S+ is invalid for this cluster or it has expired/,
+    message: 'the join token was gone before the machine had used it',
+    hint: 'run the same command again: it makes a new one',
+  },
+  {
+    pattern: /Secret "kubeadm-certs" was not found/,
+    message: "the control plane's keys were taken back before the machine had fetched them",
+    hint: 'run the same command again: it lends them anew',
+  },
+  {
     pattern: /\[ERROR ImagePull\]/,
     message: 'an image could not be pulled',
     hint: 'check that this machine reaches registry.k8s.io, or give the images with --bundle DIR',

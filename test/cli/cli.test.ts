@@ -48,12 +48,15 @@ describe('the command line', () => {
     for (const { summary } of phases) expect(stdout).toContain(summary);
   });
 
-  it.each(['validate', 'plan', 'bootstrap', 'verify', 'kubeconfig'])('has examples in %s --help', async command => {
-    const { code, stdout } = await runCli([command, '--help']);
-    expect(code).toBe(0);
-    expect(stdout).toContain(`homelab ${command}`);
-    expect(stdout).toContain('Examples:');
-  });
+  it.each(['validate', 'plan', 'bootstrap', 'join-node', 'remove-node', 'reset', 'verify', 'kubeconfig'])(
+    'has examples in %s --help',
+    async command => {
+      const { code, stdout } = await runCli([command, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`homelab ${command}`);
+      expect(stdout).toContain('Examples:');
+    },
+  );
 
   it.each([
     ['an unknown command', ['bootstrp'], 'bootstrap'],
@@ -196,6 +199,98 @@ describe('bootstrap', () => {
     await rehearse('--only', 'nothing');
     await runCli(['plan', '-i', join(dir, 'none.yaml')]);
     expect(process.listenerCount('SIGINT')).toBe(before);
+  });
+});
+
+describe('a machine more, a machine less', () => {
+  const life = (...argv: readonly string[]) => runCli([...argv, ...inventory, '--rehearse', '--output', 'json']);
+  const stepsOf = (result: CliResult) =>
+    linesOf(result)
+      .filter(line => line.type === 'step-finished' && line.outcome === 'done')
+      .map(line => line.id ?? '');
+  const phasesOf = (result: CliResult) => [...new Set(stepsOf(result).map(id => id.split('/')[0]))];
+
+  it.each([
+    ['join-node', 'k8s-worker3'],
+    ['remove-node', 'k8s-worker3'],
+    ['reset', 'k8s-worker3'],
+  ])('%s asks, and where nobody can answer says what to type', async (command, name) => {
+    const { code, stdout, stderr } = await runCli([command, name, ...inventory, '--rehearse']);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(`homelab ${command} ${name} --yes`);
+  });
+
+  it('join-node rehearsed prepares and joins one machine, and gives the others its route', async () => {
+    const result = await life('join-node', 'k8s-worker3', '--yes');
+    expect(result.code, result.stdout).toBe(0);
+    const steps = stepsOf(result);
+    expect(steps).toContain('workers/k8s-worker3/join');
+    expect(steps.filter(id => id.includes('/k8s-worker1/'))).toEqual([
+      'network/k8s-worker1/routes-unit',
+      'network/k8s-worker1/routes-service',
+      'network/k8s-worker1/routes',
+    ]);
+    expect(linesOf(result).at(-1)).toMatchObject({ type: 'run-finished', exitCode: 0 });
+  });
+
+  it('remove-node rehearsed empties, resets and forgets it, in that order', async () => {
+    const result = await life('remove-node', 'k8s-worker3', '--yes');
+    expect(result.code, result.stdout).toBe(0);
+    expect(phasesOf(result)).toEqual(['drain', 'reset', 'network', 'forget']);
+    expect(stepsOf(result).filter(id => id.includes('/k8s-worker1/'))).toHaveLength(3);
+  });
+
+  it('remove-node --dead rehearsed does not touch the machine', async () => {
+    const result = await life('remove-node', 'k8s-worker3', '--dead', '--yes');
+    expect(result.code, result.stdout).toBe(0);
+    expect(phasesOf(result)).toEqual(['network', 'forget']);
+    expect(result.stdout).not.toContain('"host":"k8s-worker3"');
+  });
+
+  it('reset rehearsed is of one machine, or of all by the cluster’s name', async () => {
+    const one = await life('reset', 'k8s-worker3', '--yes');
+    expect(one.code, one.stdout).toBe(0);
+    expect(stepsOf(one)).toEqual(['reset/k8s-worker3/reset', 'forget/k8s-cp/forget-k8s-worker3']);
+    const all = await life('reset', 'homelab', '--yes');
+    expect(all.code, all.stdout).toBe(0);
+    expect(stepsOf(all)).toHaveLength(4);
+  });
+
+  it.each([
+    [['remove-node', 'k8s-cp'], 5, 'homelab reset homelab'],
+    [['reset', 'k8s-cp'], 5, 'homelab reset homelab'],
+    [['join-node', 'k8s-worker9'], 2, 'k8s-worker3'],
+    [['remove-node', 'k8s-worker3', '--drain-timeout', '0'], 2, 'whole number'],
+    [['reset'], 2, 'missing required argument'],
+    [['join-node', 'k8s-worker3', '--exclude', 'k8s-worker9'], 2, 'k8s-worker1'],
+    [['join-node', 'k8s-worker3', '--exclude', 'k8s-cp'], 2, 'control plane'],
+  ])('%j exits %i and says what there is instead', async (argv, expected, said) => {
+    const { code, stdout, stderr } = await life(...argv, '--yes');
+    expect(code).toBe(expected);
+    expect(stdout + stderr).toContain(said);
+    expect(stdout).not.toContain('step-started');
+  });
+
+  it('a machine that is excluded is not touched, and nothing is said of it', async () => {
+    const result = await rehearse('--exclude', 'k8s-worker3');
+    expect(result.code, result.stdout).toBe(0);
+    expect(stepsOf(result).filter(id => id.includes('/k8s-worker3/'))).toEqual([]);
+    expect(stepsOf(result)).toContain('workers/k8s-worker2/join');
+    const joined = await life('join-node', 'k8s-worker3', '--exclude', 'k8s-worker1', '--yes');
+    expect(joined.code, joined.stdout).toBe(0);
+    expect(stepsOf(joined).filter(id => id.includes('/k8s-worker1/'))).toEqual([]);
+  });
+
+  it('workers of a cluster whose control plane is gone can be reset', async () => {
+    const result = await life('reset', 'homelab', '--exclude', 'k8s-cp', '--yes');
+    expect(result.code, result.stdout).toBe(0);
+    expect(stepsOf(result)).toEqual([1, 2, 3].map(at => `reset/k8s-worker${at}/reset`));
+  });
+
+  it('a fault in the middle of a removal leaves the node known: the same command goes on', async () => {
+    const result = await life('remove-node', 'k8s-worker3', '--yes', '--fault', 'k8s-worker3:reset');
+    expect(result.code).toBe(6);
+    expect(phasesOf(result)).toEqual(['drain']);
   });
 });
 

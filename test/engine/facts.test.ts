@@ -386,6 +386,31 @@ describe('a control plane', () => {
     expect(reading).toMatchObject({ nodes: 'unknown', live: 'unknown', facts: { membership: { state: 'joined' } } });
   });
 
+  it.each([
+    ['stands still', 'inactive', 'running', 1],
+    ['was started by nobody on a machine that has trouble elsewhere', 'inactive', 'degraded', 1],
+    ['is coming', 'activating', 'starting', 2],
+    ['will come with the boot', 'inactive', 'starting', 2],
+  ])('waits for an API server only while somebody may start it: its kubelet %s', (_, kubelet, system, asked) => {
+    const bin = mkdtempSync(join(tmpdir(), 'homelab-kubectl-'));
+    try {
+      const fakes = {
+        // Answers when it is asked for the second time.
+        kubectl: `echo asked >>${bin}/asked; case "$*" in *readyz*) [ "$(wc -l <${bin}/asked)" -ge 2 ] ;; esac`,
+        pgrep: 'exit 1',
+        systemctl: `case "$1" in is-active) echo ${kubelet} ;; *) echo ${system} ;; esac`,
+        sleep: 'exit 0',
+      };
+      for (const [name, text] of Object.entries(fakes))
+        writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+      const script = apiFragment.script.replaceAll('/etc/kubernetes/', `${bin}/`).replace('manifests/', '');
+      for (const name of ['admin.conf', 'kube-apiserver.yaml']) writeFileSync(join(bin, name), '');
+      expect(dash(`set -eu\n${script}`, { bin }).stdout).toBe(asked === 1 ? 'silent\n' : 'answers\n');
+    } finally {
+      rmSync(bin, { recursive: true });
+    }
+  });
+
   it('says with its exit code that kubectl failed', () => {
     const bin = mkdtempSync(join(tmpdir(), 'homelab-kubectl-'));
     try {

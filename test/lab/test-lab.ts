@@ -1,6 +1,7 @@
 // What the tests on real machines share: a lab of their own, a bundle of their choice, inventories that differ in a line.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { dump, load } from 'js-yaml';
 import { parsePackages } from './bundle/repository.ts';
 import { bundlePath, checkPrerequisites, ensureBundle } from './bundle.ts';
 import { type Lab, labDown, labSupported, labUp } from './machines.ts';
@@ -50,6 +51,22 @@ export async function changedInventory(
   return file;
 }
 
+/** The lab's inventory with these machines only, in these roles, as a file beside it. */
+export async function inventoryOf(
+  lab: Lab,
+  name: string,
+  roles: Readonly<Record<string, 'control-plane' | 'worker'>>,
+): Promise<string> {
+  const inventory = load(await readFile(lab.inventoryPath, 'utf8')) as { readonly hosts: readonly { name: string }[] };
+  const hosts = Object.entries(roles).map(([host, role]) => ({
+    ...inventory.hosts.find(each => each.name === host),
+    role,
+  }));
+  const file = path.join(lab.dir, `${name}.yaml`);
+  await writeFile(file, dump({ ...inventory, hosts }, { lineWidth: -1 }));
+  return file;
+}
+
 /** stdout of sh in the machine, as root, over no network; throws unless it exits with 0. */
 export async function inside(lab: Lab, host: string, script: string): Promise<string> {
   const { code, stdout, stderr } = await lab.exec(host, ['sh', '-c', `set -eu\n${script}`]);
@@ -61,14 +78,14 @@ export async function onAll(lab: Lab, script: string): Promise<readonly string[]
   return Promise.all(lab.hosts.map(host => inside(lab, host.name, script)));
 }
 
-export function kubectl(lab: Lab, args: string): Promise<string> {
-  return inside(lab, 'k8s-cp', `kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=10s ${args}`);
+export function kubectl(lab: Lab, args: string, host = 'k8s-cp'): Promise<string> {
+  return inside(lab, host, `kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=10s ${args}`);
 }
 
 /** Names of the nodes that are Ready, sorted. */
-export async function readyNodes(lab: Lab): Promise<readonly string[]> {
+export async function readyNodes(lab: Lab, host = 'k8s-cp'): Promise<readonly string[]> {
   const path = '{range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}';
-  const lines = (await kubectl(lab, `get nodes -o jsonpath='${path}'`)).split('\n');
+  const lines = (await kubectl(lab, `get nodes -o jsonpath='${path}'`, host)).split('\n');
   return lines.flatMap(line => (line.endsWith(' True') ? [line.slice(0, line.indexOf(' '))] : [])).sort();
 }
 
