@@ -1,4 +1,5 @@
 // Runs the built homelab as a person does, and tells what it said, while it says it.
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
@@ -8,7 +9,10 @@ import type { Json } from '../../src/model/cluster.ts';
 import type { RunEvent } from '../../src/model/events.ts';
 import { type Failure, failureOf } from '../../src/render/error.ts';
 
-const program = fileURLToPath(new URL('../../dist/bin/homelab.js', import.meta.url));
+// From the sources (tests) it lies in dist/, from dist/ (tools) beside it.
+const [program = ''] = ['../../bin/homelab.js', '../../dist/bin/homelab.js']
+  .map(each => fileURLToPath(new URL(each, import.meta.url)))
+  .filter(each => existsSync(each));
 
 /** One event of a type, with that type's fields. */
 export type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { readonly type: T }>;
