@@ -55,7 +55,7 @@ export const reset: Phase = {
           host: name,
           title: 'no container and no kubelet run there',
           expected: 'none',
-          script: `{ timeout 20 ctr -n k8s.io tasks list -q 2>/dev/null; pgrep -x kubelet; } | paste -sd' ' | sed 's/^$/none/'`,
+          script: `{ timeout 20 ctr -n k8s.io tasks list -q 2>/dev/null || true; pgrep -x kubelet || true; } | paste -sd' ' | sed 's/^$/none/'`,
           reproduce: 'sudo ctr -n k8s.io tasks list; pgrep -ax kubelet',
         }),
         look({
@@ -63,8 +63,9 @@ export const reset: Phase = {
           host: name,
           title: 'no file of the cluster and no pod network are left',
           expected: 'none',
-          script: `{ ls -d /etc/kubernetes /var/lib/etcd/member /etc/cni/net.d/10-homelab.conflist 2>/dev/null; ip -o link show cni0 2>/dev/null; } | paste -sd' ' | sed 's/^$/none/'`,
-          reproduce: 'ls -d /etc/kubernetes /var/lib/etcd; ip link show cni0',
+          // The packages' own folders and hidden files may be there.
+          script: `{ find /etc/kubernetes /etc/cni/net.d/10-homelab.conflist -type f ! -name '.*' 2>/dev/null || true; ls -d /var/lib/etcd/member 2>/dev/null || true; ip -o link show cni0 2>/dev/null || true; } | paste -sd' ' | sed 's/^$/none/'`,
+          reproduce: 'sudo find /etc/kubernetes /var/lib/etcd -type f; ip link show cni0',
         }),
       ]),
 };
