@@ -42,7 +42,7 @@ export async function kubeadmKilled(options: { readonly only?: Which; readonly a
   const done: Record<string, Outcome> =
     options.anew || !existsSync(file) ? {} : (JSON.parse(await readFile(file, 'utf8')) as Record<string, Outcome>);
   for (const which of (['init', 'join'] as const).filter(each => (options.only ?? each) === each)) {
-    const left = phases[which].filter(phase => done[`${which}/${phase}`] === undefined);
+    const left = phases[which].filter(phase => done[`${which}/${phase}`]?.ok !== true);
     if (left.length === 0) continue;
     const lab = await freshLab(`drill-${which}`, which === 'init' ? 1 : 2);
     try {
@@ -75,7 +75,7 @@ async function drill(lab: Lab, which: Which, phase: string): Promise<Outcome> {
   const again = await bootstrap();
   const cure = again.code === 0 ? undefined : cureOf(again, victim);
   if (again.code !== 0 && cure === undefined)
-    return after(begun, `exit ${again.code} without a cure: ${failuresOf(again)[0]?.message}`, false);
+    return after(begun, `exit ${again.code} without a cure: ${saidBy(again)}`, false);
   if (cure !== undefined) {
     const reset = await homelab(lab, ['reset', victim, '--yes']);
     if (reset.code !== 0) return after(begun, `${cure} ended with ${reset.code}`, false);
@@ -84,6 +84,12 @@ async function drill(lab: Lab, which: Which, phase: string): Promise<Outcome> {
   const ok = last.code === 0 && finished(last).predictionErrors === 0;
   const clean = await homelab(lab, ['reset', victim, '--yes']);
   return after(begun, cure ?? 'went on by itself', ok && clean.code === 0);
+}
+
+function saidBy(run: HomelabRun): string {
+  return failuresOf(run)
+    .map(({ message, details }) => [message, ...details].join(' '))
+    .join('; ');
 }
 
 function cureOf(run: HomelabRun, host: string): string | undefined {
