@@ -411,6 +411,17 @@ describe('a control plane', () => {
     }
   });
 
+  it('whose administrator may not look is half done: init was cut off before it gave the right', () => {
+    const stderr =
+      'Error from server (Forbidden): nodes is forbidden: User "kubernetes-admin" cannot list resource "nodes" in API group "" at the cluster scope\n';
+    const reading = read({ ...controlPlane, api: { code: 1, stdout: 'answers\n', stderr } });
+    expect(reading.facts.membership).toMatchObject({
+      state: 'partial',
+      why: 'kubeadm init did not finish: the cluster has no ClusterRoleBinding kubeadm:cluster-admins',
+      hint: expect.stringContaining('homelab reset k8s-worker1'),
+    });
+  });
+
   it('says with its exit code that kubectl failed', () => {
     const bin = mkdtempSync(join(tmpdir(), 'homelab-kubectl-'));
     try {
