@@ -3,8 +3,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatFailures } from '../../src/render/error.ts';
-import type { Lab } from './machines.ts';
-import { run as runHere } from './run.ts';
+import type { Lab } from '../lab/machines.ts';
+import { run as runHere } from '../lab/run.ts';
 import {
   failuresOf,
   finished,
@@ -13,8 +13,8 @@ import {
   startHomelab,
   stepsWith,
   story,
-} from './run-homelab.ts';
-import { freshLab, homeOf, inside, inventoryOf, kubectl, readyNodes, whyNoCluster } from './test-lab.ts';
+} from '../lab/run-homelab.ts';
+import { freshLab, homeOf, inside, inventoryOf, kubectl, readyNodes, whyNoCluster } from '../lab/test-lab.ts';
 
 const reason = await whyNoCluster();
 
