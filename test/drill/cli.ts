@@ -1,13 +1,14 @@
 // `npm run drill`: long matrices on lab machines, each case from a known state; what is done is not done again.
 import process from 'node:process';
 import { Command, Option } from 'commander';
+import { execa } from 'execa';
 import { kubeadmKilled } from './kubeadm-killed.ts';
 
 const program = new Command('drill')
   .description('Matrices of bad luck on lab machines. Prints a line a case; exits 1 when one did not end well.')
   .addHelpText(
     'after',
-    '\nExamples:\n  npm run drill -- kubeadm-killed\n  npm run drill -- kubeadm-killed --only join --anew',
+    '\nExamples:\n  npm run drill -- kubeadm-killed\n  npm run drill -- kubeadm-killed --only join --anew\n  npm run drill -- bad-luck-life --case 'half a member'',
   );
 
 program
@@ -17,6 +18,20 @@ program
   .option('--anew', 'forget what an earlier drill has done')
   .action(async (options: { only?: 'init' | 'join'; anew?: boolean }) => {
     process.exitCode = await kubeadmKilled(options);
+  });
+
+program
+  .command('bad-luck-life')
+  .description('what goes wrong while machines come and go: nine cases, each with what it says and what leads on')
+  .option('--case <PATTERN>', 'cases whose name has this')
+  .action(async (options: { case?: string }) => {
+    const names = options.case === undefined ? [] : ['-t', options.case];
+    const { exitCode = 1 } = await execa('npx', ['vitest', 'run', '--project', 'drill', ...names], {
+      stdio: 'inherit',
+      reject: false,
+      env: { DRILL: 'yes' },
+    });
+    process.exitCode = exitCode;
   });
 
 await program.parseAsync(process.argv);
