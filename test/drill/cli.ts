@@ -8,7 +8,7 @@ const program = new Command('drill')
   .description('Matrices of bad luck on lab machines. Prints a line a case; exits 1 when one did not end well.')
   .addHelpText(
     'after',
-    '\nExamples:\n  npm run drill -- kubeadm-killed\n  npm run drill -- kubeadm-killed --only join --anew\n  npm run drill -- bad-luck-life --case 'half a member'',
+    '\nExamples:\n  npm run drill -- kubeadm-killed\n  npm run drill -- kubeadm-killed --only join --anew\n  npm run drill -- bad-luck-life --case etcd',
   );
 
 program
