@@ -22,7 +22,7 @@ export function forget(world: World, { name }: Host): Transition {
         : {
             why: 'the API server still knows it',
             risk: 'disruptive',
-            action: { script: forgetScript(name), timeoutMs: 60_000 },
+            action: { script: forgetScript(name, world.about?.dead ?? false), timeoutMs: 60_000 },
           },
     predict: before => ({
       ...before,
@@ -31,10 +31,11 @@ export function forget(world: World, { name }: Host): Transition {
   };
 }
 
+// A dead machine's pods would count as running until the garbage collector comes, a minute later: perhaps all of the cluster's DNS.
 // What it asked the cluster to sign and nobody answered would be a riddle to the next run.
-function forgetScript(name: string): string {
+function forgetScript(name: string, isDead: boolean): string {
   return `${kubectl} delete node ${sh(name)} --ignore-not-found >/dev/null
-${kubectl} get certificatesigningrequests -o jsonpath=${sh(`{range .items[?(@.spec.username=="system:node:${name}")]}{.metadata.name}{"\\n"}{end}`)} |
+${isDead ? `${kubectl} delete pods --all-namespaces --field-selector ${sh(`spec.nodeName=${name}`)} --force --grace-period=0 >/dev/null 2>&1\n` : ''}${kubectl} get certificatesigningrequests -o jsonpath=${sh(`{range .items[?(@.spec.username=="system:node:${name}")]}{.metadata.name}{"\\n"}{end}`)} |
   xargs -r ${kubectl} delete certificatesigningrequests >/dev/null
 `;
 }
