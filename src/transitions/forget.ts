@@ -35,7 +35,7 @@ export function forget(world: World, { name }: Host): Transition {
 // What it asked the cluster to sign and nobody answered would be a riddle to the next run.
 function forgetScript(name: string, isDead: boolean): string {
   return `${kubectl} delete node ${sh(name)} --ignore-not-found >/dev/null
-${isDead ? `${kubectl} delete pods --all-namespaces --field-selector ${sh(`spec.nodeName=${name}`)} --force --grace-period=0 >/dev/null 2>&1\n` : ''}${kubectl} get certificatesigningrequests -o jsonpath=${sh(`{range .items[?(@.spec.username=="system:node:${name}")]}{.metadata.name}{"\\n"}{end}`)} |
+${isDead ? `${kubectl} delete pods --all-namespaces --field-selector ${sh(`spec.nodeName=${name}`)} --force --grace-period=0 >/dev/null\n` : ''}${kubectl} get certificatesigningrequests -o jsonpath=${sh(`{range .items[?(@.spec.username=="system:node:${name}")]}{.metadata.name}{"\\n"}{end}`)} |
   xargs -r ${kubectl} delete certificatesigningrequests >/dev/null
 `;
 }
