@@ -2,10 +2,12 @@
 import { createMachine, type Machine } from '../src/engine/machine.ts';
 import { questionsOf } from '../src/engine/questions.ts';
 import { createRedactor } from '../src/engine/redact.ts';
+import { stationOver } from '../src/engine/station.ts';
 import { createVault } from '../src/engine/vault.ts';
-import { type Cassette, type Exchange, markPlace, marks } from '../src/io/cassette.ts';
-import type { Clock, Remote } from '../src/model/ports.ts';
+import { anyRun, type Cassette, type Exchange, markPlace, marks } from '../src/io/cassette.ts';
+import type { Clock, LastingRemote } from '../src/model/ports.ts';
 import { hostsOf } from '../src/model/world.ts';
+import { endlessSleep } from './stations.ts';
 
 export interface Replay {
   readonly machines: ReadonlyMap<string, Machine>;
@@ -28,7 +30,13 @@ export function replay({ goal, exchanges }: Cassette): Replay {
     .map(host => {
       const mine = left.get(host.name) ?? [];
       const { remote, clock } = playing(host.name, mine, redactor.redact);
-      return createMachine(remote, questionsOf(goal, host), { vault, clock, onCommand: () => undefined });
+      return createMachine(stationOver(remote), questionsOf(goal, host), {
+        ...anyRun,
+        vault,
+        clock,
+        onCommand: () => undefined,
+        onNote: () => undefined,
+      });
     });
   return {
     machines: new Map(machines.map(machine => [machine.host, machine])),
@@ -38,8 +46,8 @@ export function replay({ goal, exchanges }: Cassette): Replay {
 
 function playing(host: string, exchanges: Exchange[], redact: (text: string) => string) {
   let now = 0;
-  const clock: Clock = { now: () => now, sleep: async () => undefined };
-  const remote: Remote = {
+  const clock: Clock = { now: () => now, sleep: endlessSleep };
+  const remote: LastingRemote = {
     host,
     async exec(script) {
       const next = exchanges.shift();
@@ -60,6 +68,9 @@ function playing(host: string, exchanges: Exchange[], redact: (text: string) => 
       const next = exchanges.shift();
       if (next === undefined || !('upload' in next) || next.upload !== remotePath || next.sha256 !== sha256)
         throw new Error(`${host}: not on the cassette: upload of ${remotePath}`);
+    },
+    async reconnect() {
+      throw new Error(`${host}: a cassette has no connection to lose`);
     },
     close: async () => undefined,
   };

@@ -8,8 +8,9 @@ import type { Clock } from '../src/model/ports.ts';
 import type { Goal } from '../src/model/world.ts';
 import { phases } from '../src/phases/index.ts';
 import { everything, goal as sampleGoal } from './sample.ts';
+import { endlessSleep } from './stations.ts';
 
-export const stillClock: Clock = { now: () => 0, sleep: async () => undefined };
+export const stillClock: Clock = { now: () => 0, sleep: endlessSleep };
 
 export interface TestRun extends RunContext {
   readonly events: readonly RunEvent[];
@@ -27,6 +28,7 @@ export function testRun(goal: Goal = sampleGoal, over: Partial<RunContext> = {})
     bus: createEventBus({ clock: stillClock, redact: text => text, sinks: [sink] }),
     clock: stillClock,
     fork: 10,
+    steal: false,
     stop: new AbortController().signal,
     abort: new AbortController().signal,
     rehearsal: [],

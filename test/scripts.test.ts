@@ -8,11 +8,14 @@ import { apiFragment } from '../src/engine/api.ts';
 import { describeFragments } from '../src/engine/describe.ts';
 import { etcdFragment } from '../src/engine/etcd.ts';
 import { clockFragment, factFragments } from '../src/engine/facts.ts';
+import { fenceFragment } from '../src/engine/fence.ts';
+import { fenceScript, guarded, waitScript, workScript } from '../src/engine/fence-script.ts';
 import { joinFragments } from '../src/engine/frames.ts';
 import { intend } from '../src/engine/plan.ts';
 import { podsFragment } from '../src/engine/pods.ts';
 import { recordProofs } from '../src/engine/proof-record.ts';
 import type { Json } from '../src/model/cluster.ts';
+import type { FenceRequest } from '../src/model/fence.ts';
 import type { RemoteAction, Resource, Want } from '../src/model/plan.ts';
 import type { World } from '../src/model/world.ts';
 import { leavingPhases, phases } from '../src/phases/index.ts';
@@ -38,6 +41,7 @@ const disabled = {
   SC1091: 'the facts source /etc/os-release, which is on the machine and not here',
   SC2015: '`restart && is-active || { journal; exit 1; }`: both failures are to end in the same place',
   SC2016: 'what stands in single quotes is for another shell, or for awk and kubectl',
+  SC2317: 'a function that only some requests to the fence call',
   SC2043: 'a loop over a list that the inventory gives may have one turn',
 } as const;
 
@@ -99,7 +103,18 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
       .join('');
   const act = (name: string, { script, secrets }: RemoteAction) => add(name, `set -eu\n${variables(secrets)}${script}`);
   const asked = [apiFragment, etcdFragment, podsFragment(['k8s-worker1', 'k8s-worker2'])];
-  for (const { id, script } of [...factFragments, ...asked, clockFragment, ...describeFragments])
+  const asker = { who: "it's me", bootId: 'a-b' };
+  const requests: readonly FenceRequest[] = [
+    { kind: 'claim', run: 'r', serial: 1, steal: false },
+    { kind: 'claim', run: 'r', serial: 1, steal: true },
+    { kind: 'renew', run: 'r' },
+    { kind: 'release', run: 'r' },
+  ];
+  for (const request of requests) add(`fence ${request.kind}`, fenceScript(request, asker));
+  add('a guarded probe', guarded('true\n', 'r', asker));
+  add('a work', workScript({ step: 'a/b/c', seq: 1, script: 'true', timeoutMs: 1000 }, 'r', asker));
+  add('waiting for a work', waitScript('homelab-a-b-c'));
+  for (const { id, script } of [...factFragments, fenceFragment, ...asked, clockFragment, ...describeFragments])
     add(`fact ${id}`, `set -eu\n${script}\n`);
   const ofResource = (name: string, resource: Resource) => {
     add(`${name} read`, `set -eu\n${variables(resource.secrets)}${resource.read}`);

@@ -1,5 +1,5 @@
 // join-node, remove-node and reset: runs about some machines, and the inventory that follows them.
-import { bootstrap } from '../engine/run.ts';
+import { apply } from '../engine/run.ts';
 import { addHost, removeHost } from '../inventory/edit.ts';
 import { type EditedInventory, editInventory, loadInventory } from '../inventory/load.ts';
 import { replaceFile } from '../io/replace-file.ts';
@@ -45,7 +45,7 @@ export async function runJoinNode(name: string, options: JoinOptions, io: Io): P
         },
       };
     },
-    bootstrap,
+    apply,
     async path => aim(edited?.cluster ?? (await loadInventory(path))),
   );
 }
@@ -61,7 +61,7 @@ export async function runRemoveNode(name: string, options: RunOptions & LeavingO
     io,
     session => approvalOf(session, undefined),
     async session => {
-      await bootstrap(session);
+      await apply(session);
       await write(await editInventory(inventory, (text, context) => removeHost(text, name, context)), session);
     },
     async path => aim(await loadInventory(path)),
@@ -77,7 +77,7 @@ export async function runReset(names: readonly string[], options: RunOptions, io
     options,
     io,
     session => approvalOf(session, undefined),
-    bootstrap,
+    apply,
     async path => aim(await loadInventory(path)),
   );
 }

@@ -177,6 +177,7 @@ function withMachines(command: Command): Command {
       'accept and save host keys that no known_hosts has; a changed key is refused all the same',
     )
     .option('--record <DIR>', 'keep what the machines were asked and answered, for tests without them')
+    .option('--steal-lock', 'take machines that another run holds, if you know that nobody is at it')
     .option('--rehearse', 'simulated machines: nothing is reached, nothing changes')
     .option('--fault <HOST:STEP>', 'with --rehearse: this step fails; may stand several times', collect);
 }

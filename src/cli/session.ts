@@ -1,6 +1,7 @@
 // One run from options to exit code: what is loaded, who listens, which machines, and how it ends.
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createEventBus, type EventBus, errorBodies } from '../engine/events.ts';
 import { inLanes, valuesOf } from '../engine/lanes.ts';
@@ -9,10 +10,12 @@ import { questionsOf } from '../engine/questions.ts';
 import { createRedactor } from '../engine/redact.ts';
 import { type Fault, parseFault, rehearse } from '../engine/rehearsal.ts';
 import type { RunContext } from '../engine/run.ts';
+import { stationOver } from '../engine/station.ts';
 import { createVault, type Vault } from '../engine/vault.ts';
 import { loadBundle } from '../io/bundle.ts';
 import { createRecorder, type Recorder } from '../io/cassette.ts';
 import { createJournal, stateDir } from '../io/journal.ts';
+import { connectLasting } from '../io/lasting.ts';
 import { createConnect } from '../io/ssh.ts';
 import type { Host } from '../model/cluster.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
@@ -38,6 +41,8 @@ export interface RunOptions {
   /** A folder for the run's cassette. */
   readonly record?: string;
   readonly fork: number;
+  /** Take machines that another run holds. */
+  readonly stealLock?: boolean;
   readonly rehearse?: boolean;
   readonly fault?: readonly string[];
   readonly trustNewHostKeys?: boolean;
@@ -90,6 +95,7 @@ export async function runSession(
     const rehearsal = options.rehearse ? faultsOf(options) : undefined;
     const redactor = createRedactor();
     const run = randomBytes(4).toString('hex');
+    const who = whoIs(io);
     const begun = clock.now();
     const journal = createJournal({ stateDir: stateDir(io.env), cluster: cluster.name, run, startedAt: begun });
     const renderer = await createRenderer({ ...io, output: options.output, journalPath: journal.path });
@@ -111,13 +117,13 @@ export async function runSession(
     const recorder =
       options.record === undefined || rehearsal
         ? undefined
-        : createRecorder(options.record, goal, clock, redactor.redact);
+        : createRecorder({ folder: options.record, goal, clock, redact: redactor.redact, run, who });
     let machines: readonly Machine[] = [];
     let exitCode: number = exitCodes.ok;
     try {
       const connecting = rehearsal
         ? rehearse(goal, rehearsal).filter(({ host }) => hosts.some(({ name }) => name === host))
-        : connectAll(hosts, goal, options, io, vault, bus, interruption.stop, recorder);
+        : connectAll(hosts, goal, options, io, { vault, bus, run, who, recorder }, interruption.stop);
       // Loaded while the machines answer.
       const loading = load();
       machines = await connecting;
@@ -129,6 +135,7 @@ export async function runSession(
         bus,
         clock,
         fork: options.fork,
+        steal: options.stealLock ?? false,
         stop: interruption.stop,
         abort: interruption.abort,
         rehearsal,
@@ -188,6 +195,12 @@ function reachable(
   });
 }
 
+// For the other person who finds a machine taken. A line break would end the record on the machine.
+function whoIs({ argv, env }: Io): string {
+  const user = env['USER'] ?? env['LOGNAME'] ?? 'somebody';
+  return `${user}@${hostname()}: ${command('homelab', ...argv)}`.replaceAll(/\s+/g, ' ').slice(0, 200);
+}
+
 function tallied(): {
   readonly sink: EventSink;
   counts(): { readonly steps: number; readonly predictionErrors: number };
@@ -206,15 +219,21 @@ function tallied(): {
   };
 }
 
+interface Parts {
+  readonly vault: Vault;
+  readonly bus: EventBus;
+  readonly run: string;
+  readonly who: string;
+  readonly recorder: Recorder | undefined;
+}
+
 async function connectAll(
   hosts: readonly Host[],
   goal: Goal,
   options: RunOptions,
   io: Io,
-  vault: Vault,
-  bus: EventBus,
+  { vault, bus, run, who, recorder }: Parts,
   signal: AbortSignal,
-  recorder: Recorder | undefined,
 ): Promise<readonly Machine[]> {
   const { HOME: home = '', SSH_AUTH_SOCK: sshAuthSock } = io.env;
   const connect = createConnect({
@@ -225,10 +244,13 @@ async function connectAll(
   });
   const opened: Machine[] = [];
   const results = await inLanes(hosts, options.fork, async host => {
-    const remote = await connect(host, { timeoutMs: connectTimeoutMs, signal });
-    const machine = createMachine(recorder?.wrap(remote) ?? remote, questionsOf(goal, host), {
+    const remote = await connectLasting(connect, host, { timeoutMs: connectTimeoutMs, signal }, clock);
+    const machine = createMachine(stationOver(recorder?.wrap(remote) ?? remote), questionsOf(goal, host), {
       vault,
       clock,
+      run,
+      who,
+      onNote: text => bus.emit({ type: 'note', text }),
       onCommand: round => bus.emit({ type: 'remote-command', host: host.name, ...round }),
     });
     opened.push(machine);

@@ -6,12 +6,14 @@ import { sh } from '../model/shell.ts';
 import type { Facts, Membership, Nic, World } from '../model/world.ts';
 import { apiPatienceSeconds, parseApi } from './api.ts';
 import { parseEtcd } from './etcd.ts';
+import { type FenceReading, parseFence } from './fence.ts';
 import type { Fragment, Frame } from './frames.ts';
 import { parsePods } from './pods.ts';
 
 /** What one machine told: its facts and, on a control plane whose API server answers, the nodes. */
 export interface Reading extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs' | 'etcd' | 'pods'> {
   readonly facts: Facts;
+  readonly fence: FenceReading;
 }
 
 const timeServices = ['chrony', 'chronyd', 'ntp', 'ntpsec', 'openntpd', 'systemd-timesyncd'];
@@ -85,6 +87,7 @@ export const factsTimeoutMs = (apiPatienceSeconds + 30) * 1000;
  */
 export function parseReading(
   host: string,
+  run: string,
   frames: ReadonlyMap<string, Frame>,
   sentMs: number,
   receivedMs: number,
@@ -133,6 +136,7 @@ export function parseReading(
       isPrepared: prepared === 'prepared',
       timeService: text('time-service').split('.service')[0]?.trim() || 'none',
     },
+    fence: parseFence(frames.get('fence'), run),
     nodes: api.nodes,
     live: api.live,
     servingRequests: api.servingRequests,

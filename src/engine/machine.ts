@@ -3,13 +3,20 @@ import { randomBytes } from 'node:crypto';
 import type { Json } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
 import type { Evidence, Probe, RemoteAction, Resource, Step } from '../model/plan.ts';
-import type { Clock, ExecResult, Remote } from '../model/ports.ts';
+import type { Clock, ExecResult } from '../model/ports.ts';
 import { printing } from '../model/shell.ts';
+import type { Facts } from '../model/world.ts';
 import { clockFragment, factFragments, factsTimeoutMs, parseReading, type Reading } from './facts.ts';
+import { type FenceReading, fenceFragment, type LeftWork } from './fence.ts';
 import { type Fragment, type Frame, joinFragments, splitFrames } from './frames.ts';
+import type { Station } from './station.ts';
 import type { Vault } from './vault.ts';
+import { createWorker } from './worker.ts';
 
 export type ReadProbe = Extract<Probe, { readonly kind: 'read' }>;
+
+/** What a claim goes by: what was read last. */
+export type Seen = { readonly facts: Pick<Facts, 'bootId'>; readonly fence: FenceReading };
 
 export interface Machine {
   readonly host: string;
@@ -17,28 +24,40 @@ export interface Machine {
   commands(): number;
   observe(signal: AbortSignal): Promise<Reading>;
   read(resources: readonly Resource[], signal: AbortSignal): Promise<ReadonlyMap<string, Json>>;
+  /** Takes the machine for this run, as it was read last. */
+  claim(reading: Seen, steal: boolean, signal: AbortSignal): Promise<void>;
   run(step: Step, signal: AbortSignal): Promise<void>;
+  /** Waits for what an interrupted run began. */
+  wait(work: LeftWork, signal: AbortSignal): Promise<ExecResult>;
+  release(): Promise<void>;
   prove(probes: readonly ReadProbe[], signal: AbortSignal): Promise<readonly Evidence[]>;
   exec(script: string, timeoutMs: number, signal: AbortSignal): Promise<ExecResult>;
   close(): Promise<void>;
 }
 
 const readTimeoutMs = 120_000;
+/** No step's own deadline is longer. */
+const waitTimeoutMs = 3_600_000;
 
 export interface MachineOptions {
   readonly vault: Vault;
   readonly clock: Clock;
   /** Told of every round trip. */
   readonly onCommand: (command: { readonly what: string; readonly durationMs: number }) => void;
+  readonly onNote: (text: string) => void;
+  /** This run's name, and who it is for people. */
+  readonly run: string;
+  readonly who: string;
 }
 
-/** A machine behind a connection. `questions` are asked in the reading too: a control plane is asked what its API server knows. */
+/** A machine that is there. `questions` are asked in the reading too: a control plane is asked what its API server knows. */
 export function createMachine(
-  remote: Remote,
+  station: Station,
   questions: readonly Fragment[],
-  { vault, clock, onCommand }: MachineOptions,
+  { vault, clock, onCommand, onNote, run, who }: MachineOptions,
 ): Machine {
-  const { host } = remote;
+  const { host } = station;
+  const worker = createWorker(station, { run, who, clock, onNote });
   let commands = 0;
   const timed = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     commands += 1;
@@ -49,8 +68,6 @@ export function createMachine(
       onCommand({ what, durationMs: clock.now() - begun });
     }
   };
-  const exec = (what: string, script: string, timeoutMs: number, signal: AbortSignal): Promise<ExecResult> =>
-    timed(what, () => remote.exec(script, { timeoutMs, signal }));
   const variables = async (secrets: RemoteAction['secrets'] = {}): Promise<string> => {
     const lines = Object.entries(secrets).map(
       async ([name, ref]) => `${name}=$(${printing(await vault.resolve(ref))})\n`,
@@ -64,7 +81,8 @@ export function createMachine(
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, Frame>> => {
     const mark = `@${randomBytes(9).toString('hex')}`;
-    const result = await exec(what, joinFragments(fragments, mark), timeoutMs, signal);
+    const script = joinFragments(fragments, mark);
+    const result = await timed(what, () => worker.again(() => station.exec(script, { timeoutMs, signal }), signal));
     if (result.code === 124) {
       throw new HomelabError('HL_OBSERVE', `${host} did not finish answering within ${timeoutMs / 1000} s`, {
         context: { host, stderr: result.stderr },
@@ -78,8 +96,13 @@ export function createMachine(
     commands: () => commands,
     async observe(signal) {
       const sentMs = clock.now();
-      const frames = await ask('facts', [...factFragments, ...questions, clockFragment], factsTimeoutMs, signal);
-      return parseReading(host, frames, sentMs, clock.now());
+      const frames = await ask(
+        'facts',
+        [...factFragments, fenceFragment, ...questions, clockFragment],
+        factsTimeoutMs,
+        signal,
+      );
+      return parseReading(host, run, frames, sentMs, clock.now());
     },
     async read(resources, signal) {
       if (resources.length === 0) return new Map();
@@ -93,16 +116,26 @@ export function createMachine(
       );
       return new Map(resources.map(resource => [resource.key, stateFrom(host, resource, frames.get(resource.key))]));
     },
+    claim: (reading, steal, signal) =>
+      timed('claim', () => worker.claim({ reading: reading.fence, bootId: reading.facts.bootId }, steal, signal)),
+    wait: (work, signal) =>
+      timed(`${work.step} of ${work.run}`, () =>
+        worker.again(() => station.wait(work.unit, { timeoutMs: waitTimeoutMs, signal }), signal),
+      ),
+    release: () => timed('release', () => worker.release()),
     async run(step, signal) {
       const { action } = step;
       for (const upload of action.uploads ?? []) {
         const { localPath, remotePath, sha256 } = upload;
         await timed(`${step.id} upload`, () =>
-          remote.upload(localPath, remotePath, { sha256, timeoutMs: action.timeoutMs, signal }),
+          worker.again(
+            () => station.upload(localPath, remotePath, { sha256, timeoutMs: action.timeoutMs, signal }),
+            signal,
+          ),
         );
       }
       const script = `set -eu\n${await variables(action.secrets)}${action.script}`;
-      const result = await exec(step.id, script, action.timeoutMs, signal);
+      const result = await timed(step.id, () => worker.work(step.id, script, action.timeoutMs, signal));
       if (result.code !== 0) throw stepFailure(step, result);
     },
     async prove(probes, signal) {
@@ -120,8 +153,8 @@ export function createMachine(
       );
       return probes.map(probe => evidenceOf(probe, frames.get(String(scripts.indexOf(probe.script)))));
     },
-    exec: (script, timeoutMs, signal) => exec('probe', script, timeoutMs, signal),
-    close: () => remote.close(),
+    exec: (script, timeoutMs, signal) => timed('probe', () => worker.exec(script, timeoutMs, signal)),
+    close: () => worker.close(),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Host, Json } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
 import type { Evidence, Probe, Step } from '../model/plan.ts';
 import { type EtcdMember, type Facts, type Goal, hostsOf, type World, withMember } from '../model/world.ts';
+import { freeFence } from './fence.ts';
 import type { Machine } from './machine.ts';
 
 /** 'HOST:STEP', where STEP is a step's id, its phase/name or its name, or a piece of evidence's id. */
@@ -55,7 +56,7 @@ export function rehearse(goal: Goal, faults: readonly Fault[]): readonly Machine
         const facts = world.facts.get(host.name);
         if (!facts) throw new Error(`no predicted facts of ${host.name}`);
         const { nodes, live, servingRequests, proofs, etcd, pods } = world;
-        return { facts, nodes, live, servingRequests, proofs, etcd, pods };
+        return { facts, fence: freeFence, nodes, live, servingRequests, proofs, etcd, pods };
       },
       async read(resources) {
         return new Map(resources.map(each => [each.key, states.get(each.key) ?? each.blank]));
@@ -74,6 +75,9 @@ export function rehearse(goal: Goal, faults: readonly Fault[]): readonly Machine
       async exec() {
         return { code: 0, stdout: '', stderr: '', durationMs: 0 };
       },
+      claim: predicted,
+      wait: async () => ({ code: 0, stdout: '', stderr: '', durationMs: 0 }),
+      release: predicted,
       close: predicted,
     };
   });

@@ -3,7 +3,9 @@
 import { HomelabError } from '../model/errors.ts';
 import type { Phase, Plan, Step } from '../model/plan.ts';
 import type { Goal, World } from '../model/world.ts';
+import { claim, letGo, refuseHeld, waitForWorks } from './claims.ts';
 import { type ExecuteContext, execute } from './execute.ts';
+import type { Reading } from './facts.ts';
 import { inLanes, together, valuesOf } from './lanes.ts';
 import {
   compareMembership,
@@ -21,6 +23,8 @@ import { type Proof, type ProveContext, prove, reportEvidence } from './prove.ts
 
 export interface RunContext extends ExecuteContext, ProveContext {
   readonly goal: Goal;
+  /** Take machines that another run holds. */
+  readonly steal: boolean;
   /** The chosen phases, in order. */
   readonly phases: readonly Phase[];
   /** Asks, or checks the plan against one approved earlier; throws to stop. */
@@ -40,12 +44,15 @@ export interface Survey {
   readonly intents: readonly Intent[];
   readonly observed: States;
   readonly plan: Plan;
+  readonly readings: readonly Reading[];
 }
 
-/** Looks at every machine: two remote commands each. */
-export async function survey(context: RunContext): Promise<Survey> {
+/** Looks at every machine: two remote commands each. With `patient`, what an interrupted run left going is waited for first. */
+export async function survey(context: RunContext, patient = true): Promise<Survey> {
   const machines = [...context.machines.values()];
-  const readings = valuesOf(await inLanes(machines, context.fork, machine => machine.observe(context.stop)));
+  const look = async () => valuesOf(await inLanes(machines, context.fork, machine => machine.observe(context.stop)));
+  let readings = await look();
+  if (patient && (await waitForWorks(readings, context))) readings = await look();
   const world: World = {
     ...context.goal,
     facts: new Map(readings.map(({ facts }) => [facts.host, facts])),
@@ -67,7 +74,7 @@ export async function survey(context: RunContext): Promise<Survey> {
     ),
   );
   const observed = new Map(states);
-  return { world, intents, observed, plan: planFrom(intents, observed) };
+  return { world, intents, observed, plan: planFrom(intents, observed), readings };
 }
 
 function isKnown<T>(found: T | 'unknown'): found is T {
@@ -76,24 +83,41 @@ function isKnown<T>(found: T | 'unknown'): found is T {
 
 /** The plan, said and refused where it must be. */
 export async function plan(context: RunContext): Promise<Plan> {
-  const { plan: found } = await survey(context);
+  const { plan: found } = await survey(context, false);
   announce(found, context);
   return found;
 }
 
-/** Machines to cluster. Resolves when every chosen phase is proven. */
-export async function bootstrap(context: RunContext): Promise<RunResult> {
-  let now = await survey(context);
+/** Makes machines what the phases want, each phase proven before the next. Resolves when every chosen phase is proven. */
+export async function apply(context: RunContext): Promise<RunResult> {
+  const now = await survey(context);
+  refuseHeld(now, context);
   announce(now.plan, context);
-  const { steps: found, refusals } = now.plan;
+  const { steps, refusals } = now.plan;
   // Where nothing is to be done, gates are proven in one command with everything else.
-  const gates = found.length + refusals.length > 0 ? context.phases.filter(phase => phase.gate) : [];
+  const gates = steps.length + refusals.length > 0 ? context.phases.filter(phase => phase.gate) : [];
   await passGates(gates, now, context);
-  if (found.length > 0) await context.approve(now.plan);
+  const phases = context.phases.filter(each => !gates.includes(each));
+  if (steps.length === 0) {
+    await proveUnchanged(phases, now, context);
+    return { steps: 0, predictionErrors: 0 };
+  }
+  await context.approve(now.plan);
+  await claim(now, context);
+  try {
+    return await applyPhases(phases, now, context);
+  } finally {
+    // Who leaves at once leaves the claim to its end: without a connection it holds nobody up.
+    if (!context.abort.aborted) await letGo([...context.machines.values()], context);
+  }
+}
+
+async function applyPhases(phases: readonly Phase[], first: Survey, context: RunContext): Promise<RunResult> {
+  let now = first;
   let done = 0;
   let compared: readonly string[] = [];
   let unproven: Phase[] = [];
-  for (const phase of context.phases.filter(each => !gates.includes(each))) {
+  for (const phase of phases) {
     throwIfStopped(context);
     const steps = now.plan.steps.filter(step => step.phase === phase.id);
     if (steps.length === 0) {

@@ -1,7 +1,8 @@
 // A run as a cassette: what every machine was asked and what it answered, in order, for tests without machines.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock, Remote } from '../model/ports.ts';
+import type { Clock, LastingRemote } from '../model/ports.ts';
+import { sh } from '../model/shell.ts';
 import type { Goal } from '../model/world.ts';
 
 /** One round trip. Secrets are redacted, and the random marks between fragments are named alike. */
@@ -27,14 +28,33 @@ export const markPlace = '@MARK@';
 export const marks = /@[0-9a-f]{18}\b/g;
 
 export interface Recorder {
-  wrap(remote: Remote): Remote;
+  wrap(remote: LastingRemote): LastingRemote;
   /** Writes cassette.json into the folder, readable by its owner only. */
   close(): Promise<void>;
 }
 
-export function createRecorder(folder: string, goal: Goal, clock: Clock, redact: (text: string) => string): Recorder {
+/** What stands for the run's own name, and for the person. */
+export const anyRun = { run: '@RUN@', who: '@WHO@' };
+
+export interface RecorderOptions {
+  readonly folder: string;
+  readonly goal: Goal;
+  readonly clock: Clock;
+  readonly redact: (text: string) => string;
+  readonly run: string;
+  readonly who: string;
+}
+
+export function createRecorder({ folder, goal, clock, redact, run, who }: RecorderOptions): Recorder {
   const exchanges: Record<string, Exchange[]> = {};
-  const clean = (text: string) => redact(text.replace(marks, markPlace));
+  const clean = (text: string) =>
+    redact(
+      text
+        .replace(marks, markPlace)
+        .replaceAll(run, anyRun.run)
+        .replaceAll(sh(who), sh(anyRun.who))
+        .replaceAll(who, anyRun.who),
+    );
   return {
     wrap(remote) {
       const mine: Exchange[] = [];
@@ -44,6 +64,8 @@ export function createRecorder(folder: string, goal: Goal, clock: Clock, redact:
         async exec(script, options) {
           const sentMs = clock.now();
           const { code, stdout, stderr, durationMs } = await remote.exec(script, options);
+          // Signs of life come when the clock says, not when something was asked.
+          if (options.beside) return { code, stdout, stderr, durationMs };
           mine.push({
             script: clean(script),
             code,
@@ -58,6 +80,7 @@ export function createRecorder(folder: string, goal: Goal, clock: Clock, redact:
           await remote.upload(localPath, remotePath, options);
           mine.push({ upload: remotePath, sha256: options.sha256 });
         },
+        reconnect: options => remote.reconnect(options),
         close: () => remote.close(),
       };
     },

@@ -70,19 +70,23 @@ function remoteOver(links: readonly Link[], way: RootWay, timings: Timings): Rem
   if (!link) throw new Error('a route has at least the machine itself');
   // sshd opens ten sessions a connection at most (MaxSessions): everything queues here.
   let last: Promise<unknown> = Promise.resolve();
+  const besides = async <T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> => {
+    if (signal?.aborted) throw cancelledError(link.host);
+    const lost = link.lost();
+    if (lost !== undefined) throw lostError(link.host, lost);
+    return work();
+  };
   const inTurn = <T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> => {
-    const turn = last.then(() => {
-      if (signal?.aborted) throw cancelledError(link.host);
-      const lost = link.lost();
-      if (lost !== undefined) throw lostError(link.host, lost);
-      return work();
-    });
+    const turn = last.then(() => besides(signal, work));
     last = turn.catch(() => {});
     return signal ? orAborted(turn, signal, link.host) : turn;
   };
   return {
     host: link.host,
-    exec: (script, options) => inTurn(options.signal, () => execScript(link, way, script, options, timings)),
+    exec(script, options) {
+      const work = () => execScript(link, way, script, options, timings);
+      return options.beside ? besides(options.signal, work) : inTurn(options.signal, work);
+    },
     upload: (localPath, remotePath, options) =>
       inTurn(options.signal, () => uploadFile(link, way, localPath, remotePath, options, timings)),
     close: () => closeAll(links),

@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'HL_SSH_LOST'
   | 'HL_SUDO'
   | 'HL_REFUSED'
+  | 'HL_FENCE'
   | 'HL_PREFLIGHT'
   | 'HL_STEP_FAILED'
   | 'HL_STEP_TIMEOUT'
@@ -48,6 +49,7 @@ const exitOf: Readonly<Record<ErrorCode, number>> = {
   HL_SSH_LOST: exitCodes.reach,
   HL_SUDO: exitCodes.reach,
   HL_REFUSED: exitCodes.refused,
+  HL_FENCE: exitCodes.refused,
   HL_PREFLIGHT: exitCodes.refused,
   HL_STEP_FAILED: exitCodes.apply,
   HL_STEP_TIMEOUT: exitCodes.apply,

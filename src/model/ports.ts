@@ -5,6 +5,8 @@ export interface ExecOptions {
   /** Enforced on the machine (timeout --kill-after) and, a little later, here. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** On a channel of its own, beside whatever runs: a sign of life must not wait for an upload. */
+  readonly beside?: boolean;
 }
 
 export interface ExecResult {
@@ -32,6 +34,12 @@ export interface Remote {
   /** Copies a local file to a root-owned path (0600), unless a file with that sum is there already. */
   upload(localPath: string, remotePath: string, options: UploadOptions): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A machine rather than a connection: one that was lost can be had again. */
+export interface LastingRemote extends Remote {
+  /** Closes what is left of the connection and waits for a new one; throws like `Connect`. */
+  reconnect(options: ExecOptions): Promise<void>;
 }
 
 /** Opens connections; throws HomelabError HL_SSH_* with the next thing to type. */

@@ -7,8 +7,10 @@ import { createEventBus } from '../../src/engine/events.ts';
 import { createMachine, type Machine } from '../../src/engine/machine.ts';
 import { questionsOf } from '../../src/engine/questions.ts';
 import { type Survey, survey } from '../../src/engine/run.ts';
+import { stationOver } from '../../src/engine/station.ts';
 import { createVault } from '../../src/engine/vault.ts';
 import { loadInventory } from '../../src/inventory/load.ts';
+import { connectLasting } from '../../src/io/lasting.ts';
 import { createConnect } from '../../src/io/ssh.ts';
 import type { Clock } from '../../src/model/ports.ts';
 import { phases } from '../../src/phases/index.ts';
@@ -29,8 +31,11 @@ export async function look(inventory: string, signal: AbortSignal): Promise<Surv
   const machines: Machine[] = [];
   try {
     for (const host of cluster.hosts) {
-      const remote = await connect(host, { timeoutMs: 30_000, signal });
-      machines.push(createMachine(remote, questionsOf(goal, host), { vault, clock, onCommand: () => undefined }));
+      const station = stationOver(await connectLasting(connect, host, { timeoutMs: 30_000, signal }, clock));
+      const silent = { onCommand: () => undefined, onNote: () => undefined };
+      machines.push(
+        createMachine(station, questionsOf(goal, host), { vault, clock, ...silent, run: 'look', who: '-' }),
+      );
     }
     return await survey({
       goal,
@@ -40,6 +45,7 @@ export async function look(inventory: string, signal: AbortSignal): Promise<Surv
       bus: createEventBus({ clock, redact: text => text, sinks: [] }),
       clock,
       fork: cluster.hosts.length,
+      steal: false,
       stop: signal,
       abort: signal,
       rehearsal: undefined,

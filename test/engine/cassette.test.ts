@@ -1,7 +1,7 @@
 // The real path without machines: what two lab machines answered to a bootstrap, played back command by command.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { bootstrap } from '../../src/engine/run.ts';
+import { apply } from '../../src/engine/run.ts';
 import type { Cassette } from '../../src/io/cassette.ts';
 import { replay } from '../cassette.ts';
 import { eventsOf, testRun } from '../run-context.ts';
@@ -26,7 +26,7 @@ describe('a recorded bootstrap of two bare machines', () => {
     const cassette = read();
     const { machines, left } = replay(cassette);
     const run = testRun(cassette.goal, { machines, rehearsal: undefined });
-    const { steps, predictionErrors } = await bootstrap(run);
+    const { steps, predictionErrors } = await apply(run);
     expect(predictionErrors).toBe(0);
     expect(steps).toBeGreaterThan(30);
     expect(eventsOf(run, 'evidence').filter(({ evidence }) => !evidence.ok)).toEqual([]);
@@ -37,7 +37,7 @@ describe('a recorded bootstrap of two bare machines', () => {
     const cassette = withAnswer('k8s-worker1', 'ctr version', stdout => stdout.replaceAll('2.1.5', '1.7.27'));
     const { machines } = replay(cassette);
     const run = testRun(cassette.goal, { machines, rehearsal: undefined });
-    await expect(bootstrap(run)).rejects.toMatchObject({ code: 'HL_VERIFY' });
+    await expect(apply(run)).rejects.toMatchObject({ code: 'HL_VERIFY' });
     expect(eventsOf(run, 'step-started').some(({ id }) => id.startsWith('control-plane/'))).toBe(false);
   });
 

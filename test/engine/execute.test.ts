@@ -28,7 +28,19 @@ function machines(hosts: readonly string[], act: (step: Step, signal: AbortSigna
   return new Map(
     hosts.map((host): [string, Machine] => [
       host,
-      { host, commands: () => 0, observe: never, read: never, prove: never, exec: never, close: never, run: act },
+      {
+        host,
+        commands: () => 0,
+        observe: never,
+        read: never,
+        claim: never,
+        wait: never,
+        release: never,
+        prove: never,
+        exec: never,
+        close: never,
+        run: act,
+      },
     ]),
   );
 }

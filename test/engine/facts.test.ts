@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { apiFragment } from '../../src/engine/api.ts';
 import { caHashOf, clockFragment, factFragments, kubeadmAtWork, parseReading } from '../../src/engine/facts.ts';
+import { freeFence } from '../../src/engine/fence.ts';
 import { type Frame, joinFragments, splitFrames } from '../../src/engine/frames.ts';
 import { HomelabError } from '../../src/model/errors.ts';
 import { sh } from '../../src/model/shell.ts';
@@ -93,7 +94,7 @@ function read(answers: Readonly<Record<string, string | Frame>>, sentMs = 0, rec
       typeof answer === 'string' ? { code: 0, stdout: answer, stderr: '' } : answer,
     ]),
   );
-  return parseReading('k8s-worker1', frames, sentMs, receivedMs);
+  return parseReading('k8s-worker1', 'me', frames, sentMs, receivedMs);
 }
 
 describe('reading a machine', () => {
@@ -120,6 +121,7 @@ describe('reading a machine', () => {
         isPrepared: false,
         timeService: 'none',
       },
+      fence: freeFence,
       nodes: 'unknown',
       live: 'unknown',
       servingRequests: [],
@@ -446,7 +448,7 @@ describe.skipIf(!isDebian)('the fragments on this machine, a Debian', () => {
     const fragments = [...factFragments, apiFragment, clockFragment];
     const before = Date.now();
     const frames = splitFrames(dash(joinFragments(fragments, '@mark')), fragments, '@mark');
-    const { facts } = parseReading('here', frames, before, Date.now());
+    const { facts } = parseReading('here', 'me', frames, before, Date.now());
     expect(facts).toMatchObject({
       hostname: readFileSync('/proc/sys/kernel/hostname', 'utf8').trim(),
       bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { apiFragment } from '../../src/engine/api.ts';
 import { clockFragment, factFragments } from '../../src/engine/facts.ts';
-import { createMachine, type Machine } from '../../src/engine/machine.ts';
+import { fenceFragment, freeFence } from '../../src/engine/fence.ts';
+import { createMachine, type Machine, type MachineOptions } from '../../src/engine/machine.ts';
 import { intend, resourcesOf } from '../../src/engine/plan.ts';
 import { digestOf } from '../../src/engine/proof-record.ts';
 import { questionsOf } from '../../src/engine/questions.ts';
-import { bootstrap } from '../../src/engine/run.ts';
+import { apply } from '../../src/engine/run.ts';
 import { createVault } from '../../src/engine/vault.ts';
 import type { Host, Json } from '../../src/model/cluster.ts';
 import { HomelabError } from '../../src/model/errors.ts';
@@ -18,10 +19,18 @@ import { defineResource } from '../../src/resources/resource.ts';
 import { dash } from '../dash.ts';
 import { eventsOf, failureOf, machinesOf, stillClock, testRun } from '../run-context.ts';
 import { caPem, cluster, convergedWorld, everything, goal, host, nodeObject } from '../sample.ts';
+import { plainStation } from '../stations.ts';
 
 const vault = createVault({ env: {}, readFile: async () => '', learn: () => undefined });
 const signal = new AbortController().signal;
-const options = { vault, clock: stillClock, onCommand: () => undefined };
+const options = {
+  vault,
+  clock: stillClock,
+  onCommand: () => undefined,
+  onNote: () => undefined,
+  run: 'me',
+  who: 'me@here',
+};
 const ok = (stdout: string): ExecResult => ({ code: 0, stdout, stderr: '', durationMs: 0 });
 
 /** Answers whole scripts. */
@@ -65,9 +74,16 @@ function step(script: string, more: Partial<Step['action']> = {}): Step {
   };
 }
 
+/** A machine that this run has claimed. */
+async function held(remote: Remote, more: Partial<MachineOptions> = {}): Promise<Machine> {
+  const machine = createMachine(plainStation(remote), [], { ...options, ...more });
+  await machine.claim({ facts: { bootId: 'this' }, fence: freeFence }, false, signal);
+  return machine;
+}
+
 describe('a step on a machine', () => {
   it('stops at the first command that fails, and tells its exit code and stderr', async () => {
-    const machine = createMachine(real(), [], options);
+    const machine = await held(real());
     const failure = await failureOf(machine.run(step('echo trouble >&2; false; echo more >&2'), signal));
     expect(failure).toMatchObject({
       code: 'HL_STEP_FAILED',
@@ -78,7 +94,7 @@ describe('a step on a machine', () => {
 
   it('says what a known failure means, with what was found in it', async () => {
     const explain = [{ pattern: /port (\d+) is taken/, message: 'port $1 has somebody', hint: 'ss -ltnp sport = $1' }];
-    const machine = createMachine(real(), [], options);
+    const machine = await held(real());
     const failure = await failureOf(machine.run(step('echo "port 6443 is taken" >&2; exit 1', { explain }), signal));
     expect(failure).toMatchObject({
       message: 'Do it on k8s-worker1 failed: port 6443 has somebody',
@@ -87,7 +103,7 @@ describe('a step on a machine', () => {
   });
 
   it('that its deadline ended says so', async () => {
-    const machine = createMachine(new Answering(() => ({ ...ok(''), code: 124, durationMs: 2000 })), [], options);
+    const machine = await held(new Answering(() => ({ ...ok(''), code: 124, durationMs: 2000 })));
     expect(await failureOf(machine.run(step(':'), signal))).toMatchObject({
       code: 'HL_STEP_TIMEOUT',
       message: 'Do it on k8s-worker1 failed: it did not end within 2 s',
@@ -95,7 +111,7 @@ describe('a step on a machine', () => {
   });
 
   it.each([124, 137])('that ended by itself with exit %i is no deadline: something in it was killed', async code => {
-    const machine = createMachine(new Answering(() => ({ ...ok(''), code, durationMs: 300 })), [], options);
+    const machine = await held(new Answering(() => ({ ...ok(''), code, durationMs: 300 })));
     expect(await failureOf(machine.run(step(':'), signal))).toMatchObject({
       code: 'HL_STEP_FAILED',
       message: `Do it on k8s-worker1 failed: exit ${code}`,
@@ -103,7 +119,7 @@ describe('a step on a machine', () => {
   });
 
   it('shows stdout where stderr is empty', async () => {
-    const machine = createMachine(real(), [], options);
+    const machine = await held(real());
     const failure = await failureOf(machine.run(step('echo "only here"; exit 1'), signal));
     expect(failure).toMatchObject({ context: { stderr: 'only here\n' } });
   });
@@ -112,8 +128,7 @@ describe('a step on a machine', () => {
     const secret = `it's $HOME "한글" \\n`;
     const remote = real();
     const learned: string[] = [];
-    const machine = createMachine(remote, [], {
-      ...options,
+    const machine = await held(remote, {
       vault: createVault({ env: { PASSWORD: secret }, readFile: async () => '', learn: text => learned.push(text) }),
     });
     const script = `[ "$SECRET" = "$(printf '%s' ${JSON.stringify('x')})" ] || printf '%s' "$SECRET" >&2; exit 1`;
@@ -128,7 +143,7 @@ describe('a step on a machine', () => {
   it('reads what is secret with the secret at hand, and without saying it', async () => {
     const remote = real();
     const vault = createVault({ env: { PASSWORD: "it's secret" }, readFile: async () => '', learn: () => undefined });
-    const machine = createMachine(remote, [], { ...options, vault });
+    const machine = createMachine(plainStation(remote), [], { ...options, vault });
     const resource = defineResource<string>({
       key: 'x',
       name: 'x',
@@ -147,11 +162,12 @@ describe('a step on a machine', () => {
 
   it('uploads before it runs, and each upload counts as a command', async () => {
     const remote = new Answering(() => ok(''));
-    const machine = createMachine(remote, [], options);
+    const machine = await held(remote);
+    const before = machine.commands();
     const upload = { localPath: '/a.deb', remotePath: '/var/cache/homelab/a.deb', sha256: 'a', bytes: 1 };
     await machine.run(step(':', { uploads: [upload] }), signal);
     expect(remote.uploads).toEqual(['/a.deb → /var/cache/homelab/a.deb']);
-    expect(machine.commands()).toBe(2);
+    expect(machine.commands() - before).toBe(2);
   });
 });
 
@@ -169,7 +185,7 @@ describe('reading a machine', () => {
   });
 
   it('says which resource could not be read, with the command to try', async () => {
-    const machine = createMachine(real(), [], options);
+    const machine = createMachine(plainStation(real()), [], options);
     expect(await failureOf(machine.read([resource('echo no >&2; exit 3')], signal))).toMatchObject({
       code: 'HL_OBSERVE',
       message: 'thing could not be read on k8s-worker1',
@@ -178,7 +194,7 @@ describe('reading a machine', () => {
   });
 
   it('says that the machine did not finish answering', async () => {
-    const machine = createMachine(new Answering(() => ({ ...ok(''), code: 124 })), [], options);
+    const machine = createMachine(plainStation(new Answering(() => ({ ...ok(''), code: 124 }))), [], options);
     expect(await failureOf(machine.read([resource('true')], signal))).toMatchObject({
       code: 'HL_OBSERVE',
       message: 'k8s-worker1 did not finish answering within 120 s',
@@ -186,7 +202,7 @@ describe('reading a machine', () => {
   });
 
   it('asks nothing where nothing is wanted', async () => {
-    const machine = createMachine(real(), [], options);
+    const machine = createMachine(plainStation(real()), [], options);
     expect([...(await machine.read([], signal)), ...(await machine.prove([], signal))]).toEqual([]);
     expect(machine.commands()).toBe(0);
   });
@@ -206,7 +222,7 @@ describe('the evidence of a machine', () => {
   });
 
   it('of probes with the same id is each its own', async () => {
-    const machine = createMachine(real(), [], options);
+    const machine = createMachine(plainStation(real()), [], options);
     const evidence = await machine.prove(
       [look('a', 'echo yes'), look('a', 'echo no'), look('b', 'echo yes; exit 1')],
       signal,
@@ -221,12 +237,15 @@ describe('the evidence of a machine', () => {
 
   it('has time for all probes, which run one after the other', async () => {
     const remote = new Answering(() => ok(''));
-    await createMachine(remote, [], options).prove([look('a', ':', 150_000), look('b', ':', 150_000)], signal);
+    await createMachine(plainStation(remote), [], options).prove(
+      [look('a', ':', 150_000), look('b', ':', 150_000)],
+      signal,
+    );
     expect(remote.asked[0]?.timeoutMs).toBeGreaterThanOrEqual(300_000);
   });
 
   it('that did not come back is a failure, not a success', async () => {
-    const machine = createMachine(new Answering(() => ok('')), [], options);
+    const machine = createMachine(plainStation(new Answering(() => ok(''))), [], options);
     expect(await machine.prove([look('a', 'echo yes')], signal)).toMatchObject([{ ok: false, observed: 'no answer' }]);
   });
 });
@@ -280,6 +299,7 @@ function answersOf(at: Host, world: World): ReadonlyMap<string, string> {
       said[id] ?? `no answer to ${id}`,
     ]),
     [apiFragment.script, `answers\n${list}\n`],
+    [fenceFragment.script, '4 - 0 0 unknown 1000 -\n'],
     ...(resourcesOf(intents).get(at.name) ?? []).map((each): [string, string] => [each.read, printed(each)]),
     ...phases
       .flatMap(phase => phase.probes(world))
@@ -372,7 +392,7 @@ function converged(at: Host, world: World): Machine {
     },
     close: async () => undefined,
   };
-  return createMachine(remote, questionsOf(goal, at), options);
+  return createMachine(plainStation(remote), questionsOf(goal, at), options);
 }
 
 describe('a bootstrap of a converged cluster', () => {
@@ -381,7 +401,7 @@ describe('a bootstrap of a converged cluster', () => {
   it('costs three remote commands a machine and changes nothing', async () => {
     const machines = machinesOf(cluster.hosts.map(at => converged(at, world)));
     const run = testRun(goal, { machines, rehearsal: undefined });
-    expect(await bootstrap(run)).toEqual({ steps: 0, predictionErrors: 0 });
+    expect(await apply(run)).toEqual({ steps: 0, predictionErrors: 0 });
     expect([...machines].map(([name, machine]) => [name, machine.commands()])).toEqual(
       cluster.hosts.map(at => [at.name, 3]),
     );
@@ -408,7 +428,7 @@ describe('a bootstrap of a converged cluster', () => {
           piece.id === 'etcd' ? { ...piece, ok: false, observed: 'health false' } : piece,
         ),
     });
-    const failure = await failureOf(bootstrap(testRun(goal, { machines, rehearsal: undefined })));
+    const failure = await failureOf(apply(testRun(goal, { machines, rehearsal: undefined })));
     if (!(failure instanceof HomelabError)) throw failure;
     expect(failure).toMatchObject({
       code: 'HL_VERIFY',

@@ -10,7 +10,7 @@ import {
   resourcesOf,
   type States,
 } from '../../src/engine/plan.ts';
-import { bootstrap } from '../../src/engine/run.ts';
+import { apply } from '../../src/engine/run.ts';
 import type { Json } from '../../src/model/cluster.ts';
 import type { Plan, Refusal } from '../../src/model/plan.ts';
 import { type World, withMember } from '../../src/model/world.ts';
@@ -272,11 +272,11 @@ describe('the plan', () => {
 describe('a rehearsed bootstrap', () => {
   it('leaves nothing for a second one', async () => {
     const first = testRun();
-    const { steps, predictionErrors } = await bootstrap(first);
+    const { steps, predictionErrors } = await apply(first);
     expect(predictionErrors).toBe(0);
     expect(steps).toBeGreaterThan(50);
     const second = testRun(goal, { machines: first.machines });
-    expect(await bootstrap(second)).toEqual({ steps: 0, predictionErrors: 0 });
+    expect(await apply(second)).toEqual({ steps: 0, predictionErrors: 0 });
     expect(eventsOf(second, 'step-started')).toEqual([]);
     expect(eventsOf(second, 'phase-finished').map(event => event.outcome)).toEqual(phases.map(() => 'unchanged'));
   });
@@ -285,11 +285,11 @@ describe('a rehearsed bootstrap', () => {
     await fc.assert(
       fc.asyncProperty(arbitraryGoal, fc.integer({ min: 1, max: phases.length }), async (any, until) => {
         const first = testRun(any, { phases: phases.slice(0, until) });
-        await bootstrap(first);
+        await apply(first);
         const rest = testRun(any, { machines: first.machines });
-        await bootstrap(rest);
+        await apply(rest);
         const last = testRun(any, { machines: first.machines });
-        expect(await bootstrap(last)).toEqual({ steps: 0, predictionErrors: 0 });
+        expect(await apply(last)).toEqual({ steps: 0, predictionErrors: 0 });
       }),
       { numRuns: 12 },
     );

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Machine } from '../../src/engine/machine.ts';
 import { rehearse } from '../../src/engine/rehearsal.ts';
-import { bootstrap, plan, preflight, verify } from '../../src/engine/run.ts';
+import { apply, plan, preflight, verify } from '../../src/engine/run.ts';
 import type { Json } from '../../src/model/cluster.ts';
 import { HomelabError, PhaseFailed } from '../../src/model/errors.ts';
 import type { Evidence, Phase, Probe, Resource, Risk } from '../../src/model/plan.ts';
@@ -71,7 +71,7 @@ describe('bootstrap', () => {
       },
     }));
     const run = testRun(one, { machines, phases: [phase('light', [onSwitch('lamp')])] });
-    const failure = await failureOf(bootstrap(run));
+    const failure = await failureOf(apply(run));
     expect(failure).toMatchObject({
       code: 'HL_PREDICTION',
       exitCode: 7,
@@ -94,7 +94,7 @@ describe('bootstrap', () => {
         },
       ]),
     );
-    const failure = await failureOf(bootstrap(testRun(goal, { machines })));
+    const failure = await failureOf(apply(testRun(goal, { machines })));
     expect(failure).toMatchObject({ code: 'HL_PREDICTION', exitCode: 7 });
     if (!(failure instanceof HomelabError)) throw failure;
     expect(failure.context.details).toContain('k8s-worker2: predicted joined, observed absent');
@@ -105,7 +105,7 @@ describe('bootstrap', () => {
       ...onSwitch('lamp'),
       change: () => ({ why: 'somebody switches it off', risk: 'safe', action: { script: ':', timeoutMs: 1 } }),
     };
-    const failure = await failureOf(bootstrap(testRun(one, { phases: [phase('light', [never])] })));
+    const failure = await failureOf(apply(testRun(one, { phases: [phase('light', [never])] })));
     expect(failure).toMatchObject({
       code: 'HL_PREDICTION',
       exitCode: 7,
@@ -120,7 +120,7 @@ describe('bootstrap', () => {
       phase('next', [onSwitch('x')]),
     ];
     const run = testRun(one, { machines, phases });
-    const failure = await failureOf(bootstrap(run));
+    const failure = await failureOf(apply(run));
     expect(failure).toMatchObject({ code: 'HL_VERIFY', exitCode: 7 });
     if (!(failure instanceof HomelabError)) throw failure;
     expect(failure.context.details).toEqual([
@@ -144,7 +144,7 @@ describe('bootstrap', () => {
       },
     }));
     const phases = [phase('first', [], [lookAt('ground')]), phase('second', [onSwitch('lamp')], [lookAt('lamp')])];
-    await bootstrap(testRun(one, { machines, phases }));
+    await apply(testRun(one, { machines, phases }));
     expect(log).toEqual(['proof ground', 'second/k8s-cp/lamp', 'proof lamp']);
   });
 
@@ -166,7 +166,7 @@ describe('bootstrap', () => {
       phases: [phase('first', [onSwitch('lamp')]), hidden],
       isApproved: step => step.id === 'first/k8s-cp/lamp',
     });
-    expect(await failureOf(bootstrap(run))).toMatchObject({
+    expect(await failureOf(apply(run))).toMatchObject({
       code: 'HL_REFUSED',
       exitCode: 5,
       context: { step: 'second/k8s-cp/breaker' },
@@ -188,7 +188,7 @@ describe('bootstrap', () => {
       phases: [phase('first', [onSwitch('lamp')]), hidden],
       isApproved: () => false,
     });
-    expect((await bootstrap(run)).steps).toBe(2);
+    expect((await apply(run)).steps).toBe(2);
   });
 
   it('changes nothing when the approval throws', async () => {
@@ -198,7 +198,7 @@ describe('bootstrap', () => {
         throw new HomelabError('HL_CANCELLED', 'not approved');
       },
     });
-    expect(await failureOf(bootstrap(run))).toMatchObject({ code: 'HL_CANCELLED' });
+    expect(await failureOf(apply(run))).toMatchObject({ code: 'HL_CANCELLED' });
     expect(eventsOf(run, 'step-started')).toEqual([]);
   });
 
@@ -208,7 +208,7 @@ describe('bootstrap', () => {
       wants: () => ['a', 'b'].map(id => ({ kind: 'refusal' as const, id, reason: `no ${id}`, hint: `get ${id}` })),
     };
     const run = testRun(one, { phases: [phase('first', [onSwitch('lamp')]), refused] });
-    expect(await failureOf(bootstrap(run))).toMatchObject({
+    expect(await failureOf(apply(run))).toMatchObject({
       code: 'HL_REFUSED',
       context: { details: ['k8s-cp: no a [second/k8s-cp/a]\n  get a', 'k8s-cp: no b [second/k8s-cp/b]\n  get b'] },
     });
@@ -228,7 +228,7 @@ describe('bootstrap', () => {
       stop: stop.signal,
       phases: [phase('first', [onSwitch('lamp'), onSwitch('other')]), phase('second', [onSwitch('third')])],
     });
-    expect(await failureOf(bootstrap(run))).toMatchObject({ code: 'HL_CANCELLED', exitCode: 130 });
+    expect(await failureOf(apply(run))).toMatchObject({ code: 'HL_CANCELLED', exitCode: 130 });
     expect(eventsOf(run, 'step-finished').map(event => [event.id, event.outcome])).toEqual([
       ['first/k8s-cp/lamp', 'done'],
       ['first/k8s-cp/other', 'skipped'],
@@ -248,7 +248,7 @@ describe('bootstrap', () => {
         },
       ]),
     );
-    const failure = await failureOf(bootstrap(testRun(goal, { machines })));
+    const failure = await failureOf(apply(testRun(goal, { machines })));
     if (!(failure instanceof PhaseFailed)) throw failure;
     expect(failure.errors.map(error => error.message)).toEqual([
       'k8s-worker1 is gone',
@@ -288,7 +288,7 @@ describe('bootstrap of two phases', () => {
       phases: [phase('first', [onSwitch('lamp')]), phase('second', [onSwitch('fan')])],
       machines,
     });
-    expect(await failureOf(bootstrap(run))).toMatchObject({
+    expect(await failureOf(apply(run))).toMatchObject({
       code: 'HL_PREDICTION',
       message: 'the run was done and still wants 1 step',
       context: { details: ['first/k8s-cp/lamp: it is off'] },
@@ -299,7 +299,7 @@ describe('bootstrap of two phases', () => {
 describe('verify', () => {
   it('passes on a converged cluster and runs the active proofs too', async () => {
     const first = testRun();
-    await bootstrap(first);
+    await apply(first);
     const run = testRun(goal, { machines: first.machines });
     expect(await verify(run)).toEqual({ steps: 0, predictionErrors: 0 });
     expect(eventsOf(run, 'evidence').map(event => event.evidence.id)).toContain('dns-from-k8s-worker3');
@@ -396,7 +396,7 @@ describe('gates', () => {
         asked += 1;
       },
     });
-    const failure = await failureOf(bootstrap(run));
+    const failure = await failureOf(apply(run));
     if (!(failure instanceof PhaseFailed)) throw failure;
     expect(failure.errors.map(error => [error.code, error.exitCode, error.context.details])).toEqual([
       ['HL_REFUSED', 5, ['k8s-cp: it must not [late/k8s-cp/no]\n  do not']],
@@ -423,9 +423,7 @@ describe('gates', () => {
         return probes.map(each => ({ ...dark(each), ok: true }));
       },
     }));
-    await bootstrap(
-      testRun(one, { machines, phases: [gate('door', [lookAt('a')]), phase('room', [], [lookAt('b')])] }),
-    );
+    await apply(testRun(one, { machines, phases: [gate('door', [lookAt('a')]), phase('room', [], [lookAt('b')])] }));
     expect(asked).toEqual([['a', 'b']]);
   });
 
@@ -446,7 +444,7 @@ describe('a rehearsal', () => {
   it('strikes where --fault says and nowhere else', async () => {
     const machines = machinesOf(rehearse(goal, [{ host: 'k8s-worker2', step: 'workers/join' }]));
     const run = testRun(goal, { machines });
-    const failure = await failureOf(bootstrap(run));
+    const failure = await failureOf(apply(run));
     if (!(failure instanceof PhaseFailed)) throw failure;
     expect(failure.errors.map(error => error.context.step)).toEqual(['workers/k8s-worker2/join']);
     const joins = eventsOf(run, 'step-finished').filter(event => event.id.endsWith('/join'));
@@ -461,13 +459,13 @@ describe('a rehearsal', () => {
     );
     // Without the fault the same machines go on from there.
     const rest = testRun(goal, { machines: machinesOf([...machines.values()].map(each => each)) });
-    expect(await failureOf(bootstrap(rest))).toBeInstanceOf(PhaseFailed);
+    expect(await failureOf(apply(rest))).toBeInstanceOf(PhaseFailed);
   });
 
   it('lets evidence fail where --fault names it', async () => {
     const rehearsal = [{ host: 'k8s-worker1', step: 'dns-from-k8s-worker1' }];
     const failure = await failureOf(
-      bootstrap(testRun(goal, { rehearsal, machines: machinesOf(rehearse(goal, rehearsal)) })),
+      apply(testRun(goal, { rehearsal, machines: machinesOf(rehearse(goal, rehearsal)) })),
     );
     expect(failure).toMatchObject({ code: 'HL_VERIFY' });
   });

@@ -1,0 +1,155 @@
+// The rule of the fence, and that the machine's sh says the same.
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseFence, verdictOf } from '../../src/engine/fence.ts';
+import { fenceReading, fenceScript, guarded } from '../../src/engine/fence-script.ts';
+import { type Fence, type FenceRequest, granted, isHeld, judge, leaseSeconds, noFence } from '../../src/model/fence.ts';
+import { dash } from '../dash.ts';
+
+const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+const uptime = () => Math.floor(Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]));
+const since = (pid: number) =>
+  readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')[19] ?? '';
+const moment = { now: 1000, bootId: 'a', expectedBootId: 'a' };
+const mine: Fence = { serial: 4, run: 'me', seq: 2, until: 1030, session: 'alive', working: false, who: 'me@here' };
+const theirs: Fence = { ...mine, run: 'they' };
+const claim: FenceRequest = { kind: 'claim', run: 'me', serial: 4, steal: false };
+const work = (seq: number): FenceRequest => ({ kind: 'work', run: 'me', seq });
+
+describe('the fence', () => {
+  it('lets one of two have a machine, and keeps it from the other while the first is heard of', () => {
+    expect(judge({ ...noFence, serial: 4 }, claim, moment)).toBe('ok');
+    expect(judge(theirs, claim, moment)).toBe('held');
+    expect(judge(theirs, { ...claim, steal: true }, moment)).toBe('ok');
+  });
+
+  it('lets go of one whose connection is gone, or who is silent for longer than the lease', () => {
+    expect(judge({ ...theirs, session: 'gone' }, claim, moment)).toBe('ok');
+    expect(judge(theirs, claim, { ...moment, now: 1031 })).toBe('ok');
+  });
+
+  it('lets nobody claim a machine on which a work is going on, also not by force', () => {
+    expect(judge({ ...theirs, working: true }, { ...claim, steal: true }, { ...moment, now: 9999 })).toBe('busy');
+  });
+
+  it('refuses a plan that was made before another run or another boot', () => {
+    expect(judge({ ...noFence, serial: 5 }, claim, moment)).toBe('changed');
+    expect(judge(mine, work(3), { ...moment, bootId: 'b' })).toBe('rebooted');
+  });
+
+  it('lets one who was silent for too long change nothing more, though nobody took over', () => {
+    expect(judge(mine, work(3), { ...moment, now: 1031 })).toBe('lapsed');
+    expect(judge(mine, { kind: 'renew', run: 'me' }, { ...moment, now: 1031 })).toBe('lapsed');
+    expect(judge(theirs, work(3), moment)).toBe('taken');
+  });
+
+  it('begins a work once, however often it is asked for', () => {
+    expect(judge(mine, work(3), moment)).toBe('ok');
+    expect(judge(granted(mine, work(3), 'me@here', 1000), work(3), moment)).toBe('begun');
+    expect(judge(mine, work(1), moment)).toBe('late');
+    expect(judge(granted({ ...noFence, serial: 4 }, claim, 'me@here', 1000), claim, moment)).toBe('begun');
+  });
+});
+
+describe('the fence in sh', () => {
+  let dir = '';
+  let bin = '';
+  const sleeper = spawn('sleep', ['600']);
+  const alive = sleeper.pid ?? 0;
+
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), 'homelab-fence-'));
+    bin = join(dir, 'bin');
+    mkdirSync(bin);
+    // A unit runs when the folder of its name says so.
+    writeFileSync(join(bin, 'systemctl'), `#!/bin/sh\ncat "${dir}/work/\${2%.service}/state"\n`, { mode: 0o755 });
+  });
+  afterAll(() => {
+    sleeper.kill();
+    rmSync(dir, { recursive: true });
+  });
+
+  const put = ({ serial, run, seq, until, session, working, who }: Fence): void => {
+    rmSync(join(dir, 'work'), { recursive: true, force: true });
+    mkdirSync(join(dir, 'work/homelab-x'), { recursive: true });
+    writeFileSync(join(dir, 'work/homelab-x/state'), working ? 'active\n' : 'inactive\n');
+    writeFileSync(join(dir, 'work/homelab-x/step'), 'phase/host/x\n');
+    writeFileSync(join(dir, 'work/homelab-x/run'), 'they\n');
+    const process = session === 'unknown' ? '0 0' : session === 'alive' ? `${alive} ${since(alive)}` : `${alive} 1`;
+    writeFileSync(join(dir, 'record'), `${serial} ${run} ${seq} ${until} ${process} ${who}\n`);
+  };
+  const found = () => parseFence({ ...dash(fenceReading(dir), { bin }) }, 'me');
+
+  it('says of every fence and request what the rule says, and writes what was granted', () => {
+    const fences = fc.record({
+      serial: fc.integer({ min: 3, max: 5 }),
+      run: fc.constantFrom('-', 'me', 'they'),
+      seq: fc.integer({ min: 0, max: 3 }),
+      // Far from the edge: a second may pass while it runs.
+      until: fc.constantFrom(-100, 100),
+      session: fc.constantFrom('alive' as const, 'gone' as const, 'unknown' as const),
+      working: fc.boolean(),
+    });
+    const requests = fc.oneof(
+      fc.record({
+        kind: fc.constant('claim' as const),
+        run: fc.constant('me'),
+        serial: fc.integer({ min: 3, max: 5 }),
+        steal: fc.boolean(),
+      }),
+      fc.constant({ kind: 'renew' as const, run: 'me' }),
+      fc.constant({ kind: 'release' as const, run: 'me' }),
+    );
+    fc.assert(
+      fc.property(fences, requests, fc.boolean(), (shape, request, isSameBoot) => {
+        const now = uptime();
+        const fence: Fence = { ...shape, until: now + shape.until, who: shape.run === '-' ? '-' : 'who ever' };
+        put(fence);
+        const asker = { who: 'me@here: homelab', bootId: isSameBoot ? bootId : 'another' };
+        const said = dash(fenceScript(request, asker, dir), { bin });
+        const verdict = judge(fence, request, { now, bootId, expectedBootId: asker.bootId });
+        const isGranted = verdict === 'ok' || verdict === 'begun';
+        expect(verdictOf({ ...said, durationMs: 0 })?.verdict ?? 'granted').toBe(isGranted ? 'granted' : verdict);
+        const after = found().fence;
+        if (!isGranted) {
+          expect(after).toEqual(fence);
+          return;
+        }
+        const expected = granted(fence, request, asker.who, now);
+        expect({ ...after, until: 0, session: '', working: false }).toEqual({
+          ...expected,
+          until: 0,
+          session: '',
+          working: false,
+        });
+        if (request.kind !== 'release') expect(after.until - now).toBeGreaterThanOrEqual(leaseSeconds);
+      }),
+      { numRuns: 60 },
+    );
+  }, 60_000);
+
+  it('tells in a reading who holds it, and what is going on', () => {
+    put({ ...theirs, until: uptime() + 100, working: true, who: 'anna@laptop: homelab bootstrap' });
+    expect(found()).toMatchObject({
+      isHeld: true,
+      fence: { serial: 4, run: 'they', who: 'anna@laptop: homelab bootstrap' },
+      works: [{ unit: 'homelab-x', step: 'phase/host/x', run: 'they', state: 'running', result: 'none' }],
+    });
+    put({ ...theirs, until: uptime() + 100, session: 'gone' });
+    expect(found()).toMatchObject({ isHeld: false, works: [{ state: 'ended' }] });
+  });
+
+  it('runs a guarded script only for the one who holds it', () => {
+    const asker = { who: 'me', bootId };
+    put({ ...mine, until: uptime() + 100 });
+    expect(dash(guarded('echo ran', 'me', asker, dir), { bin })).toMatchObject({ code: 0, stdout: 'ran\n' });
+    expect(dash(guarded('echo ran', 'they', asker, dir), { bin })).toMatchObject({ code: 93, stdout: '' });
+    expect(isHeld(found().fence, uptime())).toBe(true);
+  });
+});
