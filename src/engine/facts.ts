@@ -57,6 +57,8 @@ export const factFragments: readonly Fragment[] = [
 [ ! -d /var/lib/etcd/member ] || echo etcd-member
 [ ! -e /etc/systemd/system/homelab-network.service ] || echo pod-network
 ! pgrep -f ${sh(kubeadmAtWork)} >/dev/null || echo kubeadm-runs
+# What src/transitions/begun.ts writes.
+[ ! -e /var/lib/homelab/begun ] || { printf 'begun '; cat /var/lib/homelab/begun; }
 [ ! -e /etc/kubernetes/pki/ca.crt ] || { echo; cat /etc/kubernetes/pki/ca.crt; }`,
   },
   {
@@ -161,6 +163,15 @@ function partial(host: string, why: string): Membership {
 }
 
 function parseMembership(host: string, output: string): Membership {
+  const [, step, digest] = /^begun (\S+) ([0-9a-f]+)$/m.exec(output) ?? [];
+  const found = membershipOf(host, output.replace(/^begun .*\n?/m, ''));
+  // A machine that is bare or whole says so by its files, whatever was begun before.
+  return found.state === 'partial' && step !== undefined && digest !== undefined
+    ? { ...found, begun: { step, digest } }
+    : found;
+}
+
+function membershipOf(host: string, output: string): Membership {
   const split = output.indexOf('-----BEGIN');
   const found = new Set((split < 0 ? output : output.slice(0, split)).split('\n').filter(Boolean));
   if (found.has('kubeadm-runs')) {

@@ -6,7 +6,13 @@ import type { Cluster, Host } from './cluster.ts';
 export type Membership =
   | { readonly state: 'absent' }
   /** A kubeadm run ended in the middle; `why` says what is there and what is missing. */
-  | { readonly state: 'partial'; readonly why: string; readonly hint: string }
+  | {
+      readonly state: 'partial';
+      readonly why: string;
+      readonly hint: string;
+      /** Set when it was a step of homelab's that did not come to its end: which, and a digest of what it was given. */
+      readonly begun?: { readonly step: string; readonly digest: string };
+    }
   /** `caHash`: sha256 of the cluster CA's public key (kubeadm's discovery hash), 'unknown' in a prediction. */
   | { readonly state: 'joined'; readonly role: 'control-plane' | 'worker'; readonly caHash: string };
 

@@ -1,11 +1,12 @@
 // What must lie on a control plane's disk before its first process starts, and what of it stays ours to look after.
 import type { Host } from '../model/cluster.ts';
 import type { Resource } from '../model/plan.ts';
-import { controlPlaneOf, factsOf, isAdopted, type World } from '../model/world.ts';
+import { controlPlaneOf, isAdopted, type World } from '../model/world.ts';
 import { encryptionKey } from '../resources/encryption-key.ts';
 import { file } from '../resources/file.ts';
 import { type Permission, permissions } from '../resources/permissions.ts';
 import { renderTemplate } from '../resources/template.ts';
+import { isNewcomer } from '../transitions/begun.ts';
 import {
   auditFolder,
   auditPolicyPath,
@@ -18,7 +19,7 @@ import {
 export function controlPlaneFiles(world: World, host: Host): readonly Resource[] {
   // Whoever set the machine up chose who owns what.
   if (isAdopted(world, host)) return [];
-  const isNew = factsOf(world, host).membership.state === 'absent';
+  const isNew = isNewcomer(world, host);
   const isFirst = host.name === controlPlaneOf(world).name;
   // A cluster that does not say how it was made keeps what it has.
   const isKnown = isNew || world.live !== 'unknown';

@@ -1,8 +1,9 @@
 // Workers join side by side, with a token that lives for this phase only.
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Want } from '../model/plan.ts';
-import { controlPlaneOf, factsOf, reachedHosts, type World } from '../model/world.ts';
+import { controlPlaneOf, reachedHosts, type World } from '../model/world.ts';
 import { noTokens } from '../resources/our-tokens.ts';
+import { isNewcomer } from '../transitions/begun.ts';
 import { join } from '../transitions/join.ts';
 import { deleteJoinToken, mintJoinToken } from '../transitions/join-token.ts';
 import { phaseNames } from './names.ts';
@@ -14,9 +15,7 @@ export const workers: Phase = {
   wants(world, host): readonly Want[] {
     if (host.role === 'control-plane') {
       if (host.name !== controlPlaneOf(world).name) return [];
-      const joining = reachedHosts(world).some(
-        each => each.role === 'worker' && factsOf(world, each).membership.state === 'absent',
-      );
+      const joining = reachedHosts(world).some(each => each.role === 'worker' && isNewcomer(world, each));
       return [...(joining ? [mintJoinToken(), deleteJoinToken()] : []), noTokens()];
     }
     return [...images(world, host), join(world, host), kubeadmFiles(host), kubelet()];

@@ -11,6 +11,7 @@ import {
   withMember,
 } from '../model/world.ts';
 import { awaitServingRequest } from './approve-serving.ts';
+import { beginning, begunBy, ended, goingOn, isNewcomer } from './begun.ts';
 import {
   addedLines,
   awaitPodSubnet,
@@ -39,10 +40,9 @@ export function init(world: World, host: Host): Transition {
     now: membership.state,
     to: 'joined',
     settles: settledByKubeadm,
-    change: membership.state === 'absent' ? initChange(world, host) : initRefusal(world, host),
+    change: isNewcomer(world, host) ? initChange(world, host) : initRefusal(world, host),
     // What is half done stays half done: a refusal changes nothing, and what follows must not be planned as if it had.
-    predict: before =>
-      membership.state === 'absent' ? withMember({ ...before, live: 'unknown' }, host, 'unknown') : before,
+    predict: before => (isNewcomer(world, host) ? withMember({ ...before, live: 'unknown' }, host, 'unknown') : before),
   };
 }
 
@@ -59,13 +59,16 @@ function initChange(world: World, host: Host): Transition['change'] {
     };
   }
   const documents = renderInit(world, host);
+  const begun = begunBy('init', world, host, documents);
+  if (typeof begun === 'object') return begun;
   return {
-    why: 'this machine belongs to no cluster',
+    why:
+      begun === 'fresh' ? 'this machine belongs to no cluster' : 'kubeadm init was begun and did not come to its end',
     diff: addedLines(documents),
     risk: 'safe',
     action: {
       script: `${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null
-${stopKubelet}${keepingOutput('init', 'config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print')}${builtByUs}${noSuperAdmin}${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}${willServeClusterCertificates(world) ? awaitServingRequest('/etc/kubernetes/admin.conf', host.name) : ''}`,
+${stopKubelet}${beginning('init', documents)}${keepingOutput('init', `config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print${goingOn('init', begun)}`)}${builtByUs}${noSuperAdmin}${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}${willServeClusterCertificates(world) ? awaitServingRequest('/etc/kubernetes/admin.conf', host.name) : ''}${ended}`,
       secrets: tokenSecret,
       timeoutMs,
       explain: kubeadmExplained,
@@ -74,7 +77,8 @@ ${stopKubelet}${keepingOutput('init', 'config | kubeadm init --config /dev/stdin
 }
 
 // Whoever looks later knows that these machines are homelab's to change.
-const builtByUs = `${adminKubectl(20)} create configmap homelab -n kube-system --from-literal=${builtByKey}=homelab >/dev/null
+const builtByUs = `${adminKubectl(20)} get configmap homelab -n kube-system >/dev/null 2>&1 ||
+  ${adminKubectl(20)} create configmap homelab -n kube-system --from-literal=${builtByKey}=homelab >/dev/null
 `;
 
 function initRefusal(world: World, host: Host): Transition['change'] {

@@ -12,6 +12,7 @@ import {
   withMember,
 } from '../model/world.ts';
 import { awaitServingRequest } from './approve-serving.ts';
+import { beginning, begunBy, ended, goingOn, isNewcomer } from './begun.ts';
 import { borrowEncryptionKey } from './certificates.ts';
 import { encryptionPath, madeWith } from './choices.ts';
 import {
@@ -41,7 +42,11 @@ export function join(world: World, host: Host): Transition {
     now: membership.state,
     to: 'joined',
     settles: settledByKubeadm,
-    change: membership.state === 'absent' ? joinChange(world, host, caHash) : joinRefusal(world, host, caHash),
+    // A control plane's half-done join has left a member in etcd, too: that is for reset.
+    change:
+      membership.state === 'absent' || (host.role === 'worker' && isNewcomer(world, host))
+        ? joinChange(world, host, caHash)
+        : joinRefusal(world, host, caHash),
     predict: before => {
       const after = withMember(before, host, caHash);
       if (host.role === 'worker' || after.etcd === 'unknown') return after;
@@ -78,11 +83,14 @@ function joinChange(world: World, host: Host, caHash: string): Transition['chang
     };
   }
   const documents = renderJoin(world, host, caHash);
+  const begun = begunBy('join', world, host, documents);
+  if (typeof begun === 'object') return begun;
   const borrowsKey = host.role === 'control-plane' && madeWith(world, 'encryption-provider-config', encryptionPath);
   const endpoint = endpointOf(world);
   const [name = '', port = ''] = endpoint.split(':');
   return {
-    why: 'this machine belongs to no cluster',
+    why:
+      begun === 'fresh' ? 'this machine belongs to no cluster' : 'kubeadm join was begun and did not come to its end',
     diff: addedLines(documents),
     risk: 'safe',
     action: {
@@ -93,7 +101,7 @@ until timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2"' - ${sh(name)} ${sh(port)} 2>/
   sleep 1
 done
 ${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null
-${stopKubelet}${borrowsKey ? borrowEncryptionKey : ''}${keepingOutput('join', 'config | kubeadm join --config /dev/stdin')}${awaitPodSubnet('/etc/kubernetes/kubelet.conf', host.name)}${servesClusterCertificates(world) ? awaitServingRequest('/etc/kubernetes/kubelet.conf', host.name) : ''}`,
+${stopKubelet}${borrowsKey ? borrowEncryptionKey : ''}${beginning('join', documents)}${keepingOutput('join', `config | kubeadm join --config /dev/stdin${goingOn('join', begun)}`)}${awaitPodSubnet('/etc/kubernetes/kubelet.conf', host.name)}${servesClusterCertificates(world) ? awaitServingRequest('/etc/kubernetes/kubelet.conf', host.name) : ''}${ended}`,
       secrets: host.role === 'worker' ? tokenSecret : { ...tokenSecret, ...certificateKeySecret },
       timeoutMs,
       explain: kubeadmExplained,

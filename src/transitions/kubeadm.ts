@@ -45,6 +45,7 @@ export function keepingOutput(name: string, line: string): string {
   const log = `/var/log/homelab/kubeadm-${name}.log`;
   return `install -d -m 700 /var/log/homelab
 umask 077
+[ ! -e ${log} ] || mv ${log} ${log}.before
 ${line} >${log} 2>&1 || { code=$?; cat ${log} >&2; exit "$code"; }
 `;
 }

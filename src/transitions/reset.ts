@@ -75,6 +75,7 @@ rm -f /etc/cni/net.d/10-homelab.conflist
 awk '$2 ~ "^/var/lib/kubelet/" {print $2}' /proc/mounts | sort -r | xargs -r umount
 for folder in /var/lib/kubelet /var/lib/etcd; do [ ! -d "$folder" ] || find "$folder" -xdev -mindepth 1 -delete; done
 rm -rf --one-file-system /etc/kubernetes /var/lib/cni /root/.kube/cache
+rm -f /var/lib/homelab/begun
 for link in cni0 kube-ipvs0; do ip link delete "$link" 2>/dev/null || true; done
 ip -4 route flush root ${sh(podSubnet)} 2>/dev/null || true
 for tables in iptables ip6tables; do

@@ -30,7 +30,7 @@ export interface HomelabProcess {
   readonly ended: Promise<HomelabRun>;
   /** Resolves with the first event that matches, also one that came before; throws when the run ends without it. */
   event<T extends RunEvent['type']>(type: T, matches?: (event: EventOf<T>) => boolean): Promise<EventOf<T>>;
-  signal(name: 'SIGINT' | 'SIGTERM'): void;
+  signal(name: 'SIGINT' | 'SIGTERM' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void;
 }
 
 /** `home` stands for the person's: journals end up there, and nothing of ~/.ssh of whoever runs the tests is read. */

@@ -1,0 +1,55 @@
+// A kubeadm that power or a failure ended half way is gone on with: what homelab began, with the same documents, and nothing else.
+import { createHash } from 'node:crypto';
+import type { Host } from '../model/cluster.ts';
+import { factsOf, type World } from '../model/world.ts';
+
+/** Bare, or left half done by a step of homelab's: a machine that init or join takes. */
+export function isNewcomer(world: World, host: Host): boolean {
+  const { membership } = factsOf(world, host);
+  return membership.state === 'absent' || (membership.state === 'partial' && membership.begun !== undefined);
+}
+
+type Begun = 'fresh' | 'again' | { readonly refuse: string; readonly hint: string };
+
+/** Whether this step finds a bare machine, or its own half-done work. Another's is not gone on with. */
+export function begunBy(step: 'init' | 'join', world: World, host: Host, documents: string): Begun {
+  const { membership } = factsOf(world, host);
+  if (membership.state === 'absent') return 'fresh';
+  if (membership.state !== 'partial') throw new Error(`${host.name} is a member: ${step} has nothing to begin`);
+  const { begun, why, hint } = membership;
+  if (begun?.step !== step) return { refuse: why, hint };
+  if (begun.digest === digestOf(documents)) return 'again';
+  return { refuse: `${why}, and the inventory has changed since`, hint };
+}
+
+function digestOf(documents: string): string {
+  return createHash('sha256').update(documents).digest('hex').slice(0, 16);
+}
+
+/** sh: remembers what is begun, on the disk, until `ended`. */
+export function beginning(step: 'init' | 'join', documents: string): string {
+  return `install -d -m 700 /var/lib/homelab
+echo ${step} ${digestOf(documents)} > /var/lib/homelab/begun
+sync /var/lib/homelab/begun
+`;
+}
+
+/** sh: it came to its end. */
+export const ended = 'rm -f /var/lib/homelab/begun\n';
+
+// What a kubeadm before has left, by the names of its checks (cmd/kubeadm/app/preflight/checks.go).
+const left = {
+  init: [
+    'DirAvailable--var-lib-etcd',
+    ...['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'etcd'].map(
+      name => `FileAvailable--etc-kubernetes-manifests-${name}.yaml`,
+    ),
+    ...[2379, 2380, 6443, 10250, 10257, 10259].map(port => `Port-${port}`),
+  ],
+  join: ['FileAvailable--etc-kubernetes-kubelet.conf', 'FileAvailable--etc-kubernetes-pki-ca.crt', 'Port-10250'],
+} as const;
+
+/** The option for a kubeadm that goes on; empty on a bare machine. */
+export function goingOn(step: 'init' | 'join', begun: 'fresh' | 'again'): string {
+  return begun === 'fresh' ? '' : ` --ignore-preflight-errors=${left[step].join(',')}`;
+}

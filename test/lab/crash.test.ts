@@ -1,0 +1,99 @@
+// Killed, stopped, cut off, out of power, two at once: on real machines the next plain run makes the same of them.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { leaseSeconds } from '../../src/model/fence.ts';
+import type { Lab } from './machines.ts';
+import { pause } from './run.ts';
+import {
+  eventsOf,
+  failuresOf,
+  finished,
+  type HomelabProcess,
+  type HomelabRun,
+  startHomelab,
+  stepsWith,
+  story,
+} from './run-homelab.ts';
+import { freshLab, homelab, homeOf, inside, readyNodes, untilInside, whyNoCluster } from './test-lab.ts';
+
+const reason = await whyNoCluster();
+
+describe.skipIf(reason !== undefined)(reason ?? 'a run that does not come to its end', () => {
+  let lab: Lab;
+
+  beforeAll(async () => {
+    lab = await freshLab('test-crash', 2);
+  });
+  afterAll(async () => {
+    await lab?.down();
+  });
+
+  const args = (more: readonly string[]) => ['bootstrap', '--yes', '--bundle', lab.bundle ?? '', ...more];
+  const bootstrap = (...more: readonly string[]): Promise<HomelabRun> => homelab(lab, args(more));
+  const begin = (...more: readonly string[]): Promise<HomelabProcess> =>
+    startHomelab(homeOf(lab), [...args(more), '-i', lab.inventoryPath]);
+  const expectOk = (run: HomelabRun): void => {
+    expect(run.code, story(run)).toBe(0);
+    expect(finished(run).predictionErrors).toBe(0);
+  };
+  const codes = (run: HomelabRun) => failuresOf(run).map(({ code }) => code);
+  const notes = (run: HomelabRun) => eventsOf(run, 'note').map(({ text }) => text);
+  /** A step of k8s-worker1 is going on there. */
+  const amid = async (process: HomelabProcess, step: string): Promise<void> => {
+    await process.event('step-started', ({ id }) => id === step);
+    await untilInside(lab, 'k8s-worker1', `systemctl is-active homelab-${step.replaceAll('/', '-')}`, step);
+  };
+  const packages = 'host-base/k8s-worker1/prerequisites';
+
+  test('ssh is killed in the middle of a step: the run connects again, and the step was done once', async () => {
+    const process = await begin('--until', 'host-base');
+    await amid(process, packages);
+    await lab.killSsh('k8s-worker1');
+    const run = await process.ended;
+    expectOk(run);
+    expect(notes(run).join('\n')).toMatch(/connecting again/);
+    expect(
+      await inside(lab, 'k8s-worker1', 'journalctl -o cat -u "homelab-host-base*prereq*" | grep -c ^Started'),
+    ).toBe('1\n');
+  });
+
+  test('while one run is at work another is refused, and is told who it is', async () => {
+    const process = await begin('--until', 'containerd');
+    await amid(process, 'containerd/k8s-worker1/package');
+    const other = await bootstrap('--until', 'containerd');
+    expect(other.code, story(other)).toBe(5);
+    expect(new Set(codes(other))).toEqual(new Set(['HL_FENCE']));
+    expect(story(other)).toMatch(/another run is at work on it \(.*homelab bootstrap/);
+    expect(stepsWith(other, 'done')).toEqual([]);
+    expectOk(await process.ended);
+  });
+
+  test('one that was stopped for longer than its claim holds is taken over; woken, it changes nothing more', async () => {
+    const process = await begin('--until', 'kube-packages');
+    await amid(process, 'kube-packages/k8s-worker1/packages');
+    process.signal('SIGSTOP');
+    await pause((leaseSeconds + 5) * 1000);
+    expectOk(await bootstrap('--until', 'kube-packages'));
+    const serial = await inside(lab, 'k8s-worker1', 'cut -d" " -f1 /run/homelab/record');
+    process.signal('SIGCONT');
+    const woken = await process.ended;
+    expect(woken.code, story(woken)).toBe(5);
+    expect(codes(woken)).toContain('HL_FENCE');
+    expect(await inside(lab, 'k8s-worker1', 'cut -d" " -f1 /run/homelab/record')).toBe(serial);
+    expectOk(await bootstrap('--until', 'kube-packages'));
+  }, 300_000);
+
+  test('killed in the middle of kubeadm init: init goes on, the next run waits for it and ends in a cluster', async () => {
+    const process = await begin();
+    await process.event('step-started', ({ id }) => id === 'control-plane/k8s-cp/init');
+    await untilInside(lab, 'k8s-cp', 'pgrep -x kubeadm', 'kubeadm to be at work');
+    process.signal('SIGKILL');
+    await expect(process.ended).rejects.toThrow(/SIGKILL/);
+    const run = await bootstrap();
+    expectOk(run);
+    expect(notes(run)).toContain('control-plane/k8s-cp/init of the interrupted run ended well');
+    expect(await readyNodes(lab)).toEqual(['k8s-cp', 'k8s-worker1']);
+    const again = await bootstrap();
+    expectOk(again);
+    expect(finished(again).steps).toBe(0);
+  });
+});
