@@ -8,7 +8,7 @@ const program = new Command('drill')
   .description('Matrices of bad luck on lab machines. Prints a line a case; exits 1 when one did not end well.')
   .addHelpText(
     'after',
-    '\nExamples:\n  npm run drill -- kubeadm-killed\n  npm run drill -- kubeadm-killed --only join --anew\n  npm run drill -- bad-luck-life --case etcd',
+    '\nExamples:\n  npm run drill -- kubeadm-killed\n  npm run drill -- kubeadm-killed --only join --anew\n  npm run drill -- bad-luck-life --case etcd\n  npm run drill -- simulation --schedules 100000',
   );
 
 program
@@ -30,6 +30,20 @@ program
       stdio: 'inherit',
       reject: false,
       env: { DRILL: 'yes' },
+    });
+    process.exitCode = exitCode;
+  });
+
+program
+  .command('simulation')
+  .description('the engine under seeded bad luck in virtual time; a failing seed replays alone: --seed N --schedules 1')
+  .option('--schedules <N>', 'how many', '10000')
+  .option('--seed <N>', 'the first', '1')
+  .action(async ({ schedules, seed }: { schedules: string; seed: string }) => {
+    const { exitCode = 1 } = await execa('npx', ['vitest', 'run', '--project', 'unit', 'test/simulation'], {
+      stdio: 'inherit',
+      reject: false,
+      env: { SCHEDULES: schedules, SEED: seed },
     });
     process.exitCode = exitCode;
   });

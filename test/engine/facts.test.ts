@@ -260,6 +260,15 @@ describe('where a machine stands', () => {
   it('calls a reset that left etcd’s data half done', () => {
     expect(membership('etcd-member\n')).toMatchObject({ state: 'partial' });
   });
+
+  it('knows what homelab itself began there, where it is half done', () => {
+    const begun = 'begun init 0123456789abcdef\n';
+    expect(membership(`etcd-member\n${begun}`)).toMatchObject({
+      state: 'partial',
+      begun: { step: 'init', digest: '0123456789abcdef' },
+    });
+    expect(membership(begun)).toEqual({ state: 'absent' });
+  });
 });
 
 describe('a control plane', () => {
