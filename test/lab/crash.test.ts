@@ -82,18 +82,61 @@ describe.skipIf(reason !== undefined)(reason ?? 'a run that does not come to its
     expectOk(await bootstrap('--until', 'kube-packages'));
   }, 300_000);
 
-  test('killed in the middle of kubeadm init: init goes on, the next run waits for it and ends in a cluster', async () => {
-    const process = await begin();
-    await process.event('step-started', ({ id }) => id === 'control-plane/k8s-cp/init');
-    await untilInside(lab, 'k8s-cp', 'pgrep -x kubeadm', 'kubeadm to be at work');
-    process.signal('SIGKILL');
-    await expect(process.ended).rejects.toThrow(/SIGKILL/);
-    const run = await bootstrap();
+  test('the cable is out for a while in the middle of a step: the run goes on where it was', async () => {
+    await inside(lab, 'k8s-worker1', 'apt-get -qq --yes --allow-change-held-packages purge kubelet kubeadm kubectl');
+    const process = await begin('--until', 'kube-packages');
+    await amid(process, 'kube-packages/k8s-worker1/packages');
+    await lab.cutLink('k8s-worker1');
+    // Three signs of life that nobody answers, and some more.
+    await pause(40_000);
+    await lab.restoreLink('k8s-worker1');
+    const run = await process.ended;
     expectOk(run);
-    expect(notes(run)).toContain('control-plane/k8s-cp/init of the interrupted run ended well');
+    expect(notes(run).join('\n')).toMatch(/connecting again/);
+  }, 300_000);
+
+  test('a full disk is told, with what to look at; once there is room the next run goes on', async () => {
+    await inside(
+      lab,
+      'k8s-worker1',
+      `apt-get -qq --yes --allow-change-held-packages purge kubelet kubeadm kubectl
+rm -rf /var/cache/homelab && mkdir -p /var/cache/homelab && mount -t tmpfs -o size=1m tmpfs /var/cache/homelab`,
+    );
+    const run = await bootstrap('--until', 'kube-packages');
+    expect(run.code, story(run)).toBe(6);
+    expect(story(run)).toMatch(/df -h \/var\/cache\/homelab/);
+    await inside(lab, 'k8s-worker1', 'umount /var/cache/homelab');
+    expectOk(await bootstrap('--until', 'kube-packages'));
+  }, 300_000);
+
+  test('power fails in the middle of kubeadm init, the next run is killed in the middle of a join: the third ends in a cluster', async () => {
+    const first = await begin();
+    await first.event('step-started', ({ id }) => id === 'control-plane/k8s-cp/init');
+    await untilInside(
+      lab,
+      'k8s-cp',
+      'test -e /etc/kubernetes/manifests/etcd.yaml',
+      'kubeadm to have written manifests',
+    );
+    await lab.powerCut('k8s-cp');
+    await lab.powerOn('k8s-cp');
+    await lab.waitReachable('k8s-cp');
+    const cut = await first.ended;
+    expect(cut.code, story(cut)).toBe(5);
+    expect(story(cut)).toMatch(/it has booted since this run looked at it/);
+
+    const second = await begin();
+    await second.event('step-started', ({ id }) => id === 'workers/k8s-worker1/join');
+    await untilInside(lab, 'k8s-worker1', 'pgrep -x kubeadm', 'kubeadm to be at work');
+    second.signal('SIGKILL');
+    await expect(second.ended).rejects.toThrow(/SIGKILL/);
+
+    const third = await bootstrap();
+    expectOk(third);
+    expect(notes(third)).toContain('workers/k8s-worker1/join of the interrupted run ended well');
     expect(await readyNodes(lab)).toEqual(['k8s-cp', 'k8s-worker1']);
     const again = await bootstrap();
     expectOk(again);
     expect(finished(again).steps).toBe(0);
-  });
+  }, 600_000);
 });
