@@ -85,7 +85,10 @@ save() {
 }
 heard() {
   until=$((now + ${leaseSeconds}))
-  save "$(session)"
+  at=$(session)
+  # A command that outlives its connection sees no sshd above it any more: the one that the run was known by still tells that it is gone.
+  [ "$at" != '0 0' ] || at="$pid $since"
+  save "$at"
 }
 `;
 
@@ -102,7 +105,8 @@ function judged(request: FenceRequest, { who, bootId }: Asker, dir: string): str
       return `${before}if [ "$run" != ${mine} ] || [ "$serial" != ${request.serial + 1} ] || [ "$seq" != 0 ]; then
   [ "$serial" = ${request.serial} ] || refuse changed
   ! is_working || refuse busy
-${request.steal ? '' : `  [ "$run" = - ] || [ "$now" -gt "$until" ] || is_gone || refuse held\n`}fi
+${request.steal ? '' : `  [ "$run" = - ] || [ "$now" -gt "$until" ] || is_gone || refuse held\n`}  pid=0 since=0
+fi
 serial=${request.serial + 1} run=${mine} seq=0 who=${sh(who)}
 heard
 `;

@@ -145,6 +145,18 @@ describe('the fence in sh', () => {
     expect(found()).toMatchObject({ isHeld: false, works: [{ state: 'ended' }] });
   });
 
+  it('lets go of a run whose last command outlived its connection', () => {
+    const asker = { who: 'me', bootId };
+    // As after kill -9: sshd is gone, what it had begun is still being judged. No sshd is above this test either.
+    put({ ...mine, until: uptime() + 100, session: 'gone' });
+    expect(dash(fenceScript({ kind: 'renew', run: 'me' }, asker, dir), { bin }).code).toBe(0);
+    expect(isHeld(found().fence, uptime())).toBe(false);
+    // Who takes it over is not known by the connection of the one before.
+    put({ ...theirs, until: uptime() + 100, session: 'gone' });
+    expect(dash(fenceScript(claim, asker, dir), { bin }).code).toBe(0);
+    expect(isHeld(found().fence, uptime())).toBe(true);
+  });
+
   it('runs a guarded script only for the one who holds it', () => {
     const asker = { who: 'me', bootId };
     put({ ...mine, until: uptime() + 100 });
