@@ -424,6 +424,27 @@ describe('a control plane', () => {
     });
   });
 
+  it('is half done while what homelab’s init ends with was not done', () => {
+    const cutOff = {
+      ...controlPlane,
+      membership: `super-admin.conf\n${controlPlane.membership}`,
+      versions: `${controlPlane.versions}prepared\n`,
+      api: apiAnswer(),
+    };
+    const state = (over: Partial<typeof cutOff>) => read({ ...cutOff, ...over }).facts.membership.state;
+    expect(read(cutOff).facts.membership).toMatchObject({
+      state: 'partial',
+      why: 'kubeadm init did not finish: the cluster has no built-by in ConfigMap homelab',
+      hint: expect.stringContaining('homelab reset k8s-worker1'),
+    });
+    const mark = { kind: 'ConfigMap', metadata: { name: 'homelab' }, data: { 'built-by': 'homelab' } };
+    expect(state({ api: apiAnswer([...objects, mark]) })).toBe('joined');
+    // Whoever lost the mark later, or used bare kubeadm, has a cluster.
+    expect(state({ membership: controlPlane.membership })).toBe('joined');
+    expect(state({ versions: controlPlane.versions })).toBe('joined');
+    expect(state({ api: 'silent\n' })).toBe('joined');
+  });
+
   it('says with its exit code that kubectl failed', () => {
     const bin = mkdtempSync(join(tmpdir(), 'homelab-kubectl-'));
     try {
