@@ -90,6 +90,7 @@ const halfWay: Readonly<Record<string, readonly Json[]>> = {
   'images:kubeadm': [{ missing: ['registry.k8s.io/pause:3.10', 'registry.k8s.io/etcd:3.5.15-0'] }],
   'node:k8s-cp': [{ 'taint node-role.kubernetes.io/control-plane:NoSchedule': '' }],
   'hold:kubeadm,kubelet,kubectl,kubernetes-cni': [['kubelet', 'kubectl']],
+  'old-registries': [['old.test:5000']],
   'routes:pods': [{ '10.244.9.0/24': '192.168.0.99' }],
   swap: [{ active: ['/swap.img'], fstab: ['/swap.img'], units: ['dev-sdb2.swap'] }],
 };

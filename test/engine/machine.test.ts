@@ -343,6 +343,7 @@ function printed({ key, desired }: Resource): string {
     case 'swap':
     case 'images':
     case 'bootstrap-tokens':
+    case 'old-registries':
       return '';
     default:
       throw new Error(`the converged machine does not know what it would say about ${key}`);
