@@ -90,6 +90,7 @@ const halfWay: Readonly<Record<string, readonly Json[]>> = {
   'images:kubeadm': [{ missing: ['registry.k8s.io/pause:3.10', 'registry.k8s.io/etcd:3.5.15-0'] }],
   'node:k8s-cp': [{ 'taint node-role.kubernetes.io/control-plane:NoSchedule': '' }],
   'hold:kubeadm,kubelet,kubectl,kubernetes-cni': [['kubelet', 'kubectl']],
+  'old-registries': [['old.test:5000']],
   'routes:pods': [{ '10.244.9.0/24': '192.168.0.99' }],
   swap: [{ active: ['/swap.img'], fstab: ['/swap.img'], units: ['dev-sdb2.swap'] }],
 };
@@ -102,7 +103,12 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
       .map(secret => `${secret}=$(cat /secret)\n`)
       .join('');
   const act = (name: string, { script, secrets }: RemoteAction) => add(name, `set -eu\n${variables(secrets)}${script}`);
-  const asked = [apiFragment, etcdFragment, podsFragment(['k8s-worker1', 'k8s-worker2'])];
+  const asked = [
+    apiFragment(),
+    apiFragment(['192.168.0.11', '192.168.0.12']),
+    etcdFragment,
+    podsFragment(['k8s-worker1', 'k8s-worker2']),
+  ];
   const asker = { who: "it's me", bootId: 'a-b' };
   const requests: readonly FenceRequest[] = [
     { kind: 'claim', run: 'r', serial: 1, steal: false },

@@ -51,6 +51,11 @@ export function indexFiles(
 
 /** Paragraphs of Packages that name one of these packages for this architecture. */
 export function parseIndex(text: string, names: readonly string[], arch: string): readonly IndexedDeb[] {
+  return parsePackages(text).filter(deb => names.includes(deb.name) && [arch, 'all'].includes(deb.arch));
+}
+
+/** Every paragraph of Packages that is whole: with a file, its size and its sum. */
+export function parsePackages(text: string): readonly IndexedDeb[] {
   return text.split(/\n\n+/).flatMap(paragraph => {
     const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, 'mi').exec(paragraph)?.[1]?.trim() ?? '';
     const deb = {
@@ -62,7 +67,7 @@ export function parseIndex(text: string, names: readonly string[], arch: string)
       sha256: field('SHA256'),
     };
     const isWhole = /^[0-9a-f]{64}$/.test(deb.sha256) && deb.filename !== '' && deb.bytes > 0;
-    return isWhole && names.includes(deb.name) && [arch, 'all'].includes(deb.arch) ? [deb] : [];
+    return isWhole ? [deb] : [];
   });
 }
 

@@ -2,6 +2,7 @@
 import { load } from 'js-yaml';
 import { z } from 'zod';
 import { adminKubectl } from '../model/kubectl.ts';
+import { command } from '../model/shell.ts';
 import type { LiveCluster, NodeFacts, ServingRequest, World } from '../model/world.ts';
 import { parseCertificateRequest } from './certificate-request.ts';
 import type { Fragment, Frame } from './frames.ts';
@@ -11,21 +12,34 @@ const kubectl = adminKubectl(5);
 /** How long a control plane that just booted may take to answer before it counts as down, seconds. */
 export const apiPatienceSeconds = 90;
 
+/** How long while another one answers what there is to know. */
+const patienceBesideOthersSeconds = 5;
+
 // sh: no API server runs and nobody is going to start one: its kubelet stands still, and the machine is not booting.
 const isForsaken = `{ ! pgrep -x kube-apiserver >/dev/null && [ "$(systemctl is-active kubelet.service)" = inactive ] && [ "$(systemctl is-system-running)" != starting ]; }`;
 
-/** Asked on control planes only. Waits for an API server that is still starting, as after a boot. */
-export const apiFragment: Fragment = {
-  id: 'api',
-  script: `[ -e /etc/kubernetes/admin.conf ] && [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || { echo none; exit 0; }
+/**
+ * Asked on control planes only. Waits for an API server that is still starting, as after a boot, unless one of the other control planes
+ * (their addresses) is ready: whether this one is, is for its proofs to say.
+ */
+export function apiFragment(others: readonly string[] = []): Fragment {
+  const anotherIsReady = others
+    .map(address => `${kubectl} ${command(`--server=https://${address}:6443`)} get --raw /readyz >/dev/null 2>&1`)
+    .join(' || ');
+  const leave = `  [ "$(date +%s)" -lt "$((end - ${apiPatienceSeconds - patienceBesideOthersSeconds}))" ] || ! { ${anotherIsReady}; } || { echo silent; exit 0; }
+`;
+  return {
+    id: 'api',
+    script: `[ -e /etc/kubernetes/admin.conf ] && [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || { echo none; exit 0; }
 end=$(($(date +%s) + ${apiPatienceSeconds}))
 until ${kubectl} get --raw /readyz >/dev/null 2>&1; do
   [ "$(date +%s)" -lt "$end" ] && ! ${isForsaken} || { echo silent; exit 0; }
-  sleep 1
+${others.length > 0 ? leave : ''}  sleep 1
 done
 echo answers
 ${kubectl} get nodes,configmaps,certificatesigningrequests -n kube-system -o json`,
-};
+  };
+}
 
 export interface ApiReading extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs'> {
   /** Objects that a finished init leaves and that are not there. */

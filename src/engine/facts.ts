@@ -3,8 +3,8 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { HomelabError } from '../model/errors.ts';
 import { sh } from '../model/shell.ts';
-import type { Facts, Membership, Nic, World } from '../model/world.ts';
-import { apiPatienceSeconds, parseApi } from './api.ts';
+import { builtByKey, type Facts, type Membership, type Nic, type World } from '../model/world.ts';
+import { type ApiReading, apiPatienceSeconds, parseApi } from './api.ts';
 import { parseEtcd } from './etcd.ts';
 import { type FenceReading, parseFence } from './fence.ts';
 import type { Fragment, Frame } from './frames.ts';
@@ -23,6 +23,7 @@ const kubeadmFiles = [
   'pki/ca.crt',
   'pki/ca.key',
   'admin.conf',
+  'super-admin.conf',
   'kubelet.conf',
   'bootstrap-kubelet.conf',
   'manifests/kube-apiserver.yaml',
@@ -109,6 +110,8 @@ export function parseReading(
   const [kubeadm = 'absent', kubelet = 'absent', containerd = 'absent', prepared = ''] = lines('versions');
   const api = parseApi(frames.get('api'));
   const membership = parseMembership(host, text('membership'));
+  const isPrepared = prepared === 'prepared';
+  const missing = isPrepared ? [...api.missing, ...leftByOurInit(text('membership'), api)] : api.missing;
   return {
     facts: {
       host,
@@ -127,15 +130,15 @@ export function parseReading(
       cgroup: text('cgroup').trim() === 'cgroup2fs' ? 2 : 1,
       nics: parseNics(text('nics')),
       membership:
-        membership.state === 'joined' && api.missing.length > 0
-          ? partial(host, `kubeadm init did not finish: the cluster has no ${api.missing.join(', no ')}`)
+        membership.state === 'joined' && missing.length > 0
+          ? partial(host, `kubeadm init did not finish: the cluster has no ${missing.join(', no ')}`)
           : membership,
       kubeadm: kubeadm.replace(/^v/, ''),
       // A package's version ends with its Debian revision: 1.31.1-1.1.
       kubelet: kubelet.replace(/^Kubernetes v/, '').replace(/-[0-9.]+$/, ''),
       // 'containerd github.com/containerd/containerd/v2 v2.1.5 REVISION'; Debian's has no v, and says more after a ~.
       containerd: /\sv?(\d+\.\d+\.\d+)/.exec(containerd)?.[1] ?? 'absent',
-      isPrepared: prepared === 'prepared',
+      isPrepared,
       timeService: text('time-service').split('.service')[0]?.trim() || 'none',
     },
     fence: parseFence(frames.get('fence'), run),
@@ -146,6 +149,13 @@ export function parseReading(
     etcd: parseEtcd(frames.get('etcd')),
     pods: parsePods(frames.get('pods')),
   };
+}
+
+// What homelab's own init ends with (src/transitions/init.ts): the mark in the cluster, then super-admin.conf is removed. Where neither
+// was done, kubeadm did not come to its end, whichever of its own last objects are there.
+function leftByOurInit(files: string, { nodes, proofs }: ApiReading): readonly string[] {
+  const isOpen = files.split('\n').includes('super-admin.conf') && nodes !== 'unknown';
+  return isOpen && proofs[builtByKey] === undefined ? [`${builtByKey} in ConfigMap homelab`] : [];
 }
 
 /** kubeadm's discovery hash of a CA certificate: sha256 of its public key, hex. */

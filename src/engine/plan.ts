@@ -44,7 +44,9 @@ export function intend(
     const acts = mine.some(({ host, wants }) => isChosen(phase, host) && wants.some(isAct));
     const otherwise = withoutAbout(now);
     const here = mine.map(intent => {
-      if (isChosen(phase, intent.host)) return intent;
+      // Nobody needs a token when the one that would join is left out.
+      if (isChosen(phase, intent.host))
+        return acts ? intent : { ...intent, wants: intent.wants.filter(want => !isAround(want)) };
       const isThere = (world: World | undefined) => world?.cluster.hosts.some(({ name }) => name === intent.host.name);
       const before =
         otherwise && isThere(otherwise) && isThere(now) ? wantsOf(phase, otherwise, intent.host) : undefined;

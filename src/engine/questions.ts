@@ -12,9 +12,10 @@ export function questionsOf(goal: Goal, host: Host): readonly Fragment[] {
   const isLeaving = about !== undefined && about.kind !== 'join' && about.hosts.some(({ name }) => name === host.name);
   if (host.role !== 'control-plane' || isLeaving) return [];
   const changesEtcd = about?.hosts.some(({ role }) => role === 'control-plane') ?? false;
+  const others = controlPlanesOf(goal).filter(({ name }) => name !== host.name);
   return [
-    apiFragment,
-    ...(changesEtcd || controlPlanesOf(goal).length > 1 ? [etcdFragment] : []),
+    apiFragment(others.map(({ address }) => address)),
+    ...(changesEtcd || others.length > 0 ? [etcdFragment] : []),
     ...(about?.kind === 'remove' ? [podsFragment(about.hosts.map(({ name }) => name))] : []),
   ];
 }

@@ -2,7 +2,7 @@
 import type { Host } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
-import { controlPlaneOf, endpointOf, isAdopted, type World } from '../model/world.ts';
+import { controlPlaneOf, controlPlanesOf, endpointOf, isAdopted, type World } from '../model/world.ts';
 import { auditLogPath, auditPolicyPath, encryptionPath, madeWith } from '../transitions/choices.ts';
 import { init } from '../transitions/init.ts';
 import { deleteJoinToken } from '../transitions/join-token.ts';
@@ -45,8 +45,8 @@ export function controlPlaneProbes(world: World, of: Host): readonly Probe[] {
     reproduce: `sudo ${kubectl} get --raw /readyz?verbose`,
   };
   const probes: readonly Probe[] = [
-    // Nodes are read from an API server that has just said ok to this question.
-    world.nodes !== 'unknown' && host === controlPlaneOf(world).name
+    // Nodes are read from an API server that has just said ok to this question; of several it may have been another one.
+    world.nodes !== 'unknown' && controlPlanesOf(world).length === 1
       ? seen({ ...readyz, observed: 'ok' })
       : look({
           ...readyz,

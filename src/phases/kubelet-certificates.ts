@@ -2,7 +2,7 @@
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
 import { command, sh } from '../model/shell.ts';
-import { controlPlaneOf, reachedHosts, servesClusterCertificates, type World } from '../model/world.ts';
+import { controlPlaneOf, factsOf, reachedHosts, servesClusterCertificates, type World } from '../model/world.ts';
 import { approveServing, objection } from '../transitions/approve-serving.ts';
 import { phaseNames } from './names.ts';
 import { look } from './probes.ts';
@@ -32,7 +32,7 @@ export const kubeletCertificates: Phase = {
   },
   probes(world) {
     if (!servesClusterCertificates(world)) return [];
-    const served = reachedHosts(world).map(({ name, address }) =>
+    const served = kubeletsOf(world).map(({ name, address }) =>
       look({
         id: 'serving-certificate',
         host: name,
@@ -61,11 +61,16 @@ echo "$word $(printf '%s\\n' "$certificate" | openssl x509 -noout -enddate)"
 `;
 }
 
+// A machine whose join was left out has none.
+function kubeletsOf(world: World) {
+  return reachedHosts(world).filter(host => factsOf(world, host).membership.state !== 'absent');
+}
+
 /** What `kubectl logs` and `exec` go by. */
 function reachedByApi(world: World): Probe {
   const host = controlPlaneOf(world).name;
   const joining = world.about?.kind === 'join' ? world.about.hosts : undefined;
-  const names = (joining ?? reachedHosts(world)).map(({ name }) => name);
+  const names = (joining ?? kubeletsOf(world)).map(({ name }) => name);
   const pieces = names.map(name => ({
     id: `reached-${name}`,
     host,

@@ -32,8 +32,11 @@ export const network: Phase = {
         { kind: 'note', text: 'network.provider is external: the pod network is yours, and nothing here proves it' },
       ];
     }
+    const { state } = factsOf(world, controlPlaneOf(world)).membership;
     // Refused already, by the control plane's own phase.
-    if (factsOf(world, controlPlaneOf(world)).membership.state === 'partial') return [];
+    if (state === 'partial') return [];
+    // Its join was left out: pods come to it when it is a member.
+    if (state === 'joined' && factsOf(world, host).membership.state === 'absent') return [];
     const members = world.cluster.hosts.filter(each => each.name === host.name || isMember(world, each));
     const nodes = members.map(each => ({ host: each, podCidr: podCidrOf(world, each) }));
     const unknown = nodes.find(node => node.podCidr === undefined);

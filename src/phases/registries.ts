@@ -3,18 +3,24 @@ import type { Registry, SecretRef } from '../model/cluster.ts';
 import type { Resource } from '../model/plan.ts';
 import { command, printing } from '../model/shell.ts';
 import { file } from '../resources/file.ts';
+import { oldRegistries } from '../resources/old-registries.ts';
 import { secretFile } from '../resources/secret-file.ts';
 
 const root = '/etc/containerd/certs.d';
+/** First line of what is ours to change and to take away. */
+const mark = '# Written by homelab from containerd.registries in the inventory.';
 
 /** Read by containerd at each pull: nothing has to be restarted. */
 export function registryFiles(registries: readonly Registry[]): readonly Resource[] {
-  return registries.flatMap(registry => [
-    ...(registry.ca === undefined
-      ? []
-      : [file({ path: caOf(registry), name: `registry-${registry.host}-ca`, content: registry.ca })]),
-    hostsFile(registry, registries),
-  ]);
+  return [
+    ...registries.flatMap(registry => [
+      ...(registry.ca === undefined
+        ? []
+        : [file({ path: caOf(registry), name: `registry-${registry.host}-ca`, content: registry.ca })]),
+      hostsFile(registry, registries),
+    ]),
+    oldRegistries({ root, mark, wanted: registries.map(({ host }) => host) }),
+  ];
 }
 
 const caOf = ({ host }: Registry): string => `${root}/${host}/ca.crt`;
@@ -55,7 +61,7 @@ function piecesOf(registry: Registry, registries: readonly Registry[]): readonly
       ? []
       : [`[${table}]\nAuthorization = "Basic `, { variable, ...of.credentials }, '"\n'];
   return [
-    `# Written by homelab from containerd.registries in the inventory.\nserver = "https://${own}"\n${trust(registry)}`,
+    `${mark}\nserver = "https://${own}"\n${trust(registry)}`,
     ...login(registry, 'header', 'LOGIN'),
     ...registry.mirrors.flatMap((url, index) => {
       const mirror = registries.find(({ host }) => host === new URL(url).host);

@@ -3,10 +3,13 @@ import type { Resource, Risk } from '../model/plan.ts';
 import { command, printing, sh } from '../model/shell.ts';
 import { defineResource, textDiff } from './resource.ts';
 
-type FileState =
-  | { readonly mode: string; readonly owner: string; readonly content: string }
+/** A plain file with what a kind knows of its content, or why there is none. */
+export type FileState<Held> =
+  | ({ readonly mode: string; readonly owner: string } & Held)
   | 'absent'
   | 'not a plain file';
+
+type Content = { readonly content: string };
 
 export interface FileOptions {
   readonly path: string;
@@ -30,27 +33,15 @@ export function file({
   risk = 'safe',
   keepBefore = false,
 }: FileOptions): Resource {
-  const desired: FileState = { mode, owner: 'root:root', content };
-  return defineResource<FileState>({
+  return defineResource<FileState<Content>>({
     key: `file:${path}`,
     name,
     title: title ?? `Write ${path}`,
-    read: `if [ ! -e ${sh(path)} ] && [ ! -L ${sh(path)} ]; then echo absent
-elif [ -f ${sh(path)} ] && [ ! -L ${sh(path)} ]; then stat -c 'plain %a %U:%G' -- ${sh(path)}; base64 -w0 -- ${sh(path)}
-else echo other; fi
-`,
-    parse: parseFile,
+    read: fileRead(path, command('base64', '-w0', '--', path)),
+    parse: output => parseFileState(output, body => ({ content: Buffer.from(body, 'base64').toString('utf8') })),
     blank: 'absent',
-    desired,
-    differences(observed) {
-      if (observed === 'absent') return [`${path} is missing`];
-      if (observed === 'not a plain file') return [`${path} is a link, folder or device`];
-      return [
-        ...(observed.content === content ? [] : [`${path} differs`]),
-        ...(observed.mode === mode ? [] : [`its mode is ${observed.mode}, not ${mode}`]),
-        ...(observed.owner === 'root:root' ? [] : [`its owner is ${observed.owner}`]),
-      ];
-    },
+    desired: { mode, owner: 'root:root', content },
+    differences: observed => fileDifferences(path, observed, mode, held => held.content === content),
     act(observed) {
       const before = typeof observed === 'string' ? '' : observed.content;
       return {
@@ -105,11 +96,34 @@ mv -fT "$new" ${sh(path)}
 `;
 }
 
-function parseFile(output: string): FileState {
+/** sh: what stands at `path`, and of a plain file what `held` prints of its content, one line. */
+export function fileRead(path: string, held: string): string {
+  return `if [ ! -e ${sh(path)} ] && [ ! -L ${sh(path)} ]; then echo absent
+elif [ -f ${sh(path)} ] && [ ! -L ${sh(path)} ]; then stat -c 'plain %a %U:%G' -- ${sh(path)}; ${held}
+else echo other; fi
+`;
+}
+
+export function parseFileState<Held>(output: string, parseHeld: (line: string) => Held): FileState<Held> {
   const [head = '', body = ''] = output.split('\n');
   if (head === 'absent') return 'absent';
   if (head === 'other') return 'not a plain file';
   const [, mode, owner] = head.split(' ');
   if (!mode || !owner) throw new Error(`unexpected answer about a file: ${head}`);
-  return { mode, owner, content: Buffer.from(body, 'base64').toString('utf8') };
+  return { mode, owner, ...parseHeld(body) };
+}
+
+export function fileDifferences<Held>(
+  path: string,
+  observed: FileState<Held>,
+  mode: string,
+  isSame: (held: Held) => boolean,
+): readonly string[] {
+  if (observed === 'absent') return [`${path} is missing`];
+  if (observed === 'not a plain file') return [`${path} is a link, folder or device`];
+  return [
+    ...(isSame(observed) ? [] : [`${path} differs`]),
+    ...(observed.mode === mode ? [] : [`its mode is ${observed.mode}, not ${mode}`]),
+    ...(observed.owner === 'root:root' ? [] : [`its owner is ${observed.owner}`]),
+  ];
 }

@@ -8,7 +8,11 @@ import { defineResource } from './resource.ts';
 
 type State = { readonly missing: readonly string[] };
 
-const pinned = sh(`labels."io.cri-containerd.pinned"==pinned`);
+// containerd's CRI plugin never collects an image with this label.
+const pin = 'io.cri-containerd.pinned=pinned';
+const socket = '/run/containerd/containerd.sock';
+/** sh: fills $have with the pinned images; its exit code says whether anybody knows. */
+const have = `have=$(timeout 20 ctr -n k8s.io images list -q ${sh(`labels."io.cri-containerd.pinned"==pinned`)} 2>/dev/null)`;
 const unknownYet = 'kubeadm says which, once it is installed';
 const ofKubeadm =
   /^registry\.k8s\.io\/(kube-(apiserver|controller-manager|scheduler|proxy)|coredns\/coredns|etcd|pause):/;
@@ -36,18 +40,10 @@ export function kubeadmImages({ version, role, kubeProxy, bundle, arch }: Images
     name: 'images',
     title: "Have kubeadm's images",
     // A containerd that was killed leaves its socket: then nobody knows, until its own phase has started it again.
-    read: `if command -v kubeadm >/dev/null && [ -S /run/containerd/containerd.sock ]; then
-  have=$(timeout 20 ctr -n k8s.io images list -q ${pinned} 2>/dev/null) || { echo unknown; exit 0; }
-  wanted=$(kubeadm config images list --kubernetes-version ${sh(version)} 2>/dev/null) || { echo unknown; exit 0; }
-  for image in $wanted; do
-    case "
-$have
-" in *"
-$image
-"*) ;; *) echo "$image" ;; esac
-  done
-else echo unknown; fi
-`,
+    read: `if ! command -v kubeadm >/dev/null || ! [ -S ${socket} ]; then echo unknown; exit 0; fi
+${have} || { echo unknown; exit 0; }
+wanted=$(kubeadm config images list --kubernetes-version ${sh(version)} 2>/dev/null) || { echo unknown; exit 0; }
+${missingScript('$wanted')}`,
     parse: output => ({
       missing:
         output.trim() === 'unknown' ? [unknownYet] : output.split('\n').filter(image => image !== '' && wantsIt(image)),
@@ -95,15 +91,8 @@ export function bundleImages(entries: readonly BundleEntry[]): Resource {
     name: 'bundle-images',
     title: "Have the bundle's other images",
     read: `have=
-[ ! -S /run/containerd/containerd.sock ] || have=$(timeout 20 ctr -n k8s.io images list -q ${pinned} 2>/dev/null) || :
-for image in ${command(...entries.map(({ name }) => name))}; do
-  case "
-$have
-" in *"
-$image
-"*) ;; *) echo "$image" ;; esac
-done
-`,
+[ ! -S ${socket} ] || ${have} || :
+${missingScript(command(...entries.map(({ name }) => name)))}`,
     parse: output => ({ missing: output.split('\n').filter(image => image !== '') }),
     blank: { missing: entries.map(({ name }) => name) },
     desired: { missing: [] },
@@ -121,8 +110,17 @@ done
   });
 }
 
-// containerd's CRI plugin never collects an image with this label.
-const pin = 'io.cri-containerd.pinned=pinned';
+/** sh: names those of `images` (words of sh) that $have has not. */
+function missingScript(images: string): string {
+  return `for image in ${images}; do
+  case "
+$have
+" in *"
+$image
+"*) ;; *) echo "$image" ;; esac
+done
+`;
+}
 
 function importScript(entry: BundleEntry): string {
   const { remotePath } = uploadOf(entry);

@@ -2,13 +2,10 @@
 import type { SecretRef } from '../model/cluster.ts';
 import type { Resource, Risk } from '../model/plan.ts';
 import { sh } from '../model/shell.ts';
-import { replaceScript } from './file.ts';
+import { type FileState, fileDifferences, fileRead, parseFileState, replaceScript } from './file.ts';
 import { defineResource } from './resource.ts';
 
-type SecretFileState =
-  | { readonly mode: string; readonly owner: string; readonly same: boolean }
-  | 'absent'
-  | 'not a plain file';
+type Verdict = { readonly same: boolean };
 
 export interface SecretFileOptions {
   readonly path: string;
@@ -25,29 +22,16 @@ export interface SecretFileOptions {
 /** Owned by root:root, mode 600. */
 export function secretFile({ path, name, title, content, secrets, shown, risk = 'safe' }: SecretFileOptions): Resource {
   const define = `content() {\n${content.endsWith('\n') ? content : `${content}\n`}}\n`;
-  return defineResource<SecretFileState>({
+  return defineResource<FileState<Verdict>>({
     key: `file:${path}`,
     name,
     title: title ?? `Write ${path}`,
     secrets,
-    read: `${define}if [ ! -e ${sh(path)} ] && [ ! -L ${sh(path)} ]; then echo absent
-elif [ -f ${sh(path)} ] && [ ! -L ${sh(path)} ]; then
-  stat -c 'plain %a %U:%G' -- ${sh(path)}
-  if content | cmp -s - ${sh(path)}; then echo same; else echo different; fi
-else echo other; fi
-`,
-    parse: parseState,
+    read: `${define}${fileRead(path, `if content | cmp -s - ${sh(path)}; then echo same; else echo different; fi`)}`,
+    parse: output => parseFileState(output, parseVerdict),
     blank: 'absent',
     desired: { mode: '600', owner: 'root:root', same: true },
-    differences(observed) {
-      if (observed === 'absent') return [`${path} is missing`];
-      if (observed === 'not a plain file') return [`${path} is a link, folder or device`];
-      return [
-        ...(observed.same ? [] : [`${path} differs`]),
-        ...(observed.mode === '600' ? [] : [`its mode is ${observed.mode}, not 600`]),
-        ...(observed.owner === 'root:root' ? [] : [`its owner is ${observed.owner}`]),
-      ];
-    },
+    differences: observed => fileDifferences(path, observed, '600', ({ same }) => same),
     act: () => ({
       diff: shown.trimEnd().replace(/^/gm, '+ '),
       risk,
@@ -56,13 +40,7 @@ else echo other; fi
   });
 }
 
-function parseState(output: string): SecretFileState {
-  const [head = '', verdict = ''] = output.split('\n');
-  if (head === 'absent') return 'absent';
-  if (head === 'other') return 'not a plain file';
-  const [, mode, owner] = head.split(' ');
-  if (!mode || !owner || !['same', 'different'].includes(verdict)) {
-    throw new Error(`unexpected answer about a file: ${head}`);
-  }
-  return { mode, owner, same: verdict === 'same' };
+function parseVerdict(line: string): Verdict {
+  if (!['same', 'different'].includes(line)) throw new Error(`unexpected answer about a file: ${line}`);
+  return { same: line === 'same' };
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { HomelabError } from '../../src/model/errors.ts';
 import { labOpen } from '../lab/machines.ts';
+import { nobodys } from '../tools/nobodys.ts';
 import { look } from './look.ts';
 import { recordOf } from './recorded.ts';
 import { benchSources } from './timed.ts';
@@ -18,4 +19,4 @@ if (!lab || !/^[a-z-]+$/.test(name)) {
 const { world, observed } = await look(lab.inventoryPath, new AbortController().signal);
 const folder = path.join(benchSources(), '../fixtures/recorded');
 await mkdir(folder, { recursive: true });
-await writeFile(path.join(folder, `${name}.json`), `${JSON.stringify(recordOf(world, observed), null, 1)}\n`);
+await writeFile(path.join(folder, `${name}.json`), nobodys(`${JSON.stringify(recordOf(world, observed), null, 1)}\n`));

@@ -1,7 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { indexFiles, newest, parseIndex, parseRelease, withoutSignature } from '../../src/bundle/apt-index.ts';
+import {
+  indexFiles,
+  newest,
+  parseIndex,
+  parsePackages,
+  parseRelease,
+  withoutSignature,
+} from '../../src/bundle/apt-index.ts';
 import { compareVersions } from '../../src/bundle/debian-version.ts';
 import { parseImageRef } from '../../src/bundle/image-ref.ts';
 import { endpointsOf } from '../../src/bundle/wanted.ts';
@@ -50,6 +57,12 @@ describe('Packages', () => {
         deb => `${deb.name} ${deb.arch} ${deb.filename}`,
       ),
     ).toEqual(['kubeadm amd64 pool/kubeadm.deb', 'docs all pool/docs.deb']);
+  });
+
+  it('is read paragraph by paragraph', () => {
+    expect(parsePackages(paragraph('a', '1:2', 'all'))).toEqual([
+      { name: 'a', version: '1:2', arch: 'all', filename: 'pool/a.deb', bytes: 7, sha256: sum('a') },
+    ]);
   });
 
   it('chooses the newest that will do', () => {

@@ -29,6 +29,8 @@ const phases: Readonly<Record<Which, readonly string[]>> = {
   join: ['preflight', 'kubelet-start', 'kubelet-check'],
 };
 
+const victimOf = { init: 'k8s-cp', join: 'k8s-worker1' } as const;
+
 interface Outcome {
   /** What the machine had been left as: the re-run went on from there, or said what to type. */
   readonly then: string;
@@ -48,6 +50,8 @@ export async function kubeadmKilled(options: { readonly only?: Which; readonly a
     try {
       for (const phase of left) {
         const outcome = await drill(lab, which, phase);
+        // The next case begins with a bare machine, however this one ended.
+        if (!outcome.ok) await homelab(lab, ['reset', victimOf[which], '--yes']);
         done[`${which}/${phase}`] = outcome;
         await writeFile(file, JSON.stringify(done));
         console.log(lineOf(`${which}/${phase}`, outcome));
@@ -63,7 +67,7 @@ export async function kubeadmKilled(options: { readonly only?: Which; readonly a
 
 async function drill(lab: Lab, which: Which, phase: string): Promise<Outcome> {
   const begun = performance.now();
-  const victim = which === 'init' ? 'k8s-cp' : 'k8s-worker1';
+  const victim = victimOf[which];
   const bootstrap = () => homelab(lab, ['bootstrap', '--yes', '--bundle', lab.bundle ?? '']);
   await inside(lab, victim, `rm -f /var/log/homelab/kubeadm-${which}.log`);
   await inside(lab, victim, killer(which, phase));

@@ -414,9 +414,36 @@ describe('a control plane', () => {
       };
       for (const [name, text] of Object.entries(fakes))
         writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
-      const script = apiFragment.script.replaceAll('/etc/kubernetes/', `${bin}/`).replace('manifests/', '');
+      const script = apiFragment().script.replaceAll('/etc/kubernetes/', `${bin}/`).replace('manifests/', '');
       for (const name of ['admin.conf', 'kube-apiserver.yaml']) writeFileSync(join(bin, name), '');
       expect(dash(`set -eu\n${script}`, { bin }).stdout).toBe(asked === 1 ? 'silent\n' : 'answers\n');
+    } finally {
+      rmSync(bin, { recursive: true });
+    }
+  });
+
+  it.each([
+    ['for a moment only while another one is ready', '192.168.0.12', true],
+    ['as long as it takes when none of the others is ready', 'nobody', false],
+  ])('waits for an API server that runs and is not ready %s', (_, ready, isShort) => {
+    const bin = mkdtempSync(join(tmpdir(), 'homelab-kubectl-'));
+    try {
+      const fakes = {
+        kubectl: `case "$*" in *--server=https://${ready}:6443*) exit 0 ;; *--server=*) exit 1 ;; *) echo asked >>${bin}/asked; exit 1 ;; esac`,
+        pgrep: 'exit 0',
+        // Every look at the clock is a second.
+        date: `echo second >>${bin}/seconds; wc -l <${bin}/seconds`,
+        sleep: 'exit 0',
+      };
+      for (const [name, text] of Object.entries(fakes))
+        writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+      const { script } = apiFragment(['192.168.0.11', '192.168.0.12']);
+      for (const name of ['admin.conf', 'kube-apiserver.yaml']) writeFileSync(join(bin, name), '');
+      const here = script.replaceAll('/etc/kubernetes/', `${bin}/`).replace('manifests/', '');
+      expect(dash(`set -eu\n${here}`, { bin }).stdout).toBe('silent\n');
+      const asked = readFileSync(join(bin, 'asked'), 'utf8').split('\n').length;
+      if (isShort) expect(asked).toBeLessThan(6);
+      else expect(asked).toBeGreaterThan(40);
     } finally {
       rmSync(bin, { recursive: true });
     }
@@ -433,12 +460,33 @@ describe('a control plane', () => {
     });
   });
 
+  it('is half done while what homelab’s init ends with was not done', () => {
+    const cutOff = {
+      ...controlPlane,
+      membership: `super-admin.conf\n${controlPlane.membership}`,
+      versions: `${controlPlane.versions}prepared\n`,
+      api: apiAnswer(),
+    };
+    const state = (over: Partial<typeof cutOff>) => read({ ...cutOff, ...over }).facts.membership.state;
+    expect(read(cutOff).facts.membership).toMatchObject({
+      state: 'partial',
+      why: 'kubeadm init did not finish: the cluster has no built-by in ConfigMap homelab',
+      hint: expect.stringContaining('homelab reset k8s-worker1'),
+    });
+    const mark = { kind: 'ConfigMap', metadata: { name: 'homelab' }, data: { 'built-by': 'homelab' } };
+    expect(state({ api: apiAnswer([...objects, mark]) })).toBe('joined');
+    // Whoever lost the mark later, or used bare kubeadm, has a cluster.
+    expect(state({ membership: controlPlane.membership })).toBe('joined');
+    expect(state({ versions: controlPlane.versions })).toBe('joined');
+    expect(state({ api: 'silent\n' })).toBe('joined');
+  });
+
   it('says with its exit code that kubectl failed', () => {
     const bin = mkdtempSync(join(tmpdir(), 'homelab-kubectl-'));
     try {
       const fake = `#!/bin/sh\ncase "$*" in *readyz*) exit 0 ;; *) exit 1 ;; esac\n`;
       writeFileSync(join(bin, 'kubectl'), fake, { mode: 0o755 });
-      const script = apiFragment.script.replaceAll('/etc/kubernetes/', `${bin}/`).replace('manifests/', '');
+      const script = apiFragment().script.replaceAll('/etc/kubernetes/', `${bin}/`).replace('manifests/', '');
       for (const name of ['admin.conf', 'kube-apiserver.yaml']) writeFileSync(join(bin, name), '');
       expect(dash(`set -eu\n${script}`, { bin })).toMatchObject({
         code: 1,
@@ -454,7 +502,7 @@ const isDebian = existsSync('/etc/debian_version') && existsSync('/usr/bin/syste
 
 describe.skipIf(!isDebian)('the fragments on this machine, a Debian', () => {
   it('answer what it is', () => {
-    const fragments = [...factFragments, apiFragment, clockFragment];
+    const fragments = [...factFragments, apiFragment(), clockFragment];
     const before = Date.now();
     const frames = splitFrames(dash(joinFragments(fragments, '@mark')), fragments, '@mark');
     const { facts } = parseReading('here', 'me', frames, before, Date.now());

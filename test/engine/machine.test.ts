@@ -298,7 +298,7 @@ function answersOf(at: Host, world: World): ReadonlyMap<string, string> {
       script,
       said[id] ?? `no answer to ${id}`,
     ]),
-    [apiFragment.script, `answers\n${list}\n`],
+    [apiFragment().script, `answers\n${list}\n`],
     [fenceFragment.script, '4 - 0 0 unknown 1000 -\n'],
     ...(resourcesOf(intents).get(at.name) ?? []).map((each): [string, string] => [each.read, printed(each)]),
     ...phases
@@ -343,6 +343,7 @@ function printed({ key, desired }: Resource): string {
     case 'swap':
     case 'images':
     case 'bootstrap-tokens':
+    case 'old-registries':
       return '';
     default:
       throw new Error(`the converged machine does not know what it would say about ${key}`);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Machine } from '../../src/engine/machine.ts';
 import { rehearse } from '../../src/engine/rehearsal.ts';
-import { apply, plan, preflight, verify } from '../../src/engine/run.ts';
+import { apply, plan, preflight, type RunContext, verify } from '../../src/engine/run.ts';
 import type { Json } from '../../src/model/cluster.ts';
 import { HomelabError, PhaseFailed } from '../../src/model/errors.ts';
 import type { Evidence, Phase, Probe, Resource, Risk } from '../../src/model/plan.ts';
@@ -255,6 +255,30 @@ describe('bootstrap', () => {
       'k8s-worker2 is gone',
       'k8s-worker3 is gone',
     ]);
+  });
+
+  it.each([
+    ['one worker', ['k8s-worker1']],
+    ['every worker', ['k8s-worker1', 'k8s-worker2', 'k8s-worker3']],
+  ])('makes the cluster without %s whose join is left out, and makes no token for nobody', async (_, left) => {
+    const machines = machinesOf(rehearse(goal, []));
+    const isChosen: RunContext['isChosen'] = ({ id }, { name }) => id !== 'workers' || !left.includes(name);
+    const run = testRun(goal, { machines, isChosen });
+    await apply(run);
+    const steps = eventsOf(run, 'step-started').map(({ id }) => id);
+    expect(steps.includes('workers/k8s-cp/join-token')).toBe(left.length < 3);
+    expect(steps.filter(id => left.some(name => id === `network/${name}/routes`))).toEqual([]);
+    const proven = eventsOf(run, 'evidence').map(({ phase, evidence }) => `${phase} ${evidence.id} ${evidence.host}`);
+    for (const name of left)
+      expect(proven.filter(each => /^(kubelet-certificates|network) /.test(each) && each.includes(name))).toEqual([]);
+    expect(proven).toContain('kubelet-certificates reached-k8s-cp k8s-cp');
+    // Again the same, and then with the join.
+    expect(await plan(testRun(goal, { machines, isChosen }))).toMatchObject({ steps: [], refusals: [] });
+    const then = await plan(testRun(goal, { machines }));
+    expect(then.refusals).toEqual([]);
+    expect(then.steps.map(({ id }) => id)).toEqual(
+      expect.arrayContaining(['workers/k8s-cp/join-token', 'workers/k8s-worker1/join', 'network/k8s-worker1/routes']),
+    );
   });
 });
 

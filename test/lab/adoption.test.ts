@@ -1,9 +1,9 @@
 // A cluster that somebody made by hand: refused as long as the inventory does not describe it, described, and then kept without disturbing it.
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { load } from 'js-yaml';
+import { dump, load } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { handMade, makeByHand } from './bare-kubeadm.ts';
+import { connectPods, handMade, makeByHand } from './bare-kubeadm.ts';
 import type { Lab } from './machines.ts';
 import { eventsOf, finished, type HomelabRun, plannedSteps, story } from './run-homelab.ts';
 import { freshLab, homelab, inside, onAll, readyNodes, untilInside, whyNoCluster } from './test-lab.ts';
@@ -12,12 +12,15 @@ const reason = await whyNoCluster();
 
 describe.skipIf(reason !== undefined)(reason ?? 'a cluster made by kubeadm alone', () => {
   let lab: Lab;
+  /** The three that are a cluster; the fourth machine is bare. */
+  let made: Lab;
   let sketch = '';
   let found = '';
 
   beforeAll(async () => {
-    lab = await freshLab('test-adoption', 3);
-    await makeByHand(lab);
+    lab = await freshLab('test-adoption', 4);
+    made = { ...lab, hosts: lab.hosts.slice(0, 3) };
+    await makeByHand(made);
     sketch = path.join(lab.dir, 'sketch.yaml');
     found = path.join(lab.dir, 'found.yaml');
     await writeFile(
@@ -27,7 +30,7 @@ kind: Cluster
 name: attic
 ssh: {user: admin, identityFile: ${lab.dir}/id_ed25519, knownHosts: ${lab.dir}/known_hosts}
 hosts:
-${lab.hosts.map(({ name, role, address }) => `  - {name: ${name}, role: ${role}, address: ${address}}\n`).join('')}`,
+${made.hosts.map(({ name, role, address }) => `  - {name: ${name}, role: ${role}, address: ${address}}\n`).join('')}`,
     );
     await untilInside(
       lab,
@@ -117,12 +120,12 @@ ${lab.hosts.map(({ name, role, address }) => `  - {name: ${name}, role: ${role},
   });
 
   test('bootstrap takes the safe steps and disturbs nothing; a second run has none', async () => {
-    const before = await whatRuns(lab);
+    const before = await whatRuns(made);
     const run = await homelab(lab, ['bootstrap', '--yes'], found);
     expect(run.code, story(run)).toBe(0);
     expect(finished(run)).toMatchObject({ outcome: 'ok', predictionErrors: 0 });
     expect(plannedSteps(run)).toEqual(expect.arrayContaining(['kube-packages/k8s-cp/hold', 'containerd/old-nas/hold']));
-    expect(await whatRuns(lab)).toEqual(before);
+    expect(await whatRuns(made)).toEqual(before);
     const again = await homelab(lab, ['bootstrap', '--yes'], found);
     expect(again.code, story(again)).toBe(0);
     expect(plannedSteps(again)).toEqual([]);
@@ -139,7 +142,68 @@ ${lab.hosts.map(({ name, role, address }) => `  - {name: ${name}, role: ${role},
     for (const unit of ['kubelet', 'containerd'])
       expect(notes).toContainEqual(expect.stringMatching(new RegExp(`left as it is.*${unit}.service runs with what`)));
   });
+
+  test('a machine joins it: the others are not disturbed, and the next run has nothing to do', async () => {
+    const wider = await withBareMachine(lab, found);
+    const before = await whatRuns(made);
+    const run = await homelab(lab, ['join-node', 'k8s-worker3', '--yes', '--bundle', lab.bundle ?? ''], wider);
+    expect(run.code, story(run)).toBe(0);
+    expect(finished(run)).toMatchObject({ outcome: 'ok', predictionErrors: 0 });
+    expect(plannedSteps(run).filter(id => !id.includes('/k8s-worker3/'))).toEqual([
+      'workers/k8s-cp/join-token',
+      'workers/k8s-cp/join-token-gone',
+    ]);
+    expect(await whatRuns(made)).toEqual(before);
+    // The pod network is its owner's, for this node too.
+    await connectPods(lab);
+    await untilInside(
+      lab,
+      'k8s-cp',
+      `kubectl --kubeconfig /etc/kubernetes/admin.conf wait --for=condition=Ready --timeout=30s node/k8s-worker3`,
+      'the new node to be Ready',
+    );
+    const again = await homelab(lab, ['bootstrap', '--yes', '--bundle', lab.bundle ?? ''], wider);
+    expect(again.code, story(again)).toBe(0);
+    expect(plannedSteps(again)).toEqual([]);
+    expect(await readyNodes(lab)).toEqual(['k8s-cp', 'k8s-worker1', 'k8s-worker3', handMade.oddName]);
+  });
+
+  test('that machine leaves it; a second control plane is refused while the endpoint is an address', async () => {
+    const before = await whatRuns(made);
+    const removed = await homelab(lab, ['remove-node', 'k8s-worker3', '--yes'], await withBareMachine(lab, found));
+    expect(removed.code, story(removed)).toBe(0);
+    expect(finished(removed)).toMatchObject({ predictionErrors: 0 });
+    expect(await whatRuns(made)).toEqual(before);
+    expect(await readyNodes(lab)).toEqual(['k8s-cp', 'k8s-worker1', handMade.oddName]);
+    const run = await homelab(
+      lab,
+      ['join-node', 'k8s-worker3', '--yes'],
+      await withBareMachine(lab, found, 'control-plane'),
+    );
+    expect(run.code).toBe(3);
+    expect(story(run)).toMatch(/kubernetes\.endpoint .*expected an endpoint that is a name/);
+  });
 });
+
+/** The inventory at `found` with the bare machine, and with where this lab's packages come from. */
+async function withBareMachine(lab: Lab, found: string, role = 'worker'): Promise<string> {
+  type Inventory = Readonly<Record<'kubernetes' | 'containerd', { readonly repository?: object }>> & {
+    readonly hosts: readonly object[];
+  };
+  const [inventory, labs] = await Promise.all(
+    [found, lab.inventoryPath].map(async file => load(await readFile(file, 'utf8')) as Inventory),
+  );
+  const { name, address } = lab.hosts[3] ?? {};
+  const file = path.join(lab.dir, 'wider.yaml');
+  const wider = {
+    ...inventory,
+    kubernetes: { ...inventory?.kubernetes, repository: labs?.kubernetes.repository },
+    containerd: labs?.containerd,
+    hosts: [...(inventory?.hosts ?? []), { name, role, address }],
+  };
+  await writeFile(file, dump(wider, { lineWidth: -1 }));
+  return file;
+}
 
 function planOf(run: HomelabRun) {
   const [plan] = eventsOf(run, 'plan');

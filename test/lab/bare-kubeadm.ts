@@ -84,15 +84,16 @@ sed -i 's/^    - kube-scheduler$/&\\n    - --profiling=false/' /etc/kubernetes/m
   await connectPods(lab);
 }
 
-async function connectPods(lab: Lab): Promise<void> {
+/** The pod network of every machine of `lab`: its owner's, whoever made it a node. */
+export async function connectPods(lab: Lab): Promise<void> {
   const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=10s';
   const subnets = await inside(
     lab,
     'k8s-cp',
     `left=60
-until [ "$(${kubectl} get nodes -o jsonpath='{.items[*].spec.podCIDR}' | wc -w)" = 3 ]; do left=$((left - 1)); [ "$left" -gt 0 ]; sleep 1; done
+until [ "$(${kubectl} get nodes -o jsonpath='{.items[*].spec.podCIDR}' | wc -w)" = ${lab.hosts.length} ]; do left=$((left - 1)); [ "$left" -gt 0 ]; sleep 1; done
 ${kubectl} label node ${handMade.oddName} disk=ssd topology.kubernetes.io/zone=attic >/dev/null
-${kubectl} taint node ${handMade.oddName} dedicated=backup:PreferNoSchedule >/dev/null
+${kubectl} taint --overwrite node ${handMade.oddName} dedicated=backup:PreferNoSchedule >/dev/null
 ${kubectl} get nodes -o jsonpath='{range .items[*]}{.status.addresses[?(@.type=="InternalIP")].address} {.spec.podCIDR}{"\\n"}{end}'`,
   );
   const routes = subnets

@@ -1,11 +1,11 @@
 // From a mirror to a cluster of one machine that reaches no repository and no registry: bundle make, then bootstrap --bundle.
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parsePackages } from '../../src/bundle/apt-index.ts';
 import { type Mirror, startMirror } from '../bundle/mirror.ts';
-import { parsePackages } from './bundle/repository.ts';
 import { bundlePath } from './bundle.ts';
 import { serveLabImages } from './lab-images.ts';
 import type { Lab } from './machines.ts';
@@ -131,6 +131,23 @@ describe.skipIf(reason !== undefined)(reason ?? 'one machine and a bundle that w
     expect(mended.code, story(mended)).toBe(0);
     expect(stepsWith(mended, 'done')).toEqual(['containerd/k8s-cp/registry-registry.k8s.io']);
     expect(JSON.stringify(mended.events)).not.toContain(password);
+  });
+
+  test('a registry that left the inventory leaves the machine, and somebody else’s stays', async () => {
+    const certs = '/etc/containerd/certs.d';
+    await inside(
+      lab,
+      'k8s-cp',
+      `mkdir ${certs}/theirs.test; echo 'server = "https://theirs.test"' >${certs}/theirs.test/hosts.toml`,
+    );
+    const text = await readFile(inventory, 'utf8');
+    const without = path.join(lab.dir, 'without.yaml');
+    await writeFile(without, text.replace(/^ *registries: .*\n/m, ''));
+    const run = await homelab(lab, ['bootstrap', '--yes', '--bundle', bundle], without);
+    expect(run.code, story(run)).toBe(0);
+    expect(finished(run)).toMatchObject({ predictionErrors: 0 });
+    expect(stepsWith(run, 'done')).toEqual(['containerd/k8s-cp/old-registries']);
+    expect(await inside(lab, 'k8s-cp', `ls ${certs}`)).toBe('theirs.test\n');
   });
 
   test('the services have the proxy, and the cluster goes past it', async () => {

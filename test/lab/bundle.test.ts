@@ -9,7 +9,6 @@ import { addFiles, writeBareRoot, writeImage } from './bundle/image.ts';
 import { renderScripts, writePackage } from './bundle/package.ts';
 import { isOlderGo } from './bundle/prerequisites.ts';
 import { goModuleHash, goModules, hostTools, images, packages, recipeHash } from './bundle/recipe.ts';
-import { parsePackages } from './bundle/repository.ts';
 import { run } from './bundle/run.ts';
 import { sumsOf } from './bundle/sums.ts';
 import { bundlePath } from './bundle.ts';
@@ -152,16 +151,6 @@ describe('Debian', () => {
   test('file names lose the epoch', () => {
     expect(withoutEpoch('iproute2_6.1.0-3_amd64.deb')).toBe('iproute2_6.1.0-3_amd64.deb');
     expect(withoutEpoch('nfs-common_1%3a2.6.2-4_amd64.deb')).toBe('nfs-common_2.6.2-4_amd64.deb');
-  });
-
-  test('an index is read paragraph by paragraph', () => {
-    const paragraph = (name: string): string =>
-      `Package: ${name}\nArchitecture: all\nVersion: 1:2\nFilename: pool/${name}_2_all.deb\nSize: 7\nSHA256: abc\nDescription: x\n more\n`;
-    expect(parsePackages(`${paragraph('a')}\n${paragraph('b')}\n`).map(({ name }) => name)).toEqual(['a', 'b']);
-    expect(parsePackages(paragraph('a'))).toEqual([
-      { name: 'a', version: '1:2', arch: 'all', filename: 'pool/a_2_all.deb', bytes: 7, sha256: 'abc' },
-    ]);
-    expect(() => parsePackages('Package: a\n')).toThrow('has no Version');
   });
 });
 

@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { dump, load } from 'js-yaml';
-import { parsePackages } from './bundle/repository.ts';
+import { parsePackages } from '../../src/bundle/apt-index.ts';
 import { bundlePath, checkPrerequisites, ensureBundle } from './bundle.ts';
 import { type Lab, labDown, labSupported, labUp } from './machines.ts';
 import { type Log, run, until } from './run.ts';

@@ -38,8 +38,18 @@ describe('registries', () => {
       'mirror.test:5000/ca.crt',
       'mirror.test:5000/hosts.toml',
       'plain.test/hosts.toml',
+      'old-registries',
     ]);
     expect(parse(contentOf(find('plain.test/hosts.toml').desired))).toEqual({ server: 'https://plain.test' });
+  });
+
+  it('that left the inventory are known by the first line of what was written for them', () => {
+    const old = files.find(({ key }) => key === 'old-registries');
+    const change = find('plain.test/hosts.toml').change('absent', []);
+    const [first = 'nothing'] = change?.diff?.match(/(?<=^\+).+/m) ?? [];
+    expect(first).toContain('Written by homelab');
+    expect(old?.read).toContain(first);
+    expect(old?.parse('plain.test\nold.test\n')).toEqual(['old.test']);
   });
 
   it('are asked after their mirrors, with the login and CA that stand under a mirror’s own host', () => {

@@ -3,6 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freshLab, homelab } from '../lab/test-lab.ts';
+import { nobodys } from './nobodys.ts';
 
 const name = 'cassette';
 const fixture = fileURLToPath(new URL('../../../test/fixtures/cassettes/bootstrap.json', import.meta.url));
@@ -15,7 +16,7 @@ try {
   if (run.code !== 0) throw new Error(`bootstrap ended with ${run.code}:\n${run.stderr}`);
   const recorded = await readFile(path.join(folder, 'cassette.json'), 'utf8');
   // Where this computer keeps its things is nobody's business.
-  const clean = recorded.replaceAll(bundle, '/bundle').replaceAll(lab.dir, '/lab');
+  const clean = nobodys(recorded.replaceAll(bundle, '/bundle').replaceAll(lab.dir, '/lab'));
   await mkdir(path.dirname(fixture), { recursive: true });
   await writeFile(fixture, clean);
   await rm(folder, { recursive: true });

@@ -7,22 +7,8 @@ import { gzipSync } from 'node:zlib';
 import { architecture, versions } from './recipe.ts';
 import { run } from './run.ts';
 
-/** One paragraph of a Packages file, as far as we need it. */
-export interface PackagesEntry {
-  readonly name: string;
-  readonly version: string;
-  readonly arch: string;
-  /** Relative to the repository. */
-  readonly filename: string;
-  readonly bytes: number;
-  readonly sha256: string;
-}
-
-/** Indexes and signs `folder` (its packages are in `folder/pool`) and tells what is in it. */
-export async function writeRepository(
-  folder: string,
-  signal: AbortSignal | undefined,
-): Promise<readonly PackagesEntry[]> {
+/** Indexes and signs `folder`; its packages are in `folder/pool`. */
+export async function writeRepository(folder: string, signal: AbortSignal | undefined): Promise<void> {
   const text = await run(['apt-ftparchive', 'packages', 'pool'], { cwd: folder, signal });
   const suite = path.join(folder, 'dists', versions.debian);
   const binary = `main/binary-${architecture()}`;
@@ -31,33 +17,11 @@ export async function writeRepository(
   await writeIndex(folder, '', text, {});
   await writeIndex(suite, `${binary}/`, text, { Components: 'main' });
   await sign(folder, suite, signal);
-  return parsePackages(text);
 }
 
 /** The address of a public key for debootstrap (`--keyring`) beside the armoured one for apt. */
 export function repositoryKeyring(folder: string): string {
   return path.join(folder, 'key.gpg');
-}
-
-export function parsePackages(text: string): readonly PackagesEntry[] {
-  return text
-    .split(/\n\n+/)
-    .filter(paragraph => paragraph.trim() !== '')
-    .map(paragraph => {
-      const field = (name: string): string => {
-        const value = new RegExp(`^${name}: (.*)$`, 'm').exec(paragraph)?.[1];
-        if (value === undefined) throw new Error(`a paragraph of Packages has no ${name}:\n${paragraph}`);
-        return value;
-      };
-      return {
-        name: field('Package'),
-        version: field('Version'),
-        arch: field('Architecture'),
-        filename: field('Filename'),
-        bytes: Number(field('Size')),
-        sha256: field('SHA256'),
-      };
-    });
 }
 
 async function writeIndex(
