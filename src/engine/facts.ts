@@ -109,9 +109,10 @@ export function parseReading(
   const [machineId = '', productUuid = 'unknown'] = lines('identity');
   const [kubeadm = 'absent', kubelet = 'absent', containerd = 'absent', prepared = ''] = lines('versions');
   const api = parseApi(frames.get('api'));
-  const membership = parseMembership(host, text('membership'));
+  const { files, begun } = splitBegun(text('membership'));
+  const membership = parseMembership(host, files);
   const isPrepared = prepared === 'prepared';
-  const missing = isPrepared ? [...api.missing, ...leftByOurInit(text('membership'), api)] : api.missing;
+  const missing = isPrepared ? [...api.missing, ...leftByOurInit(files, api)] : api.missing;
   return {
     facts: {
       host,
@@ -129,10 +130,12 @@ export function parseReading(
       container: container !== 'none' && container !== '',
       cgroup: text('cgroup').trim() === 'cgroup2fs' ? 2 : 1,
       nics: parseNics(text('nics')),
-      membership:
+      membership: withBegun(
         membership.state === 'joined' && missing.length > 0
           ? partial(host, `kubeadm init did not finish: the cluster has no ${missing.join(', no ')}`)
           : membership,
+        begun,
+      ),
       kubeadm: kubeadm.replace(/^v/, ''),
       // A package's version ends with its Debian revision: 1.31.1-1.1.
       kubelet: kubelet.replace(/^Kubernetes v/, '').replace(/-[0-9.]+$/, ''),
@@ -172,16 +175,20 @@ function partial(host: string, why: string): Membership {
   };
 }
 
-function parseMembership(host: string, output: string): Membership {
+type Begun = Extract<Membership, { readonly state: 'partial' }>['begun'];
+
+function splitBegun(output: string): { readonly files: string; readonly begun: Begun } {
   const [, step, digest] = /^begun (\S+) ([0-9a-f]+)$/m.exec(output) ?? [];
-  const found = membershipOf(host, output.replace(/^begun .*\n?/m, ''));
-  // A machine that is bare or whole says so by its files, whatever was begun before.
-  return found.state === 'partial' && step !== undefined && digest !== undefined
-    ? { ...found, begun: { step, digest } }
-    : found;
+  const begun = step !== undefined && digest !== undefined ? { step, digest } : undefined;
+  return { files: output.replace(/^begun .*\n?/m, ''), begun };
 }
 
-function membershipOf(host: string, output: string): Membership {
+// A machine that is bare or whole says so by its files and its API server, whatever was begun before.
+function withBegun(found: Membership, begun: Begun): Membership {
+  return found.state === 'partial' && begun !== undefined ? { ...found, begun } : found;
+}
+
+function parseMembership(host: string, output: string): Membership {
   const split = output.indexOf('-----BEGIN');
   const found = new Set((split < 0 ? output : output.slice(0, split)).split('\n').filter(Boolean));
   if (found.has('kubeadm-runs')) {

@@ -11,7 +11,7 @@ export type Membership =
       readonly why: string;
       readonly hint: string;
       /** Set when it was a step of homelab's that did not come to its end: which, and a digest of what it was given. */
-      readonly begun?: { readonly step: string; readonly digest: string };
+      readonly begun?: { readonly step: string; readonly digest: string } | undefined;
     }
   /** `caHash`: sha256 of the cluster CA's public key (kubeadm's discovery hash), 'unknown' in a prediction. */
   | { readonly state: 'joined'; readonly role: 'control-plane' | 'worker'; readonly caHash: string };
