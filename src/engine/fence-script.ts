@@ -8,6 +8,9 @@ export const fenceDir = '/run/homelab';
 export const refusedCode = 93;
 export const refusedMark = '@homelab-fence';
 
+/** Exit status of a work that neither ended by itself nor by its deadline: killed, or its machine is going down. */
+export const cutOffCode = 98;
+
 /** What a request is made for. */
 export interface Asker {
   /** For people: 'anna@laptop: homelab bootstrap'. */
@@ -202,13 +205,13 @@ const awaited = `while is_running "\${work##*/}"; do sleep 0.3; done
 [ -d "$work" ] || { echo "${refusedMark} late -" >&2; exit ${refusedCode}; }
 cat "$work/out"
 cat "$work/err" >&2
-[ -e "$work/result" ] || { echo 'systemd did not run it to an end' >&2; exit 98; }
+[ -e "$work/result" ] || { echo 'homelab: systemd did not run it to an end' >&2; exit ${cutOffCode}; }
 read -r result status < "$work/result"
 case $result in
 success) exit 0 ;;
 exit-code) exit "$status" ;;
 timeout) exit 124 ;;
-*) echo "ended by $result $status" >&2; exit 137 ;;
+*) echo "homelab: ended by $result $status" >&2; exit ${cutOffCode} ;;
 esac
 `;
 

@@ -3,7 +3,7 @@ import { HomelabError } from '../model/errors.ts';
 import type { FenceRequest } from '../model/fence.ts';
 import type { Clock, ExecResult } from '../model/ports.ts';
 import { type FenceReading, fenceError, verdictOf } from './fence.ts';
-import type { Asker } from './fence-script.ts';
+import { type Asker, cutOffCode } from './fence-script.ts';
 import type { Station } from './station.ts';
 
 export interface WorkerOptions {
@@ -39,6 +39,7 @@ const askTimeoutMs = 30_000;
 /** How long a machine may be away in the middle of a run, milliseconds. */
 const awayMs = 60_000;
 const mostLosses = 3;
+const goingDownMs = 5_000;
 
 export function createWorker(station: Station, { run, who, clock, onNote }: WorkerOptions): Worker {
   const { host } = station;
@@ -91,7 +92,13 @@ export function createWorker(station: Station, { run, who, clock, onNote }: Work
       if (!from) throw new Error(`${step} was begun on ${host} without a claim`);
       seq += 1;
       const mine = { step, seq, script, timeoutMs };
-      const result = await again(() => station.work(mine, run, from, { timeoutMs, signal }), signal);
+      const ask = () => again(() => station.work(mine, run, from, { timeoutMs, signal }), signal);
+      let result = await ask();
+      // A machine that is going down says so before its connection ends. Asked once more, it has booted, or it was something else.
+      if (result.code === cutOffCode) {
+        await clock.sleep(goingDownMs, signal);
+        result = await ask();
+      }
       const answer = verdictOf(result);
       if (answer) throw fenceError(host, answer.verdict, answer.who);
       return result;

@@ -66,7 +66,7 @@ export const kubePackages: Phase = {
         title: 'kubeadm is the wanted one',
         expected: version,
         observed: `v${factsOf(world, host).kubeadm}`,
-        reproduce: 'kubeadm version -o short',
+        reproduce: 'dpkg-query -W kubeadm',
       }),
       seen({
         id: 'kubelet',

@@ -56,8 +56,8 @@ certificate=$(timeout 10 ${command('openssl', 's_client', '-connect', `${address
   printf '%s\\n' "$certificate" | grep -i -m 1 error >&2
   exit 1
 }
-printf '%s\\n' "$certificate" | openssl x509 -noout -checkend 1209600 >/dev/null && word=verified || word='ends soon:'
-echo "$word $(printf '%s\\n' "$certificate" | openssl x509 -noout -enddate)"
+ends=$(printf '%s\\n' "$certificate" | openssl x509 -noout -enddate -checkend 1209600) && word=verified || word='ends soon:'
+echo "$word $(printf '%s\\n' "$ends" | head -n 1)"
 `;
 }
 

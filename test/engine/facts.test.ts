@@ -407,7 +407,7 @@ describe('a control plane', () => {
     try {
       const fakes = {
         // Answers when it is asked for the second time.
-        kubectl: `echo asked >>${bin}/asked; case "$*" in *readyz*) [ "$(wc -l <${bin}/asked)" -ge 2 ] ;; esac`,
+        kubectl: `case "$*" in *readyz*) echo asked >>${bin}/asked; [ "$(wc -l <${bin}/asked)" -ge 2 ] ;; esac`,
         pgrep: 'exit 1',
         systemctl: `case "$1" in is-active) echo ${kubelet} ;; *) echo ${system} ;; esac`,
         sleep: 'exit 0',
