@@ -475,6 +475,11 @@ describe('a control plane', () => {
     });
     const mark = { kind: 'ConfigMap', metadata: { name: 'homelab' }, data: { 'built-by': 'homelab' } };
     expect(state({ api: apiAnswer([...objects, mark]) })).toBe('joined');
+    // What homelab began, it goes on with.
+    expect(read({ ...cutOff, membership: `begun init 0a1b\n${cutOff.membership}` }).facts.membership).toMatchObject({
+      state: 'partial',
+      begun: { step: 'init', digest: '0a1b' },
+    });
     // Whoever lost the mark later, or used bare kubeadm, has a cluster.
     expect(state({ membership: controlPlane.membership })).toBe('joined');
     expect(state({ versions: controlPlane.versions })).toBe('joined');
