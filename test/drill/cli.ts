@@ -2,6 +2,7 @@
 import process from 'node:process';
 import { Command, Option } from 'commander';
 import { execa } from 'execa';
+import { canaries } from './canaries.ts';
 import { type KilledOptions, killed } from './killed.ts';
 import { kubeadmKilled } from './kubeadm-killed.ts';
 
@@ -32,6 +33,16 @@ program
   .option('--anew', 'forget what an earlier drill has done')
   .action(async (options: KilledOptions) => {
     process.exitCode = await killed(options);
+  });
+
+program
+  .command('canaries')
+  .description(
+    'known secrets in every place that carries one, a bootstrap under strace, then they are looked for everywhere',
+  )
+  .option('--keep', 'leave the lab, with the traces in its folder')
+  .action(async (options: { keep?: boolean }) => {
+    process.exitCode = await canaries(options);
   });
 
 program
