@@ -1,6 +1,7 @@
 // Takes the snapshot of a lab: its machines' files and answers, and, where a control plane answers, its API objects.
 import { z } from 'zod';
 import type { JsonObject } from '../../src/model/cluster.ts';
+import { sh } from '../../src/model/shell.ts';
 import type { Lab } from '../lab/machines.ts';
 import { inside } from '../lab/test-lab.ts';
 import { answersOf, questions } from './answers.ts';
@@ -40,7 +41,8 @@ async function allObjects(lab: Lab): Promise<readonly JsonObject[]> {
     lab,
     host.name,
     `[ -e /etc/kubernetes/admin.conf ] || exit 0
-kubectl() { command kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=30s "$@"; }
+# By its address: /etc/hosts may be what is wrong.
+kubectl() { command kubectl --kubeconfig /etc/kubernetes/admin.conf --server ${sh(`https://${host.address}:6443`)} --request-timeout=30s "$@"; }
 kinds=$(kubectl api-resources --verbs=list -o name | sort | paste -sd,)
 kubectl get "$kinds" -A -o json 2>/dev/null`,
   );
