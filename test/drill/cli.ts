@@ -30,7 +30,10 @@ program
   .addOption(new Option('--seed <N>', 'draws the machines and the moments').default(1).argParser(Number))
   .option('--cases <PATTERN>', 'cases whose name has this, for example "inside containerd/"')
   .option('--each', 'every case from bare machines (hours), instead of one after the other on the same')
-  .option('--anew', 'forget what an earlier drill has done')
+  .option(
+    '--anew',
+    'forget what an earlier drill has done; after every change of homelab, whose uninterrupted run is compared with',
+  )
   .action(async (options: KilledOptions) => {
     process.exitCode = await killed(options);
   });
