@@ -24,9 +24,12 @@ if [ -f "$target" ] && [ ! -L "$target" ] && [ -z "$(find "$target" ! -user 0 -o
   exit 0
 fi
 mkdir -p "$(dirname "$target")"
+# What an upload has left that was ended with no chance to tidy up.
+rm -f "$target".??????????
 part=$(mktemp "$target.XXXXXXXXXX")
 trap 'rm -f "$part"' EXIT
-trap 'exit 143' HUP INT TERM
+# PIPE too: whoever sent the file may be gone when we say that it is too short.
+trap 'exit 143' HUP INT PIPE TERM
 echo need
 got=$(tee "$part" | sum)
 if [ "$(stat -c %s "$part")" != "$size" ]; then

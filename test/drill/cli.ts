@@ -2,13 +2,15 @@
 import process from 'node:process';
 import { Command, Option } from 'commander';
 import { execa } from 'execa';
+import { canaries } from './canaries.ts';
+import { type KilledOptions, killed } from './killed.ts';
 import { kubeadmKilled } from './kubeadm-killed.ts';
 
 const program = new Command('drill')
   .description('Matrices of bad luck on lab machines. Prints a line a case; exits 1 when one did not end well.')
   .addHelpText(
     'after',
-    '\nExamples:\n  npm run drill -- kubeadm-killed\n  npm run drill -- kubeadm-killed --only join --anew\n  npm run drill -- bad-luck-life --case etcd\n  npm run drill -- simulation --schedules 100000',
+    '\nExamples:\n  npm run drill -- kubeadm-killed\n  npm run drill -- kubeadm-killed --only join --anew\n  npm run drill -- killed --seed 7\n  npm run drill -- killed --each --cases "finished workers/"\n  npm run drill -- bad-luck-life --case etcd\n  npm run drill -- simulation --schedules 100000',
   );
 
 program
@@ -18,6 +20,32 @@ program
   .option('--anew', 'forget what an earlier drill has done')
   .action(async (options: { only?: 'init' | 'join'; anew?: boolean }) => {
     process.exitCode = await kubeadmKilled(options);
+  });
+
+program
+  .command('killed')
+  .description(
+    'homelab is killed at both boundaries of every kind of step and inside it; the re-run makes the same machines',
+  )
+  .addOption(new Option('--seed <N>', 'draws the machines and the moments').default(1).argParser(Number))
+  .option('--cases <PATTERN>', 'cases whose name has this, for example "inside containerd/"')
+  .option('--each', 'every case from bare machines (hours), instead of one after the other on the same')
+  .option(
+    '--anew',
+    'forget what an earlier drill has done; after every change of homelab, whose uninterrupted run is compared with',
+  )
+  .action(async (options: KilledOptions) => {
+    process.exitCode = await killed(options);
+  });
+
+program
+  .command('canaries')
+  .description(
+    'known secrets in every place that carries one, a bootstrap under strace, then they are looked for everywhere',
+  )
+  .option('--keep', 'leave the lab, with the traces in its folder')
+  .action(async (options: { keep?: boolean }) => {
+    process.exitCode = await canaries(options);
   });
 
 program

@@ -1,17 +1,8 @@
 // Files arrive whole, private and root-owned, or not at all.
 import { createHash } from 'node:crypto';
-import {
-  chmodSync,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { dial, failure, hostAt, startProxy, tempDir } from './ssh-rig.ts';
 import { type Sshd, startSshd, withoutSshd } from './sshd.ts';
 
@@ -117,7 +108,7 @@ describe.skipIf(withoutSshd)(`uploads to a real sshd${withoutSshd ? ` (${without
     }
   });
 
-  test('an upload that is cut off leaves no file of that name', async () => {
+  test('an upload that is cut off leaves nothing', async () => {
     const { dir, local, options } = file(Buffer.alloc(60_000_000, 7));
     const proxy = await startProxy(sshd.port);
     cleanups.push(() => proxy.stop());
@@ -125,7 +116,16 @@ describe.skipIf(withoutSshd)(`uploads to a real sshd${withoutSshd ? ` (${without
     const copying = failure(remote.upload(local, join(dir, 'copy'), options));
     setTimeout(() => proxy.cut(), 60);
     expect((await copying).code).toBe('HL_SSH_LOST');
-    expect(existsSync(join(dir, 'copy'))).toBe(false);
+    // sshd tells what it runs there when it notices.
+    await vi.waitFor(() => expect(readdirSync(dir)).toEqual(['local']), { timeout: 10_000 });
+  });
+
+  test('what an upload left behind when the power failed goes with the next one', async () => {
+    const { dir, local, options } = file('new');
+    writeFileSync(join(dir, 'copy.xFbODAnBLG'), 'half');
+    writeFileSync(join(dir, 'copy.tar'), 'another file');
+    await (await opened()).upload(local, join(dir, 'copy'), options);
+    expect(readdirSync(dir)).toEqual(['copy', 'copy.tar', 'local']);
   });
 
   test('an abort ends an upload at once', async () => {

@@ -1,5 +1,6 @@
 // `npm run lab`: real machines to try homelab on, on this machine.
 import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { execa } from 'execa';
@@ -86,6 +87,31 @@ function program(): Command {
     .addHelpText('after', examples('npm run lab -- power-on k8s-worker2'))
     .action(async (host: string, _options: unknown, command: Command) => {
       await mend(await theLab(nameOf(command)), host, interrupt.signal);
+    });
+  common(lab.command('snapshot'))
+    .description('what the machines and their cluster are, as JSON, without times and random parts')
+    .option('--out <file>', 'write it there')
+    .addHelpText('after', examples('npm run lab -- snapshot --out before.json'))
+    .action(async ({ out }: { readonly out?: string }, command: Command) => {
+      const { takeSnapshot } = await import('../snapshot/take.ts');
+      const text = `${JSON.stringify(await takeSnapshot(await theLab(nameOf(command))), null, 1)}\n`;
+      if (out === undefined) process.stdout.write(text);
+      else await writeFile(out, text);
+    });
+  lab
+    .command('compare')
+    .description('two snapshots side by side; exits 1 when they differ')
+    .argument('<first>')
+    .argument('<second>')
+    .addHelpText('after', examples('npm run lab -- compare before.json after.json'))
+    .action(async (first: string, second: string) => {
+      const [{ readSnapshot }, { compare, renderComparison }] = await Promise.all([
+        import('../snapshot/snapshot.ts'),
+        import('../snapshot/compare.ts'),
+      ]);
+      const [a, b] = [await readSnapshot(first), await readSnapshot(second)];
+      console.log(renderComparison(a, b));
+      if (compare(a, b).length > 0) process.exitCode = 1;
     });
   common(lab.command('down'))
     .description('take everything away: machines, disks, network, settings of this machine')

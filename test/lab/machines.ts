@@ -59,6 +59,8 @@ export interface Lab {
   waitReachable(host: string, limit?: WaitLimit): Promise<void>;
   isReachable(host: string): Promise<boolean>;
   bootId(host: string): Promise<string>;
+  /** The machine's process 1, by its id here: its files are under /proc/ID/root, its processes below it. */
+  init(host: string): Promise<number>;
   status(): Promise<readonly MachineStatus[]>;
   cutLink(host: string): Promise<void>;
   restoreLink(host: string): Promise<void>;
@@ -278,6 +280,13 @@ function open(state: LabState, log: Log): Lab {
     bootId: async host => {
       const { stdout } = await exec(state, guestOf(host), ['cat', '/proc/sys/kernel/random/boot_id']);
       return stdout.trim();
+    },
+    init: async host => {
+      const first = await init(state, guestOf(host));
+      if (first !== undefined) return first.pid;
+      throw new HomelabError('HL_REFUSED', `${host} is off`, {
+        hint: `npm run lab -- power-on ${host} --name ${state.name}`,
+      });
     },
     status: () => Promise.all(state.guests.map(guest => statusOf(lab, state, guest))),
     cutLink: host => setCable(guestOf(host).machine, 'down'),

@@ -1,0 +1,43 @@
+// At which moments a run is killed: both boundaries of every kind of step, and a moment inside it. Machine and moment are drawn by seed.
+import { createHash } from 'node:crypto';
+
+export const moments = ['started', 'inside', 'finished'] as const;
+
+export interface KillCase {
+  /** 'inside containerd/package' */
+  readonly name: string;
+  readonly moment: (typeof moments)[number];
+  /** The step without its machine: 'containerd/package'. */
+  readonly step: string;
+}
+
+/** The kinds of steps of these ids, in order, each with its moments. */
+export function killCases(stepIds: readonly string[], pattern = ''): readonly KillCase[] {
+  const steps = [...new Set(stepIds.map(kindOf))];
+  return steps
+    .flatMap(step => moments.map(moment => ({ name: `${moment} ${step}`, moment, step })))
+    .filter(({ name }) => name.includes(pattern));
+}
+
+/** phase/host/name → phase/name */
+export function kindOf(stepId: string): string {
+  const [phase = '', , ...name] = stepId.split('/');
+  return `${phase}/${name.join('/')}`;
+}
+
+/** The id of the step at which it is killed, among those planned; undefined: none is planned. */
+export function stepFor({ name, step }: KillCase, planned: readonly string[], seed: number): string | undefined {
+  const ids = planned.filter(id => kindOf(id) === step).toSorted();
+  return ids[Math.floor(drawn(seed, `${name} machine`) * ids.length)];
+}
+
+/** How long after the step's beginning: within the time that such a step took before. */
+export function delayMs({ name, moment }: KillCase, tookMs: number, seed: number): number {
+  if (moment !== 'inside') return 0;
+  return Math.round(drawn(seed, `${name} moment`) * 0.8 * Math.min(tookMs, 1_800));
+}
+
+/** From 0 up to 1, the same for the same seed and words. */
+export function drawn(seed: number, words: string): number {
+  return createHash('sha256').update(`${seed} ${words}`).digest().readUInt32BE() / 2 ** 32;
+}

@@ -1,0 +1,191 @@
+// homelab is killed (kill -9) at both boundaries of every kind of step and inside it. The plain re-run must lead to the same machines.
+import type { Lab } from '../lab/machines.ts';
+import { pause } from '../lab/run.ts';
+import { eventsOf, failuresOf, finished, type HomelabRun, startHomelab, story } from '../lab/run-homelab.ts';
+import { freshLab, homelab, homeOf, untilInside } from '../lab/test-lab.ts';
+import { compare, renderComparison } from '../snapshot/compare.ts';
+import { takeSnapshot } from '../snapshot/take.ts';
+import { delayMs, type KillCase, killCases, stepFor } from './kill-cases.ts';
+import { type Killed, type Outcome, readKilled, saveKilled, stateFile, tableOf } from './killed-state.ts';
+
+export interface KilledOptions {
+  readonly seed: number;
+  /** Cases whose name has this. */
+  readonly cases?: string | undefined;
+  /** Every case from bare machines, instead of one after the other on the same. */
+  readonly each?: boolean | undefined;
+  readonly anew?: boolean | undefined;
+}
+
+const labName = 'drill-killed';
+
+/** Exit code: 0 when every case led to a whole cluster that is like an uninterrupted run's. */
+export async function killed(options: KilledOptions): Promise<number> {
+  const { seed } = options;
+  const before = options.anew ? undefined : await readKilled(seed);
+  const state = before ?? (await uninterrupted(seed));
+  await saveKilled(state);
+  const cases = killCases(Object.keys(state.steps), options.cases);
+  const done = options.each ? state.each : state.chain;
+  const left = () => cases.filter(({ name }) => done[name] === undefined);
+  console.log(`${cases.length} cases, ${left().length} to do, seed ${seed} (${stateFile(seed)})`);
+  for (const each of cases) console.log(`  ${each.name}`);
+  const ok = options.each ? await caseByCase(state, left) : await inChains(state, left);
+  const shown = Object.fromEntries(cases.flatMap(({ name }) => (done[name] ? [[name, done[name]]] : [])));
+  console.log(`\n${tableOf(shown)}`);
+  for (const round of state.rounds) console.log(round);
+  const good = Object.values(shown).filter(each => each.ok).length;
+  console.log(`${good} of ${cases.length} cases: the plain re-run went on by itself`);
+  return ok && good === cases.length ? 0 : 1;
+}
+
+async function uninterrupted(seed: number): Promise<Killed> {
+  console.log('an uninterrupted run, to compare with');
+  const lab = await freshLab(labName, 4);
+  try {
+    const run = await bootstrap(lab);
+    if (run.code !== 0) throw new Error(story(run));
+    const steps = Object.fromEntries(eventsOf(run, 'step-finished').map(each => [each.id, each.durationMs]));
+    return { seed, steps, baseline: await takeSnapshot(lab), chain: {}, each: {}, rounds: [] };
+  } finally {
+    await lab.down();
+  }
+}
+
+/** Round after round from bare machines, each run killed at the next moment not yet seen; until no round sees a new one. */
+async function inChains(state: Killed, left: () => readonly KillCase[]): Promise<boolean> {
+  let ok = true;
+  for (let round = state.rounds.length + 1; left().length > 0; round++) {
+    const before = left().length;
+    const lab = await freshLab(labName, 4);
+    const seen: string[] = [];
+    let unmended = 0;
+    while (unmended < 8) {
+      const result = await runAndKill(lab, state, left());
+      if (result.kind === 'killed') {
+        seen.push(result.name);
+        unmended = 0;
+        state.chain[result.name] = result.outcome;
+      } else {
+        const last = state.chain[seen.at(-1) ?? ''];
+        if (result.run.code === 0 || last === undefined) break;
+        unmended += 1;
+        const ended = [...(last.ok ? [] : [last.ended]), await typed(lab, result.run)].join(', then ');
+        state.chain[seen.at(-1) ?? ''] = { ...last, ended, ok: false };
+      }
+      await saveKilled(state);
+    }
+    const verdict = await verdictOf(lab, state);
+    ok &&= verdict.ok;
+    state.rounds.push(`round ${round}: killed ${seen.length} times, then a whole run, then ${verdict.text}`);
+    console.log(state.rounds.at(-1));
+    await saveKilled(state);
+    if (verdict.ok) await lab.down();
+    else break;
+    if (left().length === before) break;
+  }
+  return ok;
+}
+
+async function caseByCase(state: Killed, left: () => readonly KillCase[]): Promise<boolean> {
+  for (const each of left()) {
+    const lab = await freshLab(labName, 4);
+    const result = await runAndKill(lab, state, [each]);
+    if (result.kind !== 'killed') throw new Error(`${each.name} did not come:\n${story(result.run)}`);
+    const ended: string[] = [];
+    let again = await bootstrap(lab);
+    for (; again.code !== 0 && ended.length < 8; again = await bootstrap(lab)) ended.push(await typed(lab, again));
+    const verdict = await verdictOf(lab, state);
+    const outcome = {
+      ...result.outcome,
+      ended: [...(ended.length === 0 ? ['went on'] : ended), verdict.text].join(', then '),
+      ok: ended.length === 0 && verdict.ok,
+    };
+    state.each[each.name] = outcome;
+    console.log(tableOf({ [each.name]: outcome }));
+    await saveKilled(state);
+    await lab.down();
+  }
+  return true;
+}
+
+type Ended =
+  | { readonly kind: 'killed'; readonly name: string; readonly outcome: Outcome }
+  | { readonly kind: 'ended'; readonly run: HomelabRun };
+
+/** A run, killed at the first of these moments that it comes to. */
+async function runAndKill(lab: Lab, state: Killed, cases: readonly KillCase[]): Promise<Ended> {
+  const process = await startHomelab(homeOf(lab), bootstrapArgs(lab));
+  const ended = process.ended.then(run => ({ kind: 'ended', run }) as const);
+  const plan = process.event('plan').then(({ steps }) => {
+    const planned = steps.map(({ id }) => id);
+    return cases.map(each => ({ each, id: stepFor(each, planned, state.seed) }));
+  });
+  const at = async (type: 'step-started' | 'step-finished') => {
+    const wanted = (await plan).filter(({ each }) => (each.moment === 'finished') === (type === 'step-finished'));
+    const event = await process.event(type, ({ id }) => wanted.some(each => each.id === id));
+    return wanted.find(each => each.id === event.id);
+  };
+  const never = new Promise<never>(() => undefined);
+  const found = await Promise.race([
+    ended,
+    at('step-started').catch(() => never),
+    at('step-finished').catch(() => never),
+  ]);
+  if (found === undefined || 'kind' in found) return found ?? ended;
+  const { each, id = '' } = found;
+  const tookMs = state.steps[id] ?? 0;
+  const delay = delayMs(each, tookMs, state.seed);
+  if (delay > 0) await pause(delay);
+  process.signal('SIGKILL');
+  await process.ended.catch(() => undefined);
+  const outcome: Outcome = { step: id, delayMs: delay, ended: 'went on', ok: true };
+  console.log(`  killed: ${each.name} on ${id}${delay === 0 ? '' : ` after ${delay} of ${tookMs} ms`}`);
+  return { kind: 'killed', name: each.name, outcome };
+}
+
+/** What the run said is done; where it said nothing that could be, a moment passes. Resolves with what it was, for the table. */
+async function typed(lab: Lab, run: HomelabRun): Promise<string> {
+  const said = failuresOf(run)
+    .flatMap(({ message, details }) => [message, ...details])
+    .join('\n');
+  const [, busy] = /^(\S+): kubeadm is still at work/m.exec(said) ?? [];
+  if (busy !== undefined) {
+    await untilInside(lab, busy, '! pgrep -x kubeadm', 'kubeadm to end');
+    return told(`waited for kubeadm on ${busy}`);
+  }
+  const [, host] = /homelab reset (\S+?)[,;.]?(\s|$)/.exec(said) ?? [];
+  if (run.code === 5 && host !== undefined) {
+    const reset = await homelab(lab, ['reset', host, '--yes']);
+    return told(`homelab reset ${host}${reset.code === 0 ? '' : ` (exit ${reset.code}: ${story(reset)})`}`);
+  }
+  await pause(2_000);
+  return told(`exit ${run.code} (${said.split('\n').slice(0, 2).join(': ')})`);
+}
+
+function told(text: string): string {
+  console.log(`  ${text}`);
+  return text;
+}
+
+/** The last run was whole: the next has nothing to do, and the machines are those of an uninterrupted one. */
+async function verdictOf(lab: Lab, state: Killed): Promise<{ readonly ok: boolean; readonly text: string }> {
+  const again = await bootstrap(lab);
+  if (again.code !== 0 || finished(again).steps > 0)
+    return {
+      ok: false,
+      text: `exit ${again.code}, ${finished(again).steps} steps in what should have been nothing to do`,
+    };
+  const snapshot = await takeSnapshot(lab);
+  const ok = compare(state.baseline, snapshot).length === 0;
+  return { ok, text: `0 steps; ${renderComparison(state.baseline, snapshot)}` };
+}
+
+const bootstrapArgs = (lab: Lab): readonly string[] => [
+  ...['bootstrap', '--yes', '--bundle', lab.bundle ?? ''],
+  ...['-i', lab.inventoryPath],
+];
+
+async function bootstrap(lab: Lab): Promise<HomelabRun> {
+  return (await startHomelab(homeOf(lab), bootstrapArgs(lab))).ended;
+}

@@ -1,0 +1,42 @@
+// Where the killed drill kills: every kind of step at three moments, machine and moment by seed.
+import { expect, test } from 'vitest';
+import { delayMs, killCases, stepFor } from './drill/kill-cases.ts';
+
+const planned = [
+  'containerd/k8s-cp/package',
+  'containerd/k8s-worker1/package',
+  'containerd/k8s-worker2/package',
+  'control-plane/k8s-cp/init',
+];
+
+test('each kind of step is killed at both boundaries and inside, once whatever the number of machines', () => {
+  expect(killCases(planned).map(({ name }) => name)).toEqual([
+    'started containerd/package',
+    'inside containerd/package',
+    'finished containerd/package',
+    'started control-plane/init',
+    'inside control-plane/init',
+    'finished control-plane/init',
+  ]);
+  expect(killCases(planned, 'inside control').map(({ name }) => name)).toEqual(['inside control-plane/init']);
+});
+
+test('the machine is drawn among those that have the step, the same for the same seed', () => {
+  const [each] = killCases(planned);
+  if (each === undefined) throw new Error('no case');
+  const drawn = Array.from({ length: 40 }, (_, seed) => stepFor(each, planned, seed));
+  expect(new Set(drawn)).toEqual(new Set(planned.slice(0, 3)));
+  expect(stepFor(each, planned, 7)).toBe(stepFor(each, planned.toReversed(), 7));
+  expect(stepFor(each, ['control-plane/k8s-cp/init'], 7)).toBeUndefined();
+});
+
+test('inside is within the time that the step took', () => {
+  const inside = killCases(planned, 'inside')[0];
+  const started = killCases(planned, 'started')[0];
+  if (inside === undefined || started === undefined) throw new Error('no case');
+  for (const seed of Array.from({ length: 40 }, (_, index) => index)) {
+    expect(delayMs(inside, 400, seed)).toBeLessThan(400);
+    expect(delayMs(inside, 9_000, seed)).toBeLessThan(1_500);
+    expect(delayMs(started, 9_000, seed)).toBe(0);
+  }
+});
