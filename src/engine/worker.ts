@@ -33,8 +33,8 @@ export interface Worker {
   close(): Promise<void>;
 }
 
-// A third of the lease: two signs of life may get lost.
-const beatMs = 20_000;
+// A quarter of the lease: three signs of life may get lost, or be late on a link that an upload fills.
+const beatMs = 15_000;
 const askTimeoutMs = 30_000;
 /** How long a machine may be away in the middle of a run, milliseconds. */
 const awayMs = 60_000;
@@ -72,8 +72,8 @@ export function createWorker(station: Station, { run, who, clock, onNote }: Work
     while (!stop.aborted) {
       await clock.sleep(beatMs, stop).catch(() => undefined);
       if (stop.aborted) return;
-      // A sign of life that gets lost is followed by the next; what must not go on is refused by the machine.
-      await station
+      // Not waited for: one that is late or lost is followed by the next, and what must not go on is refused by the machine.
+      void station
         .ask({ kind: 'renew', run }, from, { timeoutMs: askTimeoutMs, signal: stop, beside: true })
         .catch(() => undefined);
     }
