@@ -111,8 +111,8 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
   ];
   const asker = { who: "it's me", bootId: 'a-b' };
   const requests: readonly FenceRequest[] = [
-    { kind: 'claim', run: 'r', serial: 1, steal: false },
-    { kind: 'claim', run: 'r', serial: 1, steal: true },
+    { kind: 'claim', run: 'r', serial: 1, seq: 0, steal: false },
+    { kind: 'claim', run: 'r', serial: 1, seq: 0, steal: true },
     { kind: 'renew', run: 'r' },
     { kind: 'release', run: 'r' },
   ];

@@ -148,7 +148,7 @@ export function parseReading(
       isPrepared,
       timeService: text('time-service').split('.service')[0]?.trim() || 'none',
     },
-    fence: parseFence(frames.get('fence'), run),
+    fence: fenceOf(host, frames.get('fence'), run),
     nodes: api.nodes,
     live: api.live,
     servingRequests: api.servingRequests,
@@ -164,6 +164,14 @@ function versionIn(said: string): string {
     .replace(/^.* /, '')
     .replace(/^v/, '')
     .replace(/-[0-9.]+$/, '');
+}
+
+function fenceOf(host: string, frame: Frame | undefined, run: string): FenceReading {
+  try {
+    return parseFence(frame, run);
+  } catch (error) {
+    throw error instanceof HomelabError ? error.at({ host }) : error;
+  }
 }
 
 // What homelab's own init ends with (src/transitions/init.ts): the mark in the cluster, then super-admin.conf is removed. Where neither

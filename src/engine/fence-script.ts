@@ -11,6 +11,9 @@ export const refusedMark = '@homelab-fence';
 /** Exit status of a work that neither ended by itself nor by its deadline: killed, or its machine is going down. */
 export const cutOffCode = 98;
 
+/** On stderr when the unit's own deadline struck. */
+export const deadlineMark = 'homelab: its deadline struck';
+
 /** What a request is made for. */
 export interface Asker {
   /** For people: 'anna@laptop: homelab bootstrap'. */
@@ -50,7 +53,8 @@ is_gone() { [ "$pid" != 0 ] && [ "$(since_of "$pid")" != "$since" ]; }
 
 const running = `is_running() {
   [ ! -e "$fence/work/$1/result" ] || return 1
-  case $(systemctl is-active "$1.service" 2>/dev/null) in inactive | failed | unknown | '') return 1 ;; esac
+  # No answer is no end: systemd itself may be starting anew.
+  case $(systemctl is-active "$1.service" 2>/dev/null) in inactive | failed | unknown) return 1 ;; esac
 }
 `;
 
@@ -106,7 +110,7 @@ function judged(request: FenceRequest, { who, bootId }: Asker, dir: string): str
   switch (request.kind) {
     case 'claim':
       return `${before}if [ "$run" != ${mine} ] || [ "$serial" != ${request.serial + 1} ] || [ "$seq" != 0 ]; then
-  [ "$serial" = ${request.serial} ] || refuse changed
+  [ "$serial $seq" = '${request.serial} ${request.seq}' ] || refuse changed
   ! is_working || refuse busy
 ${request.steal ? '' : `  [ "$run" = - ] || [ "$now" -gt "$until" ] || is_gone || refuse held\n`}  pid=0 since=0
 fi
@@ -116,18 +120,20 @@ heard
     case 'renew':
       return `${before}${holds}heard\n`;
     case 'release':
-      return `${before}${holds}run=- until=0 who=-
+      return `${before}${holds}! is_working || refuse busy
+run=- until=0 who=-
 save '0 0'
 `;
     case 'work':
-      return `${before}${holds}again=no
-if [ "$seq" = ${request.seq} ]; then again=yes
+      return `${before}again=no
+if [ "$run" = ${mine} ] && [ "$seq" = ${request.seq} ]; then again=yes
 else
+  ${holds.replaceAll('\n', '\n  ').trimEnd()}
   [ "$seq" -lt ${request.seq} ] || refuse late
   ! is_working || refuse busy
   seq=${request.seq}
+  heard
 fi
-heard
 `;
     default: {
       const never: never = request;
@@ -187,8 +193,10 @@ if [ "$again" = no ]; then
   # systemd calls it at the end of the unit, whatever ended it (systemd.exec(5), SERVICE_RESULT).
   printf '%s\\n' 'echo "$SERVICE_RESULT \${EXIT_STATUS-}" > "$1/result.new" && mv "$1/result.new" "$1/result"' > "$work/end"
   {
+    # The lock is ours only until the unit runs: signs of life and other runs ask meanwhile.
+    exec 9>&-
     client=0
-    ${start} > "$work/out" 2> "$work/err" 9>&- || client=$?
+    ${start} > "$work/out" 2> "$work/err" || client=$?
     echo "$client" > "$work/client"
   } <<'HOMELAB_WORK' &
 ${script.endsWith('\n') ? script : `${script}\n`}: homelab-end
@@ -210,7 +218,7 @@ read -r result status < "$work/result"
 case $result in
 success) exit 0 ;;
 exit-code) exit "$status" ;;
-timeout) exit 124 ;;
+timeout) echo '${deadlineMark}' >&2; exit 124 ;;
 *) echo "homelab: ended by $result $status" >&2; exit ${cutOffCode} ;;
 esac
 `;

@@ -28,9 +28,16 @@ export const freeFence: FenceReading = { fence: noFence, isHeld: false, works: [
 
 /** `run` is the one that asks. */
 export function parseFence(frame: Frame | undefined, run: string): FenceReading {
-  const [first = '', ...rest] = frame?.code === 0 ? frame.stdout.trimEnd().split('\n') : [];
+  if (frame === undefined) return freeFence;
+  const [first = '', ...rest] = frame.code === 0 ? frame.stdout.trimEnd().split('\n') : [];
   const match = /^(\d+) (\S+) (\d+) (\d+) (alive|gone|unknown) (\d+) (.*)$/.exec(first);
-  if (!match) return freeFence;
+  if (!match) {
+    // Taken for a free one it would be refused at every claim, and nobody would know why.
+    throw new HomelabError('HL_OBSERVE', 'the record of who may change a machine cannot be read', {
+      context: { stderr: frame.stderr || frame.stdout },
+      hint: 'look at /run/homelab/record on it; when no homelab is at work: sudo rm -r /run/homelab',
+    });
+  }
   const [, serial, holder = '-', seq, until, session, now, who = '-'] = match;
   const works = rest.map((line): LeftWork => {
     const [unit = '', state = '', owner = '', result = '', step = ''] = line.split('\t');
@@ -46,7 +53,7 @@ export function parseFence(frame: Frame | undefined, run: string): FenceReading 
     working: works.some(({ state }) => state === 'running'),
     who,
   };
-  return { fence, isHeld: holder !== run && isHeld({ ...fence, working: false }, Number(now)), works };
+  return { fence, isHeld: holder !== run && isHeld(fence, Number(now)), works };
 }
 
 /** What the fence answered; undefined for anything that is not about it. */
@@ -62,10 +69,10 @@ const reasons: Readonly<Record<Exclude<Verdict, 'ok' | 'begun'>, (who: string) =
   rebooted: () => 'it has booted since this run looked at it',
   changed: () => 'another run has changed it since this run looked at it',
   held: who => `another run is at work on it (${who})`,
-  busy: () => 'a step of an interrupted run is still going on there',
+  busy: () => 'a step of another run is still going on there',
   taken: who => `this run no longer holds it${who === '-' ? '' : `: it was taken over (${who})`}`,
   lapsed: () => `this run was silent for more than ${leaseSeconds} s, and a silent run may change nothing`,
-  late: () => 'a copy of an earlier command arrived late',
+  late: () => 'the command arrived too late: its step is over, and what came of it is gone',
 };
 
 /** Nothing was changed by the command that got this answer. */

@@ -8,6 +8,7 @@ import { printing } from '../model/shell.ts';
 import type { Facts } from '../model/world.ts';
 import { clockFragment, factFragments, factsTimeoutMs, parseReading, type Reading } from './facts.ts';
 import { type FenceReading, fenceFragment, type LeftWork } from './fence.ts';
+import { deadlineMark } from './fence-script.ts';
 import { type Fragment, type Frame, joinFragments, splitFrames } from './frames.ts';
 import type { Station } from './station.ts';
 import type { Vault } from './vault.ts';
@@ -36,8 +37,8 @@ export interface Machine {
 }
 
 const readTimeoutMs = 120_000;
-/** No step's own deadline is longer. */
-const waitTimeoutMs = 3_600_000;
+/** Above the longest deadline of a step, a drain's of a day: the unit's own one ends the wait. */
+const waitTimeoutMs = 25 * 3_600_000;
 
 export interface MachineOptions {
   readonly vault: Vault;
@@ -199,7 +200,8 @@ function explanationOf(
 
 function stepFailure(step: Step, result: ExecResult): HomelabError {
   // 124 alone may be the exit code of something inside the script.
-  const isTimeout = result.code === 124 && result.durationMs >= step.action.timeoutMs;
+  const isTimeout =
+    result.code === 124 && (result.durationMs >= step.action.timeoutMs || result.stderr.includes(deadlineMark));
   const known = explanationOf(step, result.stderr);
   const reason = known
     ? known.message

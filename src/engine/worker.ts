@@ -47,6 +47,14 @@ export function createWorker(station: Station, { run, who, clock, onNote }: Work
   let seq = 0;
   let beating = new AbortController();
 
+  // One at a time: a sign of life and a question may both find the connection lost.
+  let reconnecting: Promise<void> | undefined;
+  const reconnect = (signal: AbortSignal): Promise<void> => {
+    reconnecting ??= station.reconnect({ timeoutMs: awayMs, signal }).finally(() => {
+      reconnecting = undefined;
+    });
+    return reconnecting;
+  };
   const again = async <T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> => {
     for (let losses = 0; ; losses += 1) {
       try {
@@ -55,9 +63,10 @@ export function createWorker(station: Station, { run, who, clock, onNote }: Work
         const isLost = error instanceof HomelabError && error.code === 'HL_SSH_LOST';
         if (!isLost || signal.aborted || losses === mostLosses) throw error;
         onNote(`${host}: ${error.message}; connecting again`);
-        // What is wrong with the connection says more than that it cannot be had again.
-        await station.reconnect({ timeoutMs: awayMs, signal }).catch(() => {
-          throw error;
+        await reconnect(signal).catch((failure: unknown) => {
+          // A changed key or a refused login says more; that it is still away says less.
+          const isAway = failure instanceof HomelabError && failure.code === 'HL_SSH_CONNECT';
+          throw isAway ? error : failure;
         });
       }
     }
@@ -75,6 +84,10 @@ export function createWorker(station: Station, { run, who, clock, onNote }: Work
       // Not waited for: one that is late or lost is followed by the next, and what must not go on is refused by the machine.
       void station
         .ask({ kind: 'renew', run }, from, { timeoutMs: askTimeoutMs, signal: stop, beside: true })
+        .catch(async (error: unknown) => {
+          // A machine that has nothing to do at the moment is not left to lapse.
+          if (error instanceof HomelabError && error.code === 'HL_SSH_LOST' && !stop.aborted) await reconnect(stop);
+        })
         .catch(() => undefined);
     }
   };
@@ -82,7 +95,7 @@ export function createWorker(station: Station, { run, who, clock, onNote }: Work
     again,
     async claim({ reading, bootId }, steal, signal) {
       const from = { who, bootId };
-      await request({ kind: 'claim', run, serial: reading.fence.serial, steal }, from, signal);
+      await request({ kind: 'claim', run, serial: reading.fence.serial, seq: reading.fence.seq, steal }, from, signal);
       asker = from;
       beating = new AbortController();
       void beat(from, beating.signal);
@@ -96,7 +109,7 @@ export function createWorker(station: Station, { run, who, clock, onNote }: Work
       let result = await ask();
       // A machine that is going down says so before its connection ends. Asked once more, it has booted, or it was something else.
       if (result.code === cutOffCode) {
-        await clock.sleep(goingDownMs, signal);
+        await clock.sleep(goingDownMs, signal).catch(() => undefined);
         result = await ask();
       }
       const answer = verdictOf(result);
@@ -117,7 +130,7 @@ export function createWorker(station: Station, { run, who, clock, onNote }: Work
       beating.abort();
       const from = asker;
       asker = undefined;
-      // One that cannot be let go of is free once its connection is gone.
+      // One that cannot be let go of is free once its connection is gone, or its lease over.
       if (from) await station.ask({ kind: 'release', run }, from, { timeoutMs: askTimeoutMs }).catch(() => undefined);
     },
     async close() {

@@ -3,7 +3,7 @@
 /** How long a run may be silent before its claim is void, seconds of the machine's own uptime. */
 export const leaseSeconds = 60;
 
-/** The record on the machine, /run/homelab/fence; a reboot removes it. */
+/** The record on the machine, /run/homelab/record; a reboot removes it. */
 export interface Fence {
   /** Goes up with every claim: what was read under another serial may have changed since. */
   readonly serial: number;
@@ -32,8 +32,14 @@ export const noFence: Fence = {
 };
 
 export type FenceRequest =
-  /** `serial` is what was read before the plan was made. */
-  | { readonly kind: 'claim'; readonly run: string; readonly serial: number; readonly steal: boolean }
+  /** `serial` and `seq` are what was read before the plan was made. */
+  | {
+      readonly kind: 'claim';
+      readonly run: string;
+      readonly serial: number;
+      readonly seq: number;
+      readonly steal: boolean;
+    }
   | { readonly kind: 'renew'; readonly run: string }
   | { readonly kind: 'release'; readonly run: string }
   /** Works are numbered upwards: each is begun once, however often it is asked for. */
@@ -49,7 +55,7 @@ export type Verdict =
   | 'changed'
   /** Another run holds it and is alive. */
   | 'held'
-  /** A work is going on: nothing can be begun before it has ended. */
+  /** A work is going on: nothing can be begun, claimed or let go of before it has ended. */
   | 'busy'
   /** Another run took over. */
   | 'taken'
@@ -65,9 +71,9 @@ export interface Moment {
   readonly expectedBootId: string;
 }
 
-/** Does somebody hold it? A dead holder (connection gone, nothing going on) and a silent one do not. */
-export function isHeld({ run, until, session, working }: Fence, now: number): boolean {
-  return run !== '-' && (working || (now <= until && session !== 'gone'));
+/** Is its holder alive? Not one whose connection is gone, nor one that is silent; what it began may go on all the same. */
+export function isHeld({ run, until, session }: Fence, now: number): boolean {
+  return run !== '-' && now <= until && session !== 'gone';
 }
 
 /** The rule; `engine/fence-script.ts` says the same in sh, and a test compares the two. */
@@ -75,15 +81,16 @@ export function judge(fence: Fence, request: FenceRequest, { now, bootId, expect
   if (bootId !== expectedBootId) return 'rebooted';
   if (request.kind === 'claim') {
     if (fence.run === request.run && fence.serial === request.serial + 1 && fence.seq === 0) return 'begun';
-    if (fence.serial !== request.serial) return 'changed';
+    if (fence.serial !== request.serial || fence.seq !== request.seq) return 'changed';
     if (fence.working) return 'busy';
     return isHeld(fence, now) && !request.steal ? 'held' : 'ok';
   }
   if (fence.run !== request.run) return 'taken';
+  // Its result may be had at any time: asking begins nothing.
+  if (request.kind === 'work' && request.seq === fence.seq) return 'begun';
   if (now > fence.until && !fence.working) return 'lapsed';
-  if (request.kind !== 'work') return 'ok';
-  if (request.seq === fence.seq) return 'begun';
-  if (request.seq < fence.seq) return 'late';
+  if (request.kind === 'renew') return 'ok';
+  if (request.kind === 'work' && request.seq < fence.seq) return 'late';
   return fence.working ? 'busy' : 'ok';
 }
 

@@ -1,12 +1,12 @@
 // The rule of the fence, and that the machine's sh says the same.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseFence, verdictOf } from '../../src/engine/fence.ts';
-import { fenceReading, fenceScript, guarded } from '../../src/engine/fence-script.ts';
+import { fenceReading, fenceScript, guarded, workScript } from '../../src/engine/fence-script.ts';
 import { type Fence, type FenceRequest, granted, isHeld, judge, leaseSeconds, noFence } from '../../src/model/fence.ts';
 import { dash } from '../dash.ts';
 
@@ -19,12 +19,12 @@ const since = (pid: number) =>
 const moment = { now: 1000, bootId: 'a', expectedBootId: 'a' };
 const mine: Fence = { serial: 4, run: 'me', seq: 2, until: 1030, session: 'alive', working: false, who: 'me@here' };
 const theirs: Fence = { ...mine, run: 'they' };
-const claim: FenceRequest = { kind: 'claim', run: 'me', serial: 4, steal: false };
+const claim: FenceRequest = { kind: 'claim', run: 'me', serial: 4, seq: 2, steal: false };
 const work = (seq: number): FenceRequest => ({ kind: 'work', run: 'me', seq });
 
 describe('the fence', () => {
   it('lets one of two have a machine, and keeps it from the other while the first is heard of', () => {
-    expect(judge({ ...noFence, serial: 4 }, claim, moment)).toBe('ok');
+    expect(judge({ ...noFence, serial: 4, seq: 2 }, claim, moment)).toBe('ok');
     expect(judge(theirs, claim, moment)).toBe('held');
     expect(judge(theirs, { ...claim, steal: true }, moment)).toBe('ok');
   });
@@ -38,8 +38,13 @@ describe('the fence', () => {
     expect(judge({ ...theirs, working: true }, { ...claim, steal: true }, { ...moment, now: 9999 })).toBe('busy');
   });
 
+  it('is not let go of while a work is going on', () => {
+    expect(judge({ ...mine, working: true }, { kind: 'release', run: 'me' }, moment)).toBe('busy');
+  });
+
   it('refuses a plan that was made before another run or another boot', () => {
-    expect(judge({ ...noFence, serial: 5 }, claim, moment)).toBe('changed');
+    expect(judge({ ...noFence, serial: 5, seq: 2 }, claim, moment)).toBe('changed');
+    expect(judge({ ...noFence, serial: 4, seq: 3 }, claim, moment)).toBe('changed');
     expect(judge(mine, work(3), { ...moment, bootId: 'b' })).toBe('rebooted');
   });
 
@@ -52,6 +57,8 @@ describe('the fence', () => {
   it('begins a work once, however often it is asked for', () => {
     expect(judge(mine, work(3), moment)).toBe('ok');
     expect(judge(granted(mine, work(3), 'me@here', 1000), work(3), moment)).toBe('begun');
+    // Also after a silence: the result is had, and nothing is begun.
+    expect(judge(mine, work(2), { ...moment, now: 9999 })).toBe('begun');
     expect(judge(mine, work(1), moment)).toBe('late');
     expect(judge(granted({ ...noFence, serial: 4 }, claim, 'me@here', 1000), claim, moment)).toBe('begun');
   });
@@ -67,6 +74,20 @@ describe('the fence in sh', () => {
     dir = mkdtempSync(join(tmpdir(), 'homelab-fence-'));
     bin = join(dir, 'bin');
     mkdirSync(bin);
+    // Runs it at once, and tells how it ended as the unit's ExecStopPost would.
+    writeFileSync(
+      join(bin, 'systemd-run'),
+      `#!/bin/sh
+for work; do :; done
+while [ "$1" != /bin/sh ]; do shift; done
+echo active > "$work/state"
+code=0
+sh -c "$3" "$work" || code=$?
+echo inactive > "$work/state"
+[ "$code" = 0 ] && echo success 0 > "$work/result" || echo "exit-code $code" > "$work/result"
+`,
+      { mode: 0o755 },
+    );
     // A unit runs when the folder of its name says so.
     writeFileSync(join(bin, 'systemctl'), `#!/bin/sh\ncat "${dir}/work/\${2%.service}/state"\n`, { mode: 0o755 });
   });
@@ -101,8 +122,10 @@ describe('the fence in sh', () => {
         kind: fc.constant('claim' as const),
         run: fc.constant('me'),
         serial: fc.integer({ min: 3, max: 5 }),
+        seq: fc.integer({ min: 0, max: 3 }),
         steal: fc.boolean(),
       }),
+      fc.record({ kind: fc.constant('work' as const), run: fc.constant('me'), seq: fc.integer({ min: 1, max: 4 }) }),
       fc.constant({ kind: 'renew' as const, run: 'me' }),
       fc.constant({ kind: 'release' as const, run: 'me' }),
     );
@@ -112,10 +135,19 @@ describe('the fence in sh', () => {
         const fence: Fence = { ...shape, until: now + shape.until, who: shape.run === '-' ? '-' : 'who ever' };
         put(fence);
         const asker = { who: 'me@here: homelab', bootId: isSameBoot ? bootId : 'another' };
-        const said = dash(fenceScript(request, asker, dir), { bin });
+        const script =
+          request.kind === 'work'
+            ? workScript({ step: 'a/b/c', seq: request.seq, script: ':', timeoutMs: 1000 }, 'me', asker, dir)
+            : fenceScript(request, asker, dir);
+        const said = dash(script, { bin });
         const verdict = judge(fence, request, { now, bootId, expectedBootId: asker.bootId });
         const isGranted = verdict === 'ok' || verdict === 'begun';
-        expect(verdictOf({ ...said, durationMs: 0 })?.verdict ?? 'granted').toBe(isGranted ? 'granted' : verdict);
+        // A work that was begun and is not there any more: its folder is not part of the record.
+        const isGone = request.kind === 'work' && verdict === 'begun';
+        expect(verdictOf({ ...said, durationMs: 0 })?.verdict ?? 'granted').toBe(
+          isGone ? 'late' : isGranted ? 'granted' : verdict,
+        );
+        if (isGone) return;
         const after = found().fence;
         if (!isGranted) {
           expect(after).toEqual(fence);
@@ -133,6 +165,31 @@ describe('the fence in sh', () => {
       { numRuns: 60 },
     );
   }, 60_000);
+
+  it('is judged while a work goes on: a sign of life does not wait for its end', async () => {
+    const asker = { who: 'me', bootId };
+    put({ ...mine, until: uptime() + 100 });
+    const go = join(dir, 'go');
+    const script = `until [ -e ${go} ]; do sleep 0.05; done; echo done`;
+    const working = spawn(
+      'dash',
+      ['-c', workScript({ step: 'a/b/c', seq: 3, script, timeoutMs: 60_000 }, 'me', asker, dir)],
+      {
+        env: { ...process.env, PATH: `${bin}:${process.env['PATH']}` },
+      },
+    );
+    let said = '';
+    working.stdout.on('data', chunk => {
+      said += String(chunk);
+    });
+    const ended = new Promise(resolve => working.on('close', resolve));
+    const started = join(dir, 'work/homelab-a-b-c/started');
+    while (!existsSync(started)) await new Promise(resolve => setTimeout(resolve, 20));
+    expect(dash(fenceScript({ kind: 'renew', run: 'me' }, asker, dir), { bin }).code).toBe(0);
+    writeFileSync(go, '');
+    expect(await ended).toBe(0);
+    expect(said).toBe('done\n');
+  }, 30_000);
 
   it('tells in a reading who holds it, and what is going on', () => {
     put({ ...theirs, until: uptime() + 100, working: true, who: 'anna@laptop: homelab bootstrap' });

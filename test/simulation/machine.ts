@@ -73,7 +73,7 @@ export class SimulatedMachine {
           },
         ]
       : [];
-    return { fence, isHeld: fence.run !== run && isHeld({ ...fence, working: false }, this.#uptime()), works };
+    return { fence, isHeld: fence.run !== run && isHeld(fence, this.#uptime()), works };
   }
 
   ask(request: FenceRequest, bootId: string, who: string, session: Session): ExecResult {
@@ -90,10 +90,10 @@ export class SimulatedMachine {
   async work(work: Work, run: string, bootId: string, who: string, session: Session): Promise<ExecResult> {
     const request = { kind: 'work', run, seq: work.seq } as const;
     const verdict = judge(this.#now(), request, this.#moment(bootId));
+    if (verdict === 'begun') return this.#last?.ended ?? result(refusedCode, `${refusedMark} late -`);
     const silentMs = this.#time.now - (this.#heard.get(run) ?? 0);
     const answer = this.ask(request, bootId, who, session);
     if (answer.code !== 0) return answer;
-    if (verdict === 'begun') return this.#last?.ended ?? result(refusedCode, `${refusedMark} late -`);
     if (this.#going) this.broken.push(`${work.step} began while ${this.#going.step} was going on`);
     if (silentMs > (leaseSeconds + 2) * 1000) this.broken.push(`${work.step} began after ${silentMs} ms of silence`);
     if (this.begun.some(each => each.run === run && each.seq === work.seq))
