@@ -89,7 +89,7 @@ echo inactive > "$work/state"
       { mode: 0o755 },
     );
     // A unit runs when the folder of its name says so.
-    writeFileSync(join(bin, 'systemctl'), `#!/bin/sh\ncat "${dir}/work/\${2%.service}/state"\n`, { mode: 0o755 });
+    writeFileSync(join(bin, 'systemctl'), `#!/bin/sh\ncat "${dir}/work/\${2%.service}/state" 2>/dev/null || echo inactive\n`, { mode: 0o755 });
   });
   afterAll(() => {
     sleeper.kill();
@@ -164,7 +164,7 @@ echo inactive > "$work/state"
       }),
       { numRuns: 60 },
     );
-  }, 60_000);
+  }, 120_000);
 
   it('is judged while a work goes on: a sign of life does not wait for its end', async () => {
     const asker = { who: 'me', bootId };
