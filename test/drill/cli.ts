@@ -49,31 +49,35 @@ program
   });
 
 program
+  .command('life')
+  .description('machines join, die, leave and are made bare again: one cluster from two machines to five and back')
+  .action(() => tests('drill', 'test/drill/life.test.ts'));
+
+program
   .command('bad-luck-life')
   .description('what goes wrong while machines come and go: nine cases, each with what it says and what leads on')
   .option('--case <PATTERN>', 'cases whose name has this')
-  .action(async (options: { case?: string }) => {
-    const names = options.case === undefined ? [] : ['-t', options.case];
-    const { exitCode = 1 } = await execa('npx', ['vitest', 'run', '--project', 'drill', ...names], {
-      stdio: 'inherit',
-      reject: false,
-      env: { DRILL: 'yes' },
-    });
-    process.exitCode = exitCode;
-  });
+  .action((options: { case?: string }) =>
+    tests('drill', 'test/drill/bad-luck-life.test.ts', {}, options.case === undefined ? [] : ['-t', options.case]),
+  );
 
 program
   .command('simulation')
   .description('the engine under seeded bad luck in virtual time; a failing seed replays alone: --seed N --schedules 1')
   .option('--schedules <N>', 'how many', '10000')
   .option('--seed <N>', 'the first', '1')
-  .action(async ({ schedules, seed }: { schedules: string; seed: string }) => {
-    const { exitCode = 1 } = await execa('npx', ['vitest', 'run', '--project', 'unit', 'test/simulation'], {
-      stdio: 'inherit',
-      reject: false,
-      env: { SCHEDULES: schedules, SEED: seed },
-    });
-    process.exitCode = exitCode;
+  .action(({ schedules, seed }: { schedules: string; seed: string }) =>
+    tests('unit', 'test/simulation', { SCHEDULES: schedules, SEED: seed }),
+  );
+
+/** Drills that are tests: vitest tells how each case ended. */
+async function tests(project: string, path: string, env: Record<string, string> = {}, more: readonly string[] = []) {
+  const { exitCode = 1 } = await execa('npx', ['vitest', 'run', '--project', project, path, ...more], {
+    stdio: 'inherit',
+    reject: false,
+    env: { DRILL: 'yes', ...env },
   });
+  process.exitCode = exitCode;
+}
 
 await program.parseAsync(process.argv);

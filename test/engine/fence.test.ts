@@ -89,7 +89,11 @@ echo inactive > "$work/state"
       { mode: 0o755 },
     );
     // A unit runs when the folder of its name says so.
-    writeFileSync(join(bin, 'systemctl'), `#!/bin/sh\ncat "${dir}/work/\${2%.service}/state" 2>/dev/null || echo inactive\n`, { mode: 0o755 });
+    writeFileSync(
+      join(bin, 'systemctl'),
+      `#!/bin/sh\ncat "${dir}/work/\${2%.service}/state" 2>/dev/null || echo inactive\n`,
+      { mode: 0o755 },
+    );
   });
   afterAll(() => {
     sleeper.kill();

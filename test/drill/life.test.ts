@@ -1,8 +1,17 @@
 // A cluster's life on real machines: machines join, one dies, others leave, all are reset, and it is made again.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Lab } from './machines.ts';
-import { eventsOf, failuresOf, finished, type HomelabRun, plannedSteps, stepsWith, story } from './run-homelab.ts';
-import { freshLab, homelab, inside, inventoryOf, kubectl, readyNodes, untilInside, whyNoCluster } from './test-lab.ts';
+import type { Lab } from '../lab/machines.ts';
+import { eventsOf, failuresOf, finished, type HomelabRun, plannedSteps, stepsWith, story } from '../lab/run-homelab.ts';
+import {
+  freshLab,
+  homelab,
+  inside,
+  inventoryOf,
+  kubectl,
+  readyNodes,
+  untilInside,
+  whyNoCluster,
+} from '../lab/test-lab.ts';
 
 const reason = await whyNoCluster();
 
