@@ -198,7 +198,7 @@ function reachable(
 // For the other person who finds a machine taken. A line break would end the record on the machine.
 function whoIs({ argv, env }: Io): string {
   const user = env['USER'] ?? env['LOGNAME'] ?? 'somebody';
-  return `${user}@${hostname()}: ${command('homelab', ...argv)}`.replaceAll(/\s+/g, ' ').slice(0, 200);
+  return `${user}@${hostname()}: ${command('homelab', ...argv)}`.replaceAll(/\s+/g, ' ').slice(0, 200).trim();
 }
 
 function tallied(): {

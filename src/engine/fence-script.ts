@@ -99,7 +99,7 @@ heard() {
 }
 `;
 
-/** Grants the request or ends with \`refusedCode\`; the lock stays held. The same rule as \`judge\` in model/fence.ts. */
+/** Grants the request or ends with `refusedCode`; the lock stays held. The same rule as `judge` in model/fence.ts. */
 function judged(request: FenceRequest, { who, bootId }: Asker, dir: string): string {
   const mine = sh(request.run);
   const before = `${locked(dir)}[ "$(cat /proc/sys/kernel/random/boot_id)" = ${sh(bootId)} ] || refuse rebooted

@@ -61,7 +61,7 @@ export type Verdict =
   | 'taken'
   /** Not heard of for longer than the lease. */
   | 'lapsed'
-  /** A late copy of an earlier request. */
+  /** A late copy of an earlier request, or of one whose result is not kept any more. */
   | 'late';
 
 export interface Moment {
