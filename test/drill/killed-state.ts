@@ -20,8 +20,8 @@ export interface Killed {
   readonly baseline: Snapshot;
   readonly chain: Record<string, Outcome>;
   readonly each: Record<string, Outcome>;
-  /** How the rounds of the chain ended. */
-  readonly rounds: string[];
+  /** How the rounds of the chain ended, those of earlier invocations too. */
+  readonly rounds: { readonly text: string; readonly ok: boolean }[];
 }
 
 export const stateFile = (seed: number): string => path.join(tmpdir(), `homelab-drill-killed-${seed}.json`);
