@@ -99,6 +99,15 @@ export interface Goal {
   readonly bundle: Bundle | undefined;
   /** Machines that this run is about, where it is not about all of them. Those that are leaving are not in `cluster`. */
   readonly about?: About;
+  /** For `homelab upgrade`: `cluster` has the version that is wanted, what runs may be older. */
+  readonly upgrade?: Upgrade;
+}
+
+export interface Upgrade {
+  /** Workers that are upgraded side by side. */
+  readonly parallel: number;
+  /** How long a machine's pods may take to move, seconds. */
+  readonly drainSeconds: number;
 }
 
 export interface About {
