@@ -159,6 +159,7 @@ function member(world: World, each: Host, index: number): World {
     ready: true,
     kubeletVersion: version,
     unschedulable: false,
+    cordonedByUs: false,
   };
   const joined = withFacts(world, each.name, {
     membership: { state: 'joined', role: each.role, caHash },

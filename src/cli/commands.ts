@@ -52,17 +52,23 @@ export async function runPlan(options: PlanOptions, io: Io): Promise<number> {
   const code = await runSession('look', options, io, nothingApproved, async session => {
     const found = await plan(session);
     steps = found.steps.length;
-    if (outputMode({ ...io, output: options.output }) !== 'json')
-      io.stdout.write(session.redact(await planText(found, io, options.verbose ?? false)));
-    if (options.out !== undefined)
-      await writeFile(options.out, renderPlanFile(session.goal.cluster.name, new Date(), found, session.redact));
-    if (found.refusals.length > 0) {
-      throw new HomelabError('HL_REFUSED', `${found.refusals.length} refusals stand against this plan`, {
-        hint: 'each one above says what to do',
-      });
-    }
+    await showPlan(found, session, options);
   });
   return code === 0 && steps > 0 && options.detailedExitcode ? exitCodes.pending : code;
+}
+
+/** On stdout, and in a file where that was asked for. Throws HL_REFUSED where something stands against it. */
+export async function showPlan(found: Plan, session: Session, options: PlanOptions): Promise<void> {
+  const { goal, io, redact } = session;
+  if (outputMode({ ...io, output: options.output }) !== 'json')
+    io.stdout.write(redact(await planText(found, io, options.verbose ?? false)));
+  if (options.out !== undefined)
+    await writeFile(options.out, renderPlanFile(goal.cluster.name, new Date(), found, redact));
+  if (found.refusals.length > 0) {
+    throw new HomelabError('HL_REFUSED', `${found.refusals.length} refusals stand against this plan`, {
+      hint: 'each one above says what to do',
+    });
+  }
 }
 
 export async function runBootstrap(options: BootstrapOptions, io: Io): Promise<number> {
@@ -222,7 +228,7 @@ async function planText(found: Plan, io: Io, verbose: boolean): Promise<string> 
   return formatPlan(found, { color: await paletteFor(io.stdout, io.env), marks: marksFor(io.env), verbose });
 }
 
-async function readPlan(path: string): Promise<string> {
+export async function readPlan(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {

@@ -82,7 +82,12 @@ export async function runReset(names: readonly string[], options: RunOptions, io
   );
 }
 
-async function write({ before, edit }: EditedInventory, { rehearsal, options, bus }: Session): Promise<void> {
+/** Writes what an edit made, or says what is to be written by hand. */
+export async function write(
+  { before, edit }: EditedInventory,
+  { rehearsal, options, bus }: Session,
+  byHand = 'take out yourself',
+): Promise<void> {
   if (rehearsal) return;
   const { inventory } = options;
   if (edit.kind === 'edited') {
@@ -92,6 +97,6 @@ async function write({ before, edit }: EditedInventory, { rehearsal, options, bu
   }
   bus.emit({
     type: 'note',
-    text: `${inventory} was not changed (${edit.why}); take out yourself: ${edit.snippet.trim()}`,
+    text: `${inventory} was not changed (${edit.why}); ${byHand}: ${edit.snippet.trim()}`,
   });
 }

@@ -1,10 +1,12 @@
 // The command line: every option once, help with examples, the phase list from the code.
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { HomelabError } from '../model/errors.ts';
 import { phaseNames } from '../phases/names.ts';
 import { addBundle } from './bundle-options.ts';
 import type { BootstrapOptions, KubeconfigOptions, PlanOptions, ValidateOptions } from './commands.ts';
 import type { JoinOptions } from './membership.ts';
 import type { Io, RunOptions } from './session.ts';
+import type { UpgradeOptions } from './upgrade.ts';
 import { version } from './version.ts';
 
 type Done = (exitCode: number) => void;
@@ -32,6 +34,7 @@ Examples:
   homelab bootstrap                         machines to cluster; asks first
   homelab bootstrap --rehearse --yes        the same on simulated machines, in seconds
   homelab verify                            prove again what bootstrap proved
+  homelab upgrade --to v1.32.3              to another version of Kubernetes, one machine at a time
   homelab bundle make --out bundle          all that machines need, for bootstrap --bundle bundle
 
 ${phaseList}
@@ -49,20 +52,28 @@ ${exitList}`,
     .action(async (options: ValidateOptions) => done(await (await commands()).runValidate(options, io)));
 
   withRun(program.command('plan'))
+    .addArgument(
+      new Argument('[COMMAND]', 'what it is a plan of').choices(['bootstrap', 'upgrade']).default('bootstrap'),
+    )
     .description('show every step, refusal and note as diffs; changes nothing')
-    .option('--out <FILE>', 'write the plan, for bootstrap --plan FILE')
+    .option('--out <FILE>', 'write the plan, for bootstrap --plan FILE or upgrade --plan FILE')
     .option('--describe', 'print the inventory that describes the running cluster (to FILE with --out)')
     .option('--detailed-exitcode', 'exit 8 when there is something to do')
     .option('--verbose', 'whole diffs')
+    .option('--to <VERSION>', 'of an upgrade: the version of Kubernetes')
+    .addOption(parallelOption())
+    .addOption(drainOption())
     .addHelpText(
       'after',
-      `\nExamples:\n  homelab plan\n  homelab plan --until containerd --verbose\n  homelab plan --out today.plan && homelab bootstrap --plan today.plan\n  homelab plan --describe --out inventory/found.yaml\n\n${phaseList}`,
+      `\nExamples:\n  homelab plan\n  homelab plan --until containerd --verbose\n  homelab plan --out today.plan && homelab bootstrap --plan today.plan\n  homelab plan --describe --out inventory/found.yaml\n  homelab plan upgrade --to v1.32.3\n\n${phaseList}`,
     )
-    .action(async (options: PlanOptions) =>
+    .action(async (what: string, options: PlanOptions & Partial<UpgradeOptions>) =>
       done(
-        options.describe
-          ? await (await import('./describe.ts')).runDescribe(options, io)
-          : await (await commands()).runPlan(options, io),
+        what === 'upgrade'
+          ? await (await import('./upgrade.ts')).runPlanUpgrade(upgradeFrom(options), io)
+          : options.describe
+            ? await (await import('./describe.ts')).runDescribe(options, io)
+            : await (await commands()).runPlan(options, io),
       ),
     );
 
@@ -95,11 +106,7 @@ ${exitList}`,
     .description('one machine less: pods moved away, out of etcd, reset, forgotten; never the last control plane')
     .option('--yes', 'do not ask')
     .option('--dead', 'the machine never comes back: do without it')
-    .addOption(
-      new Option('--drain-timeout <SECONDS>', 'how long pods may take to move')
-        .argParser(seconds)
-        .default(undefined, '300'),
-    )
+    .addOption(drainOption())
     .addHelpText(
       'after',
       '\nExamples:\n  homelab remove-node k8s-worker3\n  homelab remove-node k8s-cp2 --dead\n  homelab remove-node k8s-worker3 --yes --drain-timeout 900',
@@ -113,6 +120,31 @@ ${exitList}`,
             io,
           ),
         ),
+    );
+
+  withMachines(program.command('upgrade'))
+    .requiredOption('--to <VERSION>', 'the version of Kubernetes')
+    .description(
+      'every machine to another version, one after the other, each proven before the next; then the inventory',
+    )
+    .option('--yes', 'do not ask')
+    .option('--plan <FILE>', 'approve what this plan has; anything riskier that is new stops the run')
+    .addOption(parallelOption())
+    .addOption(drainOption())
+    .addHelpText(
+      'after',
+      `
+Control planes come first, one at a time, then the workers. A machine is emptied (cordon and drain), upgraded and given back; when it, its
+pods and every workload are as well as before, the next one follows. A run that did not come to its end is gone on with by the same command.
+
+Examples:
+  homelab plan upgrade --to v1.32.3         all of it before anything moves
+  homelab upgrade --to v1.32.3
+  homelab upgrade --to v1.32.3 --yes --bundle ./bundle
+  homelab upgrade --to v1.32.3 --parallel 2 --drain-timeout 900`,
+    )
+    .action(async (options: UpgradeOptions) =>
+      done(await (await import('./upgrade.ts')).runUpgrade(upgradeFrom(options), io)),
     );
 
   withMachines(program.command('reset'))
@@ -187,6 +219,26 @@ function withRun(command: Command): Command {
     .option('--only <PHASE[/HOST]>', 'these phases only; may stand several times', collect)
     .option('--skip <PHASE[/HOST]>', 'leave these out; may stand several times', collect)
     .option('--until <PHASE[/HOST]>', 'stop after this phase');
+}
+
+function drainOption(): Option {
+  return new Option('--drain-timeout <SECONDS>', 'how long the pods of a machine may take to move')
+    .argParser(seconds)
+    .default(undefined, '300');
+}
+
+function parallelOption(): Option {
+  return new Option('--parallel <N>', 'workers that are upgraded side by side')
+    .argParser(count)
+    .default(undefined, '1');
+}
+
+function upgradeFrom<T extends Partial<UpgradeOptions>>({ to, parallel = 1, drainTimeout = 300, ...options }: T) {
+  if (to === undefined)
+    throw new HomelabError('HL_USAGE', 'an upgrade needs to know where to', {
+      hint: 'for example: homelab plan upgrade --to v1.32.3',
+    });
+  return { ...options, to, parallel, drainTimeout };
 }
 
 function outputOption(): Option {

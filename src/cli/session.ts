@@ -87,10 +87,15 @@ export async function runSession(
   let say = (text: string): void => void io.stderr.write(`${text}\n`);
   const interruption = onInterrupt(text => say(text));
   try {
-    const { cluster, about, phases: names, isChosen, load } = await aim(options.inventory);
+    const { cluster, about, upgrade, phases: names, isChosen, load } = await aim(options.inventory);
     const bundle =
       options.bundle === undefined ? undefined : await loadBundle(options.bundle, { signal: interruption.stop });
-    const goal: Goal = { cluster, bundle, ...(about === undefined ? {} : { about }) };
+    const goal: Goal = {
+      cluster,
+      bundle,
+      ...(about === undefined ? {} : { about }),
+      ...(upgrade === undefined ? {} : { upgrade }),
+    };
     const hosts = reachable(goal, options, purpose);
     const rehearsal = options.rehearse ? faultsOf(options) : undefined;
     const redactor = createRedactor();

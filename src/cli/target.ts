@@ -1,15 +1,18 @@
 // What a run is about: the cluster that is wanted, the machines that it reaches, and the phases that happen on them.
+import { isDeepStrictEqual } from 'node:util';
 import { loadInventory } from '../inventory/load.ts';
+import { kubernetesRepository } from '../inventory/repositories.ts';
 import type { Cluster, Host } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
 import type { Phase } from '../model/plan.ts';
-import type { About } from '../model/world.ts';
+import type { About, Upgrade } from '../model/world.ts';
 import { leavingNames, type PhaseName, phaseNames } from '../phases/names.ts';
 import { type IsChosen, type SelectionOptions, select } from './selection.ts';
 
 export interface Target {
   readonly cluster: Cluster;
   readonly about?: About;
+  readonly upgrade?: Upgrade;
   /** In order. */
   readonly phases: readonly PhaseName[];
   readonly isChosen: IsChosen;
@@ -78,6 +81,25 @@ export function resetting(names: readonly string[]): (cluster: Cluster) => Targe
     const hosts = isCluster ? cluster.hosts : [...new Set(names)].map(name => named(cluster, name));
     return leaving(cluster, { kind: 'reset', hosts });
   };
+}
+
+/** All machines to another version; which phases that takes is known once they were looked at. */
+export function upgrading(version: string, upgrade: Upgrade): (cluster: Cluster) => Target {
+  return cluster => ({
+    cluster: atVersion(cluster, version),
+    upgrade,
+    phases: [],
+    isChosen: () => true,
+    load: async () => [],
+  });
+}
+
+/** As the inventory would describe it with that version: the community's repository is another one for every minor. */
+export function atVersion(cluster: Cluster, version: string): Cluster {
+  const { kubernetes } = cluster;
+  const isDefault = isDeepStrictEqual(kubernetes.repository, kubernetesRepository(kubernetes.version));
+  const repository = isDefault ? kubernetesRepository(version) : kubernetes.repository;
+  return { ...cluster, kubernetes: { ...kubernetes, version, repository } };
 }
 
 function leaving(cluster: Cluster, about: About): Target {

@@ -48,14 +48,14 @@ ${objects}`,
   };
 }
 
-export interface ApiReading extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs'> {
+export interface ApiReading extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs' | 'upgrading'> {
   /** Objects that a finished init leaves and that are not there. */
   readonly missing: readonly string[];
 }
 
 const nodeObject = z.object({
   kind: z.literal('Node'),
-  metadata: z.object({ name: z.string() }),
+  metadata: z.object({ name: z.string(), annotations: z.record(z.string(), z.string()).default({}) }),
   spec: z.object({ podCIDR: z.string().optional(), unschedulable: z.boolean().default(false) }),
   status: z.object({
     addresses: z.array(z.object({ type: z.string(), address: z.string() })).default([]),
@@ -104,6 +104,8 @@ export function parseApi(frame: Frame | undefined): ApiReading {
     servingRequests: items.flatMap(each => (isPending(each) ? [servingRequestFrom(each)] : [])),
     missing: leftByInit.filter(name => !data.has(name)).map(name => `ConfigMap ${name}`),
     proofs: data.get('homelab') ?? {},
+    // What src/transitions/upgrade-baseline.ts writes.
+    upgrading: data.get('homelab-upgrade')?.['to'],
   };
 }
 
@@ -132,6 +134,8 @@ function nodeFrom({ metadata, spec, status }: z.output<typeof nodeObject>): Node
     ready: status.conditions.some(({ type, status: value }) => type === 'Ready' && value === 'True'),
     kubeletVersion: status.nodeInfo.kubeletVersion.replace(/^v/, ''),
     unschedulable: spec.unschedulable,
+    // What src/transitions/drain.ts writes.
+    cordonedByUs: metadata.annotations['homelab/cordoned'] !== undefined,
   };
 }
 

@@ -11,7 +11,8 @@ import type { Fragment, Frame } from './frames.ts';
 import { parsePods } from './pods.ts';
 
 /** What one machine told: its facts and, on a control plane whose API server answers, the nodes. */
-export interface Reading extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs' | 'etcd' | 'pods'> {
+export interface Reading
+  extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs' | 'upgrading' | 'etcd' | 'pods'> {
   readonly facts: Facts;
   readonly fence: FenceReading;
 }
@@ -153,6 +154,7 @@ export function parseReading(
     live: api.live,
     servingRequests: api.servingRequests,
     proofs: api.proofs,
+    upgrading: api.upgrading,
     etcd: parseEtcd(frames.get('etcd')),
     pods: parsePods(frames.get('pods')),
   };

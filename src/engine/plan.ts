@@ -46,7 +46,7 @@ export function intend(
     const here = mine.map(intent => {
       // Nobody needs a token when the one that would join is left out.
       if (isChosen(phase, intent.host))
-        return acts ? intent : { ...intent, wants: intent.wants.filter(want => !isAround(want)) };
+        return acts ? intent : { ...intent, wants: intent.wants.filter(want => !isAround(want) || want.alone) };
       const isThere = (world: World | undefined) => world?.cluster.hosts.some(({ name }) => name === intent.host.name);
       const before =
         otherwise && isThere(otherwise) && isThere(now) ? wantsOf(phase, otherwise, intent.host) : undefined;
@@ -95,7 +95,7 @@ function newOnes(wants: readonly Want[], before: readonly Want[]): readonly Want
 
 function wantsOf(phase: Phase, world: World, host: Host): readonly Want[] {
   const wants = phase.wants(world, host);
-  return isAdopted(world, host) ? wants.map(safely) : wants;
+  return isAdopted(world, host) && !phase.asked ? wants.map(safely) : wants;
 }
 
 // On a member that somebody else set up, whatever would disturb it is said instead of done, whichever phase wants it.
@@ -120,7 +120,7 @@ function isAct(want: Want): boolean {
   return want.kind === 'transition' && want.stage === undefined && want.change !== undefined && 'action' in want.change;
 }
 
-function isAround(want: Want): boolean {
+function isAround(want: Want): want is Transition {
   return want.kind === 'transition' && want.stage !== undefined;
 }
 
@@ -140,7 +140,7 @@ export function planFrom(intents: readonly Intent[], observed: States): Plan {
   const steps: Step[] = [];
   const refusals: Refusal[] = [];
   const notes: Note[] = [];
-  const changed = new Map<string, Set<string>>();
+  const views = new Map<string, View>();
   const say = (phase: Phase, host: Host, remark: Remark): void => {
     if (remark.kind === 'note') notes.push({ host: host.name, text: remark.text });
     else {
@@ -149,18 +149,19 @@ export function planFrom(intents: readonly Intent[], observed: States): Plan {
     }
   };
   for (const { phase, host, wants } of intents) {
-    const done = changed.get(host.name) ?? new Set<string>();
-    changed.set(host.name, done);
+    const view = views.get(host.name) ?? { states: new Map(observed.get(host.name)), changed: new Map() };
+    views.set(host.name, view);
     const settled = new Set<string>();
     for (const want of wants) {
       switch (want.kind) {
         case 'resource': {
-          const state = stateOf(observed, host.name, want.key);
-          const stale = (want.inputs ?? []).filter(input => done.has(input));
+          const state = stateOf(view.states, host.name, want.key);
+          const stale = (want.inputs ?? []).filter(input => isLater(view, input, want.key));
           const change = settled.has(want.key) ? undefined : want.change(state, stale);
           for (const remark of want.remarks?.(state, stale) ?? []) say(phase, host, remark);
           if (!change) break;
-          done.add(want.key);
+          view.changed.set(want.key, steps.length);
+          view.states.set(want.key, want.desired);
           steps.push({
             ...stepOf(phase, host, want, change),
             stage: 'main',
@@ -181,7 +182,10 @@ export function planFrom(intents: readonly Intent[], observed: States): Plan {
               ? [{ key: each.key, state: each.desired }]
               : [],
           );
-          for (const { key } of settles) settled.add(key);
+          for (const { key, state } of settles) {
+            settled.add(key);
+            view.states.set(key, state);
+          }
           steps.push({
             ...stepOf(phase, host, want, change),
             stage: want.stage ?? 'main',
@@ -202,6 +206,17 @@ export function planFrom(intents: readonly Intent[], observed: States): Plan {
     }
   }
   return { steps, refusals, notes };
+}
+
+// A machine as the steps so far leave it: what a later phase wants of it is asked of that.
+interface View {
+  readonly states: Map<string, Json>;
+  /** Key → when it changed last. */
+  readonly changed: Map<string, number>;
+}
+
+function isLater({ changed }: View, input: string, key: string): boolean {
+  return (changed.get(input) ?? -1) > (changed.get(key) ?? -1);
 }
 
 /** The plan as people and files see it. */
@@ -261,8 +276,8 @@ export function compareMembership(
   return { compared: predicted.facts.size, differences };
 }
 
-function stateOf(observed: States, host: string, key: string): Json {
-  const state = observed.get(host)?.get(key);
+function stateOf(states: ReadonlyMap<string, Json>, host: string, key: string): Json {
+  const state = states.get(key);
   if (state === undefined) throw new Error(`${key} of ${host} was planned without having been read`);
   return state;
 }

@@ -17,5 +17,6 @@ export function questionsOf(goal: Goal, host: Host): readonly Fragment[] {
     apiFragment(others.map(({ address }) => address)),
     ...(changesEtcd || others.length > 0 ? [etcdFragment] : []),
     ...(about?.kind === 'remove' ? [podsFragment(about.hosts.map(({ name }) => name))] : []),
+    ...(goal.upgrade ? [podsFragment(goal.cluster.hosts.map(({ name }) => name))] : []),
   ];
 }

@@ -61,6 +61,7 @@ export async function survey(context: RunContext, patient = true): Promise<Surve
     // Several control planes tell the same; one that does not answer tells none.
     servingRequests: readings.find(reading => reading.nodes !== 'unknown')?.servingRequests ?? [],
     proofs: Object.assign({}, ...readings.map(reading => reading.proofs)),
+    upgrading: readings.find(reading => reading.nodes !== 'unknown')?.upgrading,
     etcd: readings.map(reading => reading.etcd).find(isKnown) ?? 'unknown',
     pods: readings.map(reading => reading.pods).find(isKnown) ?? 'unknown',
   };

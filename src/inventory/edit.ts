@@ -5,8 +5,9 @@ import { type HostsLayout, hostsLayout } from './hosts-layout.ts';
 import { addEntry, removeEntry, renderEntry, type Splice } from './hosts-splices.ts';
 import { renderIssue, shown } from './issue.ts';
 import { type InventoryContext, parseInventory } from './parse.ts';
-import { listAt, textAt, toJson } from './raw.ts';
+import { at, listAt, textAt, toJson } from './raw.ts';
 import type { host } from './schema-host.ts';
+import { versionSplices } from './version-splices.ts';
 import { readYaml } from './yaml.ts';
 
 /** An entry of `hosts`, as it is written. */
@@ -20,7 +21,7 @@ export type Edit =
 /** The machine as the last entry of `hosts`, written the way the entry before it is written. */
 export function addHost(text: string, entry: HostEntry, context: InventoryContext): Edit {
   const host = withoutUndefined(entry);
-  return edit(text, context, `${renderEntry(host, '', 2)}\n`, {
+  return editHosts(text, context, `${renderEntry(host, '', 2)}\n`, {
     intended: hosts => [...hosts, host],
     splices: (body, layout) => addEntry(body, layout, host),
   });
@@ -29,7 +30,7 @@ export function addHost(text: string, entry: HostEntry, context: InventoryContex
 /** Without the machine, and without the comments inside its entry. */
 export function removeHost(text: string, name: string, context: InventoryContext): Edit {
   const isIt = (host: unknown): boolean => textAt(host, ['name']) === name;
-  return edit(text, context, `- name: ${name}\n`, {
+  return editHosts(text, context, `- name: ${name}\n`, {
     intended: hosts => hosts.filter(host => !isIt(host)),
     splices(body, layout, hosts) {
       const index = hosts.findIndex(isIt);
@@ -38,11 +39,37 @@ export function removeHost(text: string, name: string, context: InventoryContext
   });
 }
 
-interface Intention {
+/** With this version of Kubernetes, whether it named one before or left it to its profile. */
+export function setVersion(text: string, version: string, context: InventoryContext): Edit {
+  return edit(text, context, `version: "${version}"\n`, {
+    intended: before => ({ ...before, kubernetes: { ...Object(at(before, ['kubernetes'])), version } }),
+    splices: body => versionSplices(body, readYaml(Buffer.from(body), context.file), version),
+  });
+}
+
+interface HostsIntention {
   /** `hosts` as it is to be afterwards. */
   intended(hosts: readonly unknown[]): readonly unknown[];
   /** A text says why not. */
   splices(body: string, layout: HostsLayout, hosts: readonly unknown[]): readonly Splice[] | string;
+}
+
+function editHosts(text: string, context: InventoryContext, snippet: string, intention: HostsIntention): Edit {
+  const hostsOf = (inventory: object) => listAt(inventory, ['hosts']);
+  return edit(text, context, snippet, {
+    intended: before => ({ ...before, hosts: intention.intended(hostsOf(before)) }),
+    splices(body, before) {
+      const layout = hostsLayout(body);
+      return layout ? intention.splices(body, layout, hostsOf(before)) : 'its hosts are not written out as one list';
+    },
+  });
+}
+
+interface Intention {
+  /** The inventory as it is to be afterwards. */
+  intended(before: object): object;
+  /** A text says why not. */
+  splices(body: string, before: object): readonly Splice[] | string;
 }
 
 // The new text is read again as a whole: it must be valid, and nothing but the intended may have changed in it.
@@ -52,16 +79,13 @@ function edit(text: string, context: InventoryContext, snippet: string, intentio
   if (!before.ok) return no(before.why);
   const mark = text.startsWith('\u{feff}') ? '\u{feff}' : '';
   const body = text.slice(mark.length);
-  const layout = hostsLayout(body);
-  if (!layout) return no('its hosts are not written out as one list');
-  const hosts = listAt(before.value, ['hosts']);
-  const splices = intention.splices(body, layout, hosts);
+  const splices = intention.splices(body, before.value);
   if (typeof splices === 'string') return no(splices);
   const edited = mark + splice(body, splices);
   const after = read(edited, context);
   if (!after.ok) return no(after.why);
-  const intended = { ...before.value, hosts: intention.intended(hosts) };
-  if (!isDeepStrictEqual(after.value, intended)) return no('the edit would change something else in it too');
+  if (!isDeepStrictEqual(after.value, intention.intended(before.value)))
+    return no('the edit would change something else in it too');
   return { kind: 'edited', text: edited };
 }
 

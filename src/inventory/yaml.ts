@@ -17,6 +17,10 @@ export interface Source {
   /** A scalar as it was written, for `1.30`, which loads as 1.3. */
   sourceOf(path: Path): string | undefined;
   lineOf(path: Path): number;
+  /** Of a scalar, with its quotes. */
+  spanOf(path: Path): { readonly from: number; readonly to: number } | undefined;
+  /** Where the first key of a mapping stands. */
+  firstKeyOf(path: Path): number | undefined;
 }
 
 export function readYaml(bytes: Uint8Array, file: string): Source {
@@ -39,6 +43,13 @@ export function readYaml(bytes: Uint8Array, file: string): Source {
     place: finding => issueAt(file, position(offsetIn(root, finding)), finding),
     sourceOf: path => nodeAt(root, path)?.source,
     lineOf: path => position(offsetIn(root, { path })).line,
+    spanOf(path) {
+      const node = nodeAt(root, path);
+      if (node?.kind !== 'scalar' || node.source === '') return undefined;
+      const isQuoted = /["']/.test(text.charAt(node.at));
+      return { from: node.at, to: node.at + node.source.length + (isQuoted ? 2 : 0) };
+    },
+    firstKeyOf: path => nodeAt(root, path)?.entries.values().next().value?.keyAt,
   });
   const stop = (offset: number, expectation: string): Source =>
     source(undefined, [issueAt(file, position(offset), { path: [], expectation })], false);
@@ -65,6 +76,8 @@ function unreadable(file: string, position: Position, expectation: string): Sour
     place: finding => issueAt(file, position, finding),
     sourceOf: () => undefined,
     lineOf: () => position.line,
+    spanOf: () => undefined,
+    firstKeyOf: () => undefined,
   };
 }
 

@@ -76,6 +76,8 @@ export interface Transition {
   readonly settles?: readonly string[];
   /** Runs before (after) all lanes of the phase; 'after' runs even when a lane failed. */
   readonly stage?: 'before' | 'after';
+  /** With a stage: wanted also when nothing else of the phase is. */
+  readonly alone?: true;
 }
 
 /** Said, not acted on; ends a run before anything changes. */
@@ -198,6 +200,8 @@ export interface Phase {
   readonly width?: 1;
   /** Proven before anything changes, together with all refusals; a failed proof ends the run like a refusal. It has no steps. */
   readonly gate?: true;
+  /** Asked for by name: it disturbs members too that somebody else set up. */
+  readonly asked?: true;
   wants(world: World, host: Host): readonly Want[];
   probes(world: World): readonly Probe[];
 }

@@ -65,6 +65,8 @@ export interface NodeFacts {
   readonly kubeletVersion: string;
   /** Cordoned, by whomever. */
   readonly unschedulable: boolean;
+  /** The cordon is homelab's own, by its annotation. */
+  readonly cordonedByUs: boolean;
 }
 
 /** A member of etcd as etcd itself lists it. */
@@ -161,6 +163,8 @@ export interface World extends Goal {
   readonly servingRequests: readonly ServingRequest[];
   /** What was proven by doing, by phase: a digest of what the phase wanted then. Lives in the cluster (ConfigMap kube-system/homelab). */
   readonly proofs: Readonly<Record<string, string>>;
+  /** The version that an upgrade which is not over goes to. */
+  readonly upgrading?: string | undefined;
   /** 'unknown' where nobody asked, or etcd did not answer. */
   readonly etcd: readonly EtcdMember[] | 'unknown';
   /** Of the nodes that are leaving; 'unknown' where nobody asked. */
@@ -224,6 +228,7 @@ export function withMember(world: World, host: Host, caHash: string): World {
     ready: false,
     kubeletVersion: version,
     unschedulable: false,
+    cordonedByUs: false,
   };
   const servingRequests = servesClusterCertificates(world)
     ? [...world.servingRequests, servingRequestOf(host)]

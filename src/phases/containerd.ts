@@ -1,7 +1,8 @@
 // The container runtime: from packages, with our whole config, on hold, running what its file says.
+import type { Host } from '../model/cluster.ts';
 import type { Phase, Want } from '../model/plan.ts';
 import { pauseImage } from '../model/versions.ts';
-import { factsOf, isAdopted, reachedHosts } from '../model/world.ts';
+import { factsOf, isAdopted, reachedHosts, type World } from '../model/world.ts';
 import { file } from '../resources/file.ts';
 import { isFor, packages } from '../resources/packages.ts';
 import { repository } from '../resources/repository.ts';
@@ -21,48 +22,18 @@ export const containerd: Phase = {
   wants(world, host): readonly Want[] {
     if (isAdopted(world, host)) return adoptedContainerd(world, host);
     const facts = factsOf(world, host);
-    const { version, package: name, repository: source, config } = world.cluster.containerd;
-    const isMember = facts.membership.state === 'joined';
-    if (isMember && facts.containerd !== version && facts.containerd !== 'absent') {
+    const { version } = world.cluster.containerd;
+    if (facts.membership.state === 'joined' && facts.containerd !== version && facts.containerd !== 'absent') {
       return [
         {
           kind: 'refusal',
           id: 'version',
           reason: `it runs containerd ${facts.containerd}, the inventory says ${version}; bootstrap never changes the version of a running cluster`,
-          hint: `write containerd.version: "${facts.containerd}" into the inventory; changing it is what homelab upgrade is for (not in this version)`,
+          hint: `homelab upgrade changes it, one machine at a time; to stay with it: containerd.version: "${facts.containerd}" in the inventory`,
         },
       ];
     }
-    const debs = debsOf(world.bundle?.entries ?? [], facts);
-    const fromBundle = debs.some(deb => isFor(deb, { name, version }));
-    const installed = packages({
-      name: 'package',
-      title: `Install ${name} ${version} and hold it`,
-      packages: [{ name, version, hold: true }],
-      debs,
-      risk: isMember ? 'disruptive' : 'safe',
-    });
-    const proxy = proxyOf('containerd.service', 'proxy', world.cluster);
-    return [
-      ...(source && !fromBundle ? repository('containerd', source, source.pin, facts) : []),
-      installed,
-      file({
-        path: configPath,
-        name: 'config',
-        keepBefore: true,
-        risk: isMember ? 'disruptive' : 'safe',
-        content: renderContainerdConfig(version, pauseImage(world.cluster.kubernetes.version), config),
-      }),
-      ...registryFiles(world.cluster.containerd.registries),
-      proxy,
-      unit({
-        unit: 'containerd.service',
-        name: 'service',
-        reads: [configPath, '/usr/bin/containerd'],
-        inputs: [`file:${configPath}`, proxy.key, installed.key],
-        restartRisk: isMember ? 'disruptive' : 'safe',
-      }),
-    ];
+    return containerdWants(world, host);
   },
   probes(world) {
     const { version } = world.cluster.containerd;
@@ -100,6 +71,43 @@ export const containerd: Phase = {
     ]);
   },
 };
+
+/** Whatever runs there now: an upgrade changes the version of an empty machine. */
+export function containerdWants(world: World, host: Host): readonly Want[] {
+  const facts = factsOf(world, host);
+  const { version, package: name, repository: source, config } = world.cluster.containerd;
+  const isMember = facts.membership.state === 'joined';
+  const debs = debsOf(world.bundle?.entries ?? [], facts);
+  const fromBundle = debs.some(deb => isFor(deb, { name, version }));
+  const installed = packages({
+    name: 'package',
+    title: `Install ${name} ${version} and hold it`,
+    packages: [{ name, version, hold: true }],
+    debs,
+    risk: isMember ? 'disruptive' : 'safe',
+  });
+  const proxy = proxyOf('containerd.service', 'proxy', world.cluster);
+  return [
+    ...(source && !fromBundle ? repository('containerd', source, source.pin, facts) : []),
+    installed,
+    file({
+      path: configPath,
+      name: 'config',
+      keepBefore: true,
+      risk: isMember ? 'disruptive' : 'safe',
+      content: renderContainerdConfig(version, pauseImage(world.cluster.kubernetes.version), config),
+    }),
+    ...registryFiles(world.cluster.containerd.registries),
+    proxy,
+    unit({
+      unit: 'containerd.service',
+      name: 'service',
+      reads: [configPath, '/usr/bin/containerd'],
+      inputs: [`file:${configPath}`, proxy.key, installed.key],
+      restartRisk: isMember ? 'disruptive' : 'safe',
+    }),
+  ];
+}
 
 // Answers without a daemon; several proofs share the one question.
 const configDump = 'containerd config dump';

@@ -17,12 +17,14 @@ export interface PermissionsOptions {
   readonly name: string;
   readonly title: string;
   readonly paths: readonly Permission[];
+  /** Keys of resources that bring the files anew, with a mode of their own. */
+  readonly inputs?: readonly string[];
 }
 
 /** Path → 'MODE OWNER:GROUP', or 'absent'. */
 type State = { readonly [path: string]: string };
 
-export function permissions({ name, title, paths }: PermissionsOptions): Resource {
+export function permissions({ name, title, paths, inputs = [] }: PermissionsOptions): Resource {
   const desired: State = Object.fromEntries(paths.map(each => [each.path, wantedOf(each)]));
   const wrong = (observed: State) => paths.filter(({ path }) => observed[path] !== desired[path]);
   return defineResource<State>({
@@ -41,15 +43,21 @@ export function permissions({ name, title, paths }: PermissionsOptions): Resourc
     },
     blank: Object.fromEntries(paths.map(({ path }) => [path, 'absent'])),
     desired,
-    differences: observed =>
-      wrong(observed).map(({ path }) =>
+    inputs,
+    differences: (observed, stale) => [
+      ...wrong(observed).map(({ path }) =>
         observed[path] === 'absent' ? `${path} is missing` : `${path} is ${observed[path]}, not ${desired[path]}`,
       ),
-    act: observed => ({
+      ...(stale.length > 0 ? [`${paths.map(({ path }) => path).join(', ')} may come anew`] : []),
+    ],
+    act: (observed, stale) => ({
       diff: wrong(observed)
         .map(({ path }) => `- ${observed[path]} ${path}\n+ ${desired[path]} ${path}`)
         .join('\n'),
-      action: { script: wrong(observed).map(applyScript).join(''), timeoutMs: 30_000 },
+      action: {
+        script: (stale.length > 0 ? paths : wrong(observed)).map(applyScript).join(''),
+        timeoutMs: 30_000,
+      },
     }),
   });
 }

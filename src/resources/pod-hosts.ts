@@ -12,7 +12,13 @@ export function proxyKnows(lines: readonly string[]): Resource {
     key: 'block:kube-proxy/etc/hosts',
     name: 'kube-proxy-hosts',
     title: 'Start kube-proxy again with the endpoint as it is now',
-    read: `if pid=$(pgrep -ox kube-proxy); then ${copy('$pid')}; else echo none; fi\n`,
+    // One that goes while it is looked at is none.
+    read: `if pid=$(pgrep -ox kube-proxy) && hosts=$(${copy('$pid')}); then
+  [ -z "$hosts" ] || printf '%s\\n' "$hosts"
+else
+  echo none
+fi
+`,
     parse: output => (output.trim() === 'none' ? desired : output),
     blank: desired,
     desired,

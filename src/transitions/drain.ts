@@ -30,7 +30,51 @@ export function drain(world: World, { name }: Host): Transition {
       nodes:
         before.nodes === 'unknown'
           ? before.nodes
-          : before.nodes.map(each => (each.name === name ? { ...each, unschedulable: true } : each)),
+          : before.nodes.map(each =>
+              each.name === name
+                ? { ...each, unschedulable: true, cordonedByUs: each.cordonedByUs || !each.unschedulable }
+                : each,
+            ),
+    }),
+  };
+}
+
+/** cordoned by us → takes pods again. Its owner's cordon is not ours to lift. */
+export function uncordon(world: World, { name }: Host): Transition {
+  const node = world.nodes === 'unknown' ? undefined : world.nodes.find(each => each.name === name);
+  const isOurs = node?.cordonedByUs ?? false;
+  return {
+    kind: 'transition',
+    name: `uncordon-${name}`,
+    title: `Let ${name} take pods again`,
+    now: isOurs ? 'cordoned' : 'open',
+    to: 'open',
+    stage: 'after',
+    alone: true,
+    change: isOurs
+      ? {
+          why: 'homelab cordoned it',
+          risk: 'safe',
+          action: {
+            script: `left=24
+until ${kubectl} uncordon ${sh(name)} >/dev/null && ${kubectl} annotate node ${sh(name)} ${cordonMark}- >/dev/null; do
+  left=$((left - 1))
+  [ "$left" -gt 0 ] || exit 1
+  sleep 5
+done
+`,
+            timeoutMs: 180_000,
+          },
+        }
+      : undefined,
+    predict: before => ({
+      ...before,
+      nodes:
+        before.nodes === 'unknown'
+          ? before.nodes
+          : before.nodes.map(each =>
+              each.name === name && each.cordonedByUs ? { ...each, unschedulable: false, cordonedByUs: false } : each,
+            ),
     }),
   };
 }
@@ -56,7 +100,7 @@ function drainChange(world: World, name: string, pods: readonly PodFacts[]): Tra
       hint: 'save that data, then delete the claims and what uses them',
     };
   }
-  const seconds = world.about?.drainSeconds ?? drainSecondsByDefault;
+  const seconds = world.about?.drainSeconds ?? world.upgrade?.drainSeconds ?? drainSecondsByDefault;
   return {
     why: pods.length === 0 ? 'new pods may still be put there' : `${pods.length} pods run there`,
     diff: pods.map(pod => `- ${pod.name} (${pod.owner})`).join('\n'),

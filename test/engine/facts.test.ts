@@ -74,6 +74,7 @@ const sampleNodes: readonly NodeFacts[] = [
     ready: true,
     kubeletVersion: '1.31.13',
     unschedulable: false,
+    cordonedByUs: false,
   },
   {
     name: 'k8s-worker1',
@@ -82,6 +83,7 @@ const sampleNodes: readonly NodeFacts[] = [
     ready: false,
     kubeletVersion: '1.31.13',
     unschedulable: true,
+    cordonedByUs: false,
   },
 ];
 const apiAnswer = (found: readonly object[] = objects) =>

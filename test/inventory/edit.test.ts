@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { dump } from 'js-yaml';
 import { describe, expect, test } from 'vitest';
-import { addHost, type Edit, removeHost } from '../../src/inventory/edit.ts';
+import { addHost, type Edit, removeHost, setVersion } from '../../src/inventory/edit.ts';
 import { clusterOf, exampleFile, minimal, parse } from './helpers.ts';
 
 const context = {
@@ -344,3 +344,26 @@ function take(lines: string[], line: string): boolean {
   if (at !== -1) lines.splice(0, at + 1);
   return at !== -1;
 }
+
+describe('another version', () => {
+  const hosts = 'hosts:\n  - {name: k8s-cp, role: control-plane, address: 192.168.0.10}\n';
+  test.each<[string, string, string]>([
+    ['quoted', 'kubernetes:\n  version: "v1.31.1" # ours\n', 'kubernetes:\n  version: "v1.31.4" # ours\n'],
+    ['in single quotes', "kubernetes: {version: 'v1.31.1'}\n", 'kubernetes: {version: "v1.31.4"}\n'],
+    ['bare', 'kubernetes:\n  version: v1.31.1\n', 'kubernetes:\n  version: "v1.31.4"\n'],
+    [
+      'left to the profile',
+      'kubernetes:\n  # version: "v1.31.13"\n  kubeProxy: true\n',
+      'kubernetes:\n  # version: "v1.31.13"\n  version: "v1.31.4"\n  kubeProxy: true\n',
+    ],
+  ])('%s', (_, before, after) => {
+    expect(edited(setVersion(`${head}${before}${hosts}`, 'v1.31.4', context))).toBe(`${head}${after}${hosts}`);
+  });
+
+  test('is for a person to write where there is no section for it', () => {
+    expect(setVersion(`${head}${hosts}`, 'v1.31.4', context)).toMatchObject({
+      kind: 'snippet',
+      snippet: 'version: "v1.31.4"\n',
+    });
+  });
+});

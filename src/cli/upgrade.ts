@@ -1,0 +1,120 @@
+// upgrade and plan upgrade: look which versions run, find the way, and walk it.
+import semver from 'semver';
+import { apply, plan, survey } from '../engine/run.ts';
+import { setVersion } from '../inventory/edit.ts';
+import { editInventory, loadInventory } from '../inventory/load.ts';
+import { exitCodes, HomelabError } from '../model/errors.ts';
+import type { Phase } from '../model/plan.ts';
+import { controlPlanesOf, type World } from '../model/world.ts';
+import { upgradeBegins, upgradeEnds, upgradePhases, upgradeWatched } from '../phases/upgrade.ts';
+import { upstreamVersion } from '../resources/packages.ts';
+import { upgradePath } from '../upgrade/path.ts';
+import { approvalOf, nothingApproved, type PlanOptions, readPlan, requireAnswer, showPlan } from './commands.ts';
+import { write } from './membership.ts';
+import { type Io, type RunOptions, runSession, type Session } from './session.ts';
+import { atVersion, upgrading } from './target.ts';
+
+export interface UpgradeOptions extends RunOptions {
+  readonly to: string;
+  readonly parallel: number;
+  readonly drainTimeout: number;
+  /** A file with the plan that is approved. */
+  readonly plan?: string;
+}
+
+/** Every machine to the version, one after the other; then the inventory. */
+export async function runUpgrade(options: UpgradeOptions, io: Io): Promise<number> {
+  const to = versionOf(options.to);
+  if (options.plan === undefined) {
+    requireAnswer(
+      'upgrade',
+      options,
+      io,
+      `look with homelab plan upgrade --to ${to}, then: homelab upgrade --to ${to} --yes`,
+    );
+  }
+  const text = options.plan === undefined ? undefined : await readPlan(options.plan);
+  return runSession(
+    'change',
+    options,
+    io,
+    session => approvalOf(session, text),
+    async session => {
+      await apply({ ...session, phases: await phasesOf(session, to, options.parallel) });
+      const edited = await editInventory(options.inventory, (before, context) => setVersion(before, to, context));
+      if (edited.before !== (edited.edit.kind === 'edited' ? edited.edit.text : undefined))
+        await write(edited, session, 'write yourself into its kubernetes section');
+    },
+    async path => aimOf(options, to)(await loadInventory(path)),
+  );
+}
+
+/** All of it before anything moves. */
+export async function runPlanUpgrade(options: UpgradeOptions & PlanOptions, io: Io): Promise<number> {
+  const to = versionOf(options.to);
+  let steps = 0;
+  const code = await runSession(
+    'look',
+    options,
+    io,
+    nothingApproved,
+    async session => {
+      const found = await plan({ ...session, phases: await phasesOf(session, to, options.parallel) });
+      steps = found.steps.length;
+      await showPlan(found, session, options);
+    },
+    async path => aimOf(options, to)(await loadInventory(path)),
+  );
+  return code === 0 && steps > 0 && options.detailedExitcode ? exitCodes.pending : code;
+}
+
+function aimOf({ parallel, drainTimeout }: UpgradeOptions, to: string) {
+  return upgrading(to, { parallel, drainSeconds: drainTimeout });
+}
+
+function versionOf(text: string): string {
+  const version = semver.valid(text);
+  if (version !== null && semver.prerelease(version) === null) return `v${version}`;
+  throw new HomelabError('HL_USAGE', `--to: ${JSON.stringify(text)} is not a version of Kubernetes`, {
+    hint: 'for example --to v1.32.3',
+  });
+}
+
+async function phasesOf(session: Session, to: string, parallel: number): Promise<readonly Phase[]> {
+  const { goal, bus } = session;
+  const { world } = await survey({ ...session, phases: [] });
+  const path = upgradePath({ now: runningIn(world), to, available: versionsIn(session) });
+  if (path.refuse) throw new HomelabError('HL_REFUSED', path.refuse.reason, { hint: path.refuse.hint });
+  const { phases } = await import('../phases/index.ts');
+  const [connect, ...others] = phases.filter(({ id }) => id !== 'preflight');
+  if (!connect) throw new Error('there is no first phase');
+  if (path.hops.length > 0 && path.hops.at(-1) !== to) throw new Error(`the way to ${to} ends elsewhere`);
+  bus.emit({
+    type: 'note',
+    text: path.hops.length === 0 ? `every machine runs ${to}` : `the way: ${[oldest(world), ...path.hops].join(' → ')}`,
+  });
+  const hops = path.hops.map(version => ({ version, cluster: atVersion(goal.cluster, version) }));
+  return [connect, upgradeBegins(hops, to), ...upgradePhases(hops, parallel), ...others, upgradeWatched, upgradeEnds];
+}
+
+function runningIn(world: World) {
+  const kubelets = new Map([...world.facts].map(([host, { kubelet }]) => [host, kubelet]));
+  if (world.nodes !== 'unknown') for (const { name, kubeletVersion } of world.nodes) kubelets.set(name, kubeletVersion);
+  const live = world.live === 'unknown' ? [] : [world.live.version];
+  const first = controlPlanesOf(world)[0]?.name ?? '';
+  return {
+    apiServers: Object.fromEntries(live.map(version => [first, version])),
+    kubelets: Object.fromEntries(kubelets),
+  };
+}
+
+function oldest(world: World): string {
+  const { apiServers, kubelets } = runningIn(world);
+  const versions = [...Object.values(apiServers), ...Object.values(kubelets)].flatMap(each => semver.valid(each) ?? []);
+  return `v${semver.sort(versions)[0] ?? '?'}`;
+}
+
+function versionsIn({ goal: { bundle } }: Session): readonly string[] {
+  const packages = (bundle?.entries ?? []).filter(({ kind, name }) => kind === 'deb' && name === 'kubeadm');
+  return [...new Set(packages.map(({ version }) => upstreamVersion(version)))];
+}

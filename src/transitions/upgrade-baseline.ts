@@ -1,0 +1,79 @@
+// How the workloads are before an upgrade, kept in the cluster until it is over: a run that goes on compares with the same.
+import { adminKubectl } from '../model/kubectl.ts';
+import type { Transition } from '../model/plan.ts';
+import { sh } from '../model/shell.ts';
+import type { World } from '../model/world.ts';
+
+/** ConfigMap in kube-system: `to` is the version that the upgrade goes to, `workloads` has a line for each. */
+export const upgradeNote = 'homelab-upgrade';
+
+const kubectl = adminKubectl(20);
+// A Deployment's readyReplicas and a DaemonSet's numberReady: each kind has one of them; none is 0.
+const workloads = `${kubectl} get deployments,statefulsets,daemonsets -A -o ${sh(
+  `jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name} {.spec.replicas}{.status.desiredNumberScheduled} 0{.status.readyReplicas}{.status.numberReady}{"\\n"}{end}`,
+)}`;
+
+/** no note → a note of how it is now. One of an upgrade to another version is old. */
+export function takeBaseline(world: World, to: string): Transition {
+  const isThere = world.upgrading === to;
+  return {
+    kind: 'transition',
+    name: 'baseline',
+    title: 'Note how the workloads are',
+    now: isThere ? 'noted' : 'none',
+    to: 'noted',
+    change: isThere
+      ? undefined
+      : {
+          why: 'every machine is given back with the workloads as well as they are now',
+          risk: 'safe',
+          action: {
+            script: `found=$(${workloads})
+${kubectl} create configmap ${upgradeNote} -n kube-system --from-literal=${sh(`to=${to}`)} --from-literal="workloads=$found" --dry-run=client -o yaml | ${kubectl} apply -f - >/dev/null
+`,
+            timeoutMs: 90_000,
+          },
+        },
+    predict: before => ({ ...before, upgrading: to }),
+  };
+}
+
+/** a note → none: the upgrade is over. */
+export function dropBaseline(world: World): Transition {
+  return {
+    kind: 'transition',
+    name: 'finish',
+    title: 'Take the note away',
+    now: world.upgrading === undefined ? 'none' : 'noted',
+    to: 'none',
+    change:
+      world.upgrading === undefined
+        ? undefined
+        : {
+            why: 'the upgrade is over',
+            risk: 'safe',
+            action: {
+              script: `${kubectl} delete configmap ${upgradeNote} -n kube-system --ignore-not-found >/dev/null\n`,
+              timeoutMs: 60_000,
+            },
+          },
+    predict: before => ({ ...before, upgrading: undefined }),
+  };
+}
+
+/**
+ * sh: prints 'as before', or the workloads that are less well than the note says: fewer ready ones than before, where as many are still
+ * wanted. What is gone or scaled down since is its owner's wish.
+ */
+export const asBefore = `{
+  ${kubectl} get configmap ${upgradeNote} -n kube-system --ignore-not-found -o jsonpath='{.data.workloads}' | sed 's/^/before /'
+  echo
+  ${workloads} | sed 's/^/now /'
+} | awk '
+  $1 == "before" {ready[$2] = $4 + 0; known[$2] = 1}
+  $1 == "now" {
+    seen = 1
+    wanted = $3 + 0; if (($2 in known) && ready[$2] < wanted) wanted = ready[$2]
+    if (($2 in known) && $4 + 0 < wanted) {print $2 " has " ($4 + 0) " of " wanted; bad = 1}
+  }
+  END {if (!seen) print "no answer"; else if (!bad) print "as before"}' | paste -sd';'`;
