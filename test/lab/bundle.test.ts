@@ -8,7 +8,8 @@ import { parseIndexTargets, withoutEpoch } from './bundle/debian.ts';
 import { addFiles, writeBareRoot, writeImage } from './bundle/image.ts';
 import { renderScripts, writePackage } from './bundle/package.ts';
 import { isOlderGo } from './bundle/prerequisites.ts';
-import { goModuleHash, goModules, hostTools, images, packages, recipeHash } from './bundle/recipe.ts';
+import { goModuleHash, goModulesOf, hostTools, imagesOf, packagesOf, recipeHash } from './bundle/recipe.ts';
+import { releaseOf, releases } from './bundle/releases.ts';
 import { run } from './bundle/run.ts';
 import { sumsOf } from './bundle/sums.ts';
 import { bundlePath } from './bundle.ts';
@@ -21,28 +22,58 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+const own = releaseOf();
+
 describe('recipe', () => {
-  test('everything that is packed is built', () => {
-    const built = new Set([...goModules.flatMap(({ commands }) => Object.keys(commands)), 'pause']);
+  test.each(releases)('everything that is packed for $kubernetes is built', release => {
+    const built = new Set([...goModulesOf(release).flatMap(({ commands }) => Object.keys(commands)), 'pause']);
     const packed = [
-      ...images.flatMap(({ files }) => Object.values(files)),
-      ...packages.flatMap(({ binaries }) => Object.values(binaries)),
+      ...imagesOf(release).flatMap(({ files }) => Object.values(files)),
+      ...packagesOf(release).flatMap(({ binaries }) => Object.values(binaries)),
       ...hostTools,
     ];
     expect(packed.filter(name => !built.has(name))).toEqual([]);
   });
 
   test('the hash is the same each time, and another toolchain or stamp is another part', () => {
-    expect(recipeHash()).toBe(recipeHash());
-    const [module] = goModules;
+    expect(recipeHash(own)).toBe(recipeHash(own));
+    const [module] = goModulesOf(own);
     if (module === undefined) throw new Error('no modules');
     const hashes = [module, { ...module, toolchain: 'go1.22.5' }, { ...module, stamps: {} }].map(goModuleHash);
     expect(new Set(hashes).size).toBe(3);
   });
 
+  test('releases stand side by side, and share the parts that are the same', () => {
+    expect(new Set(releases.map(recipeHash)).size).toBe(releases.length);
+    const parts = (kubernetes: string) =>
+      goModulesOf(releaseOf(kubernetes)).map(part => `${part.name} ${goModuleHash(part)}`);
+    const shared = parts('v1.31.1').filter(part => parts('v1.31.4').includes(part));
+    expect(shared.map(part => part.split(' ')[0])).toEqual(['containerd', 'etcd-v3.5.15', 'coredns', 'cni-plugins']);
+  });
+
+  test.each(releases)('the wrapper modules of $kubernetes ask for the versions that are stamped', async release => {
+    const { kubernetes, etcd } = release;
+    const goMod = (name: string) => readFile(new URL(`go/${name}/go.mod`, import.meta.url), 'utf8');
+    const [commands, etcds] = [await goMod(`kubernetes-${kubernetes}`), await goMod(`etcd-${etcd}`)];
+    expect(commands).toContain(`require k8s.io/kubernetes ${kubernetes}\n`);
+    const replaced = [...commands.matchAll(/^\t(\S+) => (\S+) (\S+)$/gm)];
+    expect(replaced.length).toBeGreaterThanOrEqual(30);
+    expect(replaced.filter(([, from, to, v]) => from !== to || v !== kubernetes.replace('v1.', 'v0.'))).toEqual([]);
+    for (const name of ['server', 'etcdctl', 'etcdutl'])
+      expect(etcds).toContain(`go.etcd.io/etcd/${name}/v3 ${etcd}\n`);
+  });
+
+  test('a release that cannot be built is refused with those that can', () => {
+    expect(() => releaseOf('v1.30.0')).toThrow('v1.30.0');
+    expect(() => bundlePath('1.31.4')).toThrow(
+      expect.objectContaining({ hint: 'use one of v1.31.1, v1.31.4, v1.32.0' }),
+    );
+  });
+
   test('the bundle is in the cache folder that the environment names', () => {
     vi.stubEnv('HOMELAB_LAB_CACHE', '/somewhere');
-    expect(bundlePath()).toBe(`/somewhere/bundle-${recipeHash()}`);
+    expect(bundlePath()).toBe(`/somewhere/bundle-${recipeHash(own)}`);
+    expect(bundlePath('v1.31.4')).toBe(`/somewhere/bundle-${recipeHash(releaseOf('v1.31.4'))}`);
     vi.unstubAllEnvs();
   });
 });
@@ -101,7 +132,7 @@ describe('images', () => {
 
 describe('packages', () => {
   test('a service package has its unit, its conffile and sums that dpkg can check', async () => {
-    const spec = packages.find(({ name }) => name === 'kubelet');
+    const spec = packagesOf(own).find(({ name }) => name === 'kubelet');
     if (spec === undefined) throw new Error('no kubelet');
     await writeFile(path.join(folder, 'kubelet'), 'binary');
     const pool = path.join(folder, 'pool');
@@ -122,7 +153,7 @@ describe('packages', () => {
   });
 
   test('maintainer scripts are sh', async () => {
-    for (const spec of packages) {
+    for (const spec of packagesOf(own)) {
       for (const [name, text] of Object.entries(renderScripts(spec))) {
         const file = path.join(folder, `${spec.name}.${name}`);
         await writeFile(file, text);

@@ -7,19 +7,20 @@ import { HomelabError } from '../../src/model/errors.ts';
 import { downloadDebian } from './bundle/debian.ts';
 import { buildGoModule, isBuilt } from './bundle/go.ts';
 import { addFiles, writeBareRoot, writeImage } from './bundle/image.ts';
-import { writePackage } from './bundle/package.ts';
+import { packageFile, writePackage } from './bundle/package.ts';
 import { labCache, labSources } from './bundle/places.ts';
 import { type Missing, missingForBuilding } from './bundle/prerequisites.ts';
 import {
   architecture,
-  goModules,
+  goModulesOf,
   hostTools,
   type ImageSpec,
-  images,
-  packages,
+  imagesOf,
+  packagesOf,
   recipeHash,
   versions,
 } from './bundle/recipe.ts';
+import { isDefault, type Release, releaseOf } from './bundle/releases.ts';
 import { writeRepository } from './bundle/repository.ts';
 import { writeDebianRoot } from './bundle/root.ts';
 import { run } from './bundle/run.ts';
@@ -30,21 +31,23 @@ import { cancelled, type Log } from './run.ts';
 export interface BundleOptions {
   readonly log: Log;
   readonly signal?: AbortSignal;
+  /** A version of releases.ts; the lab's own without it. */
+  readonly kubernetes?: string | undefined;
 }
 
 /** Where the bundle is or will be. Its name is the hash of what it is made of; an existing folder is always a whole one. */
-export function bundlePath(): string {
-  return path.join(labCache(), `bundle-${recipeHash()}`);
+export function bundlePath(kubernetes?: string): string {
+  return path.join(labCache(), `bundle-${recipeHash(releaseOf(kubernetes))}`);
 }
 
 /** What has to be done before `ensureBundle` can work; nothing when the bundle is there already. */
-export async function checkPrerequisites(): Promise<readonly Missing[]> {
-  return existsSync(bundlePath()) ? [] : await missingForBuilding();
+export async function checkPrerequisites(kubernetes?: string): Promise<readonly Missing[]> {
+  return existsSync(bundlePath(kubernetes)) ? [] : await missingForBuilding();
 }
 
 /** Builds the bundle unless it is there (about 10 minutes on two cores). A second caller waits for the first. */
 export async function ensureBundle(options: BundleOptions): Promise<{ readonly dir: string; readonly fresh: boolean }> {
-  const dir = bundlePath();
+  const dir = bundlePath(options.kubernetes);
   if (existsSync(dir)) return { dir, fresh: false };
 
   const missing = await missingForBuilding();
@@ -69,7 +72,7 @@ export async function ensureBundle(options: BundleOptions): Promise<{ readonly d
 
 /** A line of bundle.json: what `homelab --bundle` reads. */
 interface Entry {
-  readonly kind: 'image';
+  readonly kind: 'deb' | 'image';
   readonly name: string;
   readonly version: string;
   readonly arch: string;
@@ -81,6 +84,7 @@ interface Entry {
 
 /** Folders of one build. `work` is thrown away at the end; `parts` outlives it, so that only what has changed is compiled again. */
 interface Site {
+  readonly release: Release;
   readonly parts: string;
   readonly caches: string;
   readonly work: string;
@@ -88,10 +92,13 @@ interface Site {
   readonly signal: AbortSignal | undefined;
 }
 
-async function build(dir: string, { log, signal }: BundleOptions): Promise<void> {
+async function build(dir: string, { log, signal, kubernetes }: BundleOptions): Promise<void> {
+  const release = releaseOf(kubernetes);
+  const [goModules, packages, images] = [goModulesOf(release), packagesOf(release), imagesOf(release)];
   const cache = labCache();
   const work = path.join(cache, 'bundle-work');
   const site: Site = {
+    release,
     parts: path.join(cache, 'bundle-parts'),
     caches: path.join(cache, 'bundle-go'),
     work,
@@ -139,7 +146,7 @@ async function build(dir: string, { log, signal }: BundleOptions): Promise<void>
 
   await step('images', `packing ${images.length}`, 'about 1 min', async () => {
     await compilePause(site, binaries);
-    await checkImageList(binaries, signal);
+    await checkImageList(site, binaries);
     for (const spec of images) await packImage(site, spec, binaries);
   });
 
@@ -149,8 +156,10 @@ async function build(dir: string, { log, signal }: BundleOptions): Promise<void>
       await copyFile(builtFile(binaries, name), target);
       await chmod(target, 0o755);
     }
-    // Images only: the packages come from the apt repository, so that its key, its holds and its versions are real.
-    const entries = await imageEntries(site.out);
+    // The lab's own machines install from the apt repository, so that its key, its holds and its versions are real. A running cluster gets a
+    // later release whole, from the bundle alone.
+    const packageList = isDefault(release) ? [] : await packageEntries(site);
+    const entries = [...packageList, ...(await imageEntries(site))];
     const content = { apiVersion: 'homelab/v1', kind: 'Bundle', entries };
     await writeFile(path.join(site.out, 'bundle.json'), `${JSON.stringify(content, null, 2)}\n`);
     await rename(site.out, dir);
@@ -195,13 +204,15 @@ async function compilePause(site: Site, binaries: Map<string, string>): Promise<
 }
 
 /** The images we pack are the ones that this kubeadm will look for; anything else is found here and not by a pod that hangs. */
-async function checkImageList(binaries: ReadonlyMap<string, string>, signal: AbortSignal | undefined): Promise<void> {
+async function checkImageList({ release, signal }: Site, binaries: ReadonlyMap<string, string>): Promise<void> {
   const kubeadm = builtFile(binaries, 'kubeadm');
-  const output = await run([kubeadm, 'config', 'images', 'list', '--kubernetes-version', versions.kubernetes], {
+  const output = await run([kubeadm, 'config', 'images', 'list', '--kubernetes-version', release.kubernetes], {
     signal,
   });
   const wanted = output.trim().split('\n').sort();
-  const packed = images.map(({ reference }) => reference).sort();
+  const packed = imagesOf(release)
+    .map(({ reference }) => reference)
+    .sort();
   if (wanted.join() !== packed.join()) {
     throw new Error(`kubeadm wants ${wanted.join(', ')}\nthe recipe packs ${packed.join(', ')}`);
   }
@@ -237,15 +248,30 @@ function imageFile(reference: string): string {
   return `images/${name}.tar.gz`;
 }
 
-async function imageEntries(out: string): Promise<readonly Entry[]> {
+async function packageEntries({ release, out }: Site): Promise<readonly Entry[]> {
+  const arch = architecture();
   const entries: Entry[] = [];
-  for (const { reference } of images) {
-    const file = imageFile(reference);
-    const { sha256, bytes } = await sumsOf(path.join(out, file));
-    const version = reference.slice(reference.lastIndexOf(':') + 1);
-    entries.push({ kind: 'image', name: reference, version, arch: architecture(), file, sha256, bytes });
+  for (const spec of packagesOf(release)) {
+    const { name, version } = spec;
+    const file = `apt/pool/${packageFile(spec, arch)}`;
+    entries.push({ kind: 'deb', name, version, arch, file, ...(await sumOf(out, file)) });
   }
   return entries;
+}
+
+async function imageEntries({ release, out }: Site): Promise<readonly Entry[]> {
+  const entries: Entry[] = [];
+  for (const { reference } of imagesOf(release)) {
+    const file = imageFile(reference);
+    const version = reference.slice(reference.lastIndexOf(':') + 1);
+    entries.push({ kind: 'image', name: reference, version, arch: architecture(), file, ...(await sumOf(out, file)) });
+  }
+  return entries;
+}
+
+async function sumOf(out: string, file: string): Promise<Pick<Entry, 'sha256' | 'bytes'>> {
+  const { sha256, bytes } = await sumsOf(path.join(out, file));
+  return { sha256, bytes };
 }
 
 function builtFile(binaries: ReadonlyMap<string, string>, name: string): string {

@@ -123,10 +123,11 @@ function program(): Command {
   lab
     .command('bundle')
     .description('build the packages and images that the machines install from; prints the folder')
-    .addHelpText('after', examples('npm run lab -- bundle'))
-    .action(async () => {
+    .option('--kubernetes <version>', 'a later release, to upgrade to (default: the one that `up` installs from)')
+    .addHelpText('after', examples('npm run lab -- bundle', 'npm run lab -- bundle --kubernetes v1.31.4'))
+    .action(async ({ kubernetes }: { readonly kubernetes?: string }) => {
       const { ensureBundle } = await import('./bundle.ts');
-      console.log((await ensureBundle({ log, signal: interrupt.signal })).dir);
+      console.log((await ensureBundle({ log, signal: interrupt.signal, kubernetes })).dir);
     });
   return lab;
 }

@@ -58,12 +58,17 @@ export async function writePackage(options: PackageFile): Promise<void> {
   for (const [name, text] of Object.entries(renderScripts(spec))) {
     await writeFile(path.join(scratch, 'DEBIAN', name), text, { mode: 0o755 });
   }
-  const file = path.join(options.pool, `${spec.name}_${spec.version}_${options.architecture}.deb`);
+  const file = path.join(options.pool, packageFile(spec, options.architecture));
   await run(['dpkg-deb', '--root-owner-group', '-Zgzip', '-z1', '--build', scratch, file], {
     env: { SOURCE_DATE_EPOCH: packedAt },
     signal: options.signal,
   });
   await rm(scratch, { recursive: true });
+}
+
+/** The name of its .deb. */
+export function packageFile({ name, version }: PackageSpec, architecture: string): string {
+  return `${name}_${version}_${architecture}.deb`;
 }
 
 export function renderControl(spec: PackageSpec, architecture: string, installedKiB: number): string {

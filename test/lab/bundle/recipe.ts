@@ -5,14 +5,14 @@ import path from 'node:path';
 import process from 'node:process';
 import { HomelabError } from '../../../src/model/errors.ts';
 import { labSources } from './places.ts';
+import type { Release } from './releases.ts';
 
 /** Counts up when code here packs differently from the same data: it is part of the hash. */
 const packingVersion = 2;
 
+/** What every release runs with. */
 export const versions = {
-  kubernetes: 'v1.31.1',
   containerd: 'v2.1.5',
-  etcd: 'v3.5.15',
   coredns: 'v1.11.3',
   cniPlugins: 'v1.5.1',
   pause: '3.10',
@@ -24,7 +24,6 @@ export const versions = {
 export interface GoModule {
   /** Folder under test/lab/go; also the name in messages. */
   readonly name: string;
-  /** The toolchain of the time: Kubernetes 1.31 built with Go 1.26 refuses every IPv4 service range (net/url has become stricter). */
   readonly toolchain: string;
   /** Binary name to package path. */
   readonly commands: Readonly<Record<string, string>>;
@@ -36,59 +35,61 @@ export interface GoModule {
 
 const recentGo = 'go1.26.8';
 
-export const goModules: readonly GoModule[] = [
-  {
-    name: 'kubernetes',
-    toolchain: 'go1.22.6',
-    commands: under('k8s.io/kubernetes/cmd', [
-      'kube-apiserver',
-      'kube-controller-manager',
-      'kube-proxy',
-      'kube-scheduler',
-      'kubeadm',
-      'kubectl',
-      'kubelet',
-    ]),
-    stamps: kubernetesStamps(),
-    expect: 'about 6 min on two free cores',
-  },
-  {
-    name: 'containerd',
-    toolchain: recentGo,
-    commands: under('github.com/containerd/containerd/v2/cmd', ['containerd', 'containerd-shim-runc-v2', 'ctr']),
-    stamps: { 'github.com/containerd/containerd/v2/version.Version': versions.containerd },
-    expect: 'about 1 min',
-  },
-  {
-    name: 'etcd',
-    toolchain: recentGo,
-    commands: {
-      etcd: 'go.etcd.io/etcd/server/v3',
-      etcdctl: 'go.etcd.io/etcd/etcdctl/v3',
-      etcdutl: 'go.etcd.io/etcd/etcdutl/v3',
+export function goModulesOf(release: Release): readonly GoModule[] {
+  return [
+    {
+      name: `kubernetes-${release.kubernetes}`,
+      toolchain: release.toolchain,
+      commands: under('k8s.io/kubernetes/cmd', [
+        'kube-apiserver',
+        'kube-controller-manager',
+        'kube-proxy',
+        'kube-scheduler',
+        'kubeadm',
+        'kubectl',
+        'kubelet',
+      ]),
+      stamps: kubernetesStamps(release),
+      expect: 'about 6 min on two free cores',
     },
-    stamps: {},
-    expect: 'about 30 s',
-  },
-  {
-    name: 'coredns',
-    toolchain: recentGo,
-    commands: { coredns: 'github.com/coredns/coredns' },
-    stamps: {},
-    expect: 'about 1 min',
-  },
-  {
-    name: 'cni-plugins',
-    toolchain: recentGo,
-    commands: {
-      ...under('github.com/containernetworking/plugins/plugins/ipam', ['host-local']),
-      ...under('github.com/containernetworking/plugins/plugins/main', ['bridge', 'loopback', 'ptp']),
-      ...under('github.com/containernetworking/plugins/plugins/meta', ['portmap']),
+    {
+      name: 'containerd',
+      toolchain: recentGo,
+      commands: under('github.com/containerd/containerd/v2/cmd', ['containerd', 'containerd-shim-runc-v2', 'ctr']),
+      stamps: { 'github.com/containerd/containerd/v2/version.Version': versions.containerd },
+      expect: 'about 1 min',
     },
-    stamps: { 'github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion': versions.cniPlugins },
-    expect: 'about 10 s',
-  },
-];
+    {
+      name: `etcd-${release.etcd}`,
+      toolchain: recentGo,
+      commands: {
+        etcd: 'go.etcd.io/etcd/server/v3',
+        etcdctl: 'go.etcd.io/etcd/etcdctl/v3',
+        etcdutl: 'go.etcd.io/etcd/etcdutl/v3',
+      },
+      stamps: {},
+      expect: 'about 30 s',
+    },
+    {
+      name: 'coredns',
+      toolchain: recentGo,
+      commands: { coredns: 'github.com/coredns/coredns' },
+      stamps: {},
+      expect: 'about 1 min',
+    },
+    {
+      name: 'cni-plugins',
+      toolchain: recentGo,
+      commands: {
+        ...under('github.com/containernetworking/plugins/plugins/ipam', ['host-local']),
+        ...under('github.com/containernetworking/plugins/plugins/main', ['bridge', 'loopback', 'ptp']),
+        ...under('github.com/containernetworking/plugins/plugins/meta', ['portmap']),
+      },
+      stamps: { 'github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion': versions.cniPlugins },
+      expect: 'about 10 s',
+    },
+  ];
+}
 
 export interface ImageSpec {
   readonly reference: string;
@@ -101,31 +102,37 @@ export interface ImageSpec {
 }
 
 /** The images that kubeadm of this version asks for, one static binary each where that is enough. */
-export const images: readonly ImageSpec[] = [
-  controlPlaneImage('kube-apiserver'),
-  controlPlaneImage('kube-controller-manager'),
-  controlPlaneImage('kube-scheduler'),
-  {
-    ...controlPlaneImage('kube-proxy'),
-    debian: ['conntrack', 'iproute2', 'ipset', 'iptables', 'kmod', 'nftables'],
-  },
-  {
-    reference: `registry.k8s.io/coredns/coredns:${versions.coredns}`,
-    files: { '/coredns': 'coredns' },
-    entrypoint: ['/coredns'],
-  },
-  {
-    reference: `registry.k8s.io/pause:${versions.pause}`,
-    files: { '/pause': 'pause' },
-    entrypoint: ['/pause'],
-    user: '65535:65535',
-  },
-  {
-    reference: `registry.k8s.io/etcd:${versions.etcd.slice(1)}-0`,
-    files: { '/usr/local/bin/etcd': 'etcd', '/usr/local/bin/etcdctl': 'etcdctl', '/usr/local/bin/etcdutl': 'etcdutl' },
-    entrypoint: [],
-  },
-];
+export function imagesOf(release: Release): readonly ImageSpec[] {
+  return [
+    controlPlaneImage('kube-apiserver', release),
+    controlPlaneImage('kube-controller-manager', release),
+    controlPlaneImage('kube-scheduler', release),
+    {
+      ...controlPlaneImage('kube-proxy', release),
+      debian: ['conntrack', 'iproute2', 'ipset', 'iptables', 'kmod', 'nftables'],
+    },
+    {
+      reference: `registry.k8s.io/coredns/coredns:${versions.coredns}`,
+      files: { '/coredns': 'coredns' },
+      entrypoint: ['/coredns'],
+    },
+    {
+      reference: `registry.k8s.io/pause:${versions.pause}`,
+      files: { '/pause': 'pause' },
+      entrypoint: ['/pause'],
+      user: '65535:65535',
+    },
+    {
+      reference: `registry.k8s.io/etcd:${release.etcd.slice(1)}-0`,
+      files: {
+        '/usr/local/bin/etcd': 'etcd',
+        '/usr/local/bin/etcdctl': 'etcdctl',
+        '/usr/local/bin/etcdutl': 'etcdutl',
+      },
+      entrypoint: [],
+    },
+  ];
+}
 
 /** A Debian package that we pack from our own binaries, laid out like upstream's. */
 export interface PackageSpec {
@@ -145,84 +152,86 @@ export interface PackageSpec {
   readonly reloadsSystemd?: boolean;
 }
 
-const kubernetesPackageVersion = `${versions.kubernetes.slice(1)}-1.1`;
 const kubernetesHome = 'https://kubernetes.io';
 
-export const packages: readonly PackageSpec[] = [
-  {
-    name: 'kubeadm',
-    version: kubernetesPackageVersion,
-    depends: ['kubelet (>= 1.19.0)', 'kubectl (>= 1.19.0)'],
-    summary: 'Makes a Kubernetes cluster of machines',
-    homepage: kubernetesHome,
-    binaries: { '/usr/bin/kubeadm': 'kubeadm' },
-    texts: { '/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf': { unit: '10-kubeadm.conf' } },
-    reloadsSystemd: true,
-  },
-  {
-    name: 'kubectl',
-    version: kubernetesPackageVersion,
-    depends: [],
-    summary: 'Talks to a Kubernetes cluster',
-    homepage: kubernetesHome,
-    binaries: { '/usr/bin/kubectl': 'kubectl' },
-  },
-  {
-    name: 'kubelet',
-    version: kubernetesPackageVersion,
-    depends: [
-      'kubernetes-cni (>= 1.2.0)',
-      'conntrack',
-      'ebtables',
-      'ethtool',
-      'iproute2',
-      'iptables (>= 1.4.21)',
-      'mount',
-      'socat',
-      'util-linux',
-    ],
-    summary: 'Runs the pods of one machine for Kubernetes',
-    homepage: kubernetesHome,
-    binaries: { '/usr/bin/kubelet': 'kubelet' },
-    texts: {
-      '/usr/lib/systemd/system/kubelet.service': { unit: 'kubelet.service' },
-      '/etc/default/kubelet': 'KUBELET_EXTRA_ARGS=\n',
-      // Upstream's package carries these two to keep the folders: whoever looks for leftovers of a cluster has to know them.
-      '/etc/kubernetes/manifests/.kubelet-keep': '',
-      '/var/lib/kubelet/.kubelet-keep': '',
+export function packagesOf({ kubernetes }: Release): readonly PackageSpec[] {
+  const kubernetesVersion = `${kubernetes.slice(1)}-1.1`;
+  return [
+    {
+      name: 'kubeadm',
+      version: kubernetesVersion,
+      depends: ['kubelet (>= 1.19.0)', 'kubectl (>= 1.19.0)'],
+      summary: 'Makes a Kubernetes cluster of machines',
+      homepage: kubernetesHome,
+      binaries: { '/usr/bin/kubeadm': 'kubeadm' },
+      texts: { '/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf': { unit: '10-kubeadm.conf' } },
+      reloadsSystemd: true,
     },
-    conffiles: ['/etc/default/kubelet'],
-    service: 'kubelet.service',
-  },
-  {
-    name: 'kubernetes-cni',
-    version: `${versions.cniPlugins.slice(1)}-1.1`,
-    depends: [],
-    summary: 'Plugins that give pods their network',
-    homepage: kubernetesHome,
-    binaries: {
-      '/opt/cni/bin/bridge': 'bridge',
-      '/opt/cni/bin/host-local': 'host-local',
-      '/opt/cni/bin/loopback': 'loopback',
-      '/opt/cni/bin/portmap': 'portmap',
-      '/opt/cni/bin/ptp': 'ptp',
+    {
+      name: 'kubectl',
+      version: kubernetesVersion,
+      depends: [],
+      summary: 'Talks to a Kubernetes cluster',
+      homepage: kubernetesHome,
+      binaries: { '/usr/bin/kubectl': 'kubectl' },
     },
-  },
-  {
-    name: 'containerd',
-    version: `${versions.containerd.slice(1)}-1`,
-    depends: ['runc'],
-    summary: 'Container runtime',
-    homepage: 'https://containerd.io',
-    binaries: {
-      '/usr/bin/containerd': 'containerd',
-      '/usr/bin/containerd-shim-runc-v2': 'containerd-shim-runc-v2',
-      '/usr/bin/ctr': 'ctr',
+    {
+      name: 'kubelet',
+      version: kubernetesVersion,
+      depends: [
+        'kubernetes-cni (>= 1.2.0)',
+        'conntrack',
+        'ebtables',
+        'ethtool',
+        'iproute2',
+        'iptables (>= 1.4.21)',
+        'mount',
+        'socat',
+        'util-linux',
+      ],
+      summary: 'Runs the pods of one machine for Kubernetes',
+      homepage: kubernetesHome,
+      binaries: { '/usr/bin/kubelet': 'kubelet' },
+      texts: {
+        '/usr/lib/systemd/system/kubelet.service': { unit: 'kubelet.service' },
+        '/etc/default/kubelet': 'KUBELET_EXTRA_ARGS=\n',
+        // Upstream's package carries these two to keep the folders: whoever looks for leftovers of a cluster has to know them.
+        '/etc/kubernetes/manifests/.kubelet-keep': '',
+        '/var/lib/kubelet/.kubelet-keep': '',
+      },
+      conffiles: ['/etc/default/kubelet'],
+      service: 'kubelet.service',
     },
-    texts: { '/usr/lib/systemd/system/containerd.service': { unit: 'containerd.service' } },
-    service: 'containerd.service',
-  },
-];
+    {
+      name: 'kubernetes-cni',
+      version: `${versions.cniPlugins.slice(1)}-1.1`,
+      depends: [],
+      summary: 'Plugins that give pods their network',
+      homepage: kubernetesHome,
+      binaries: {
+        '/opt/cni/bin/bridge': 'bridge',
+        '/opt/cni/bin/host-local': 'host-local',
+        '/opt/cni/bin/loopback': 'loopback',
+        '/opt/cni/bin/portmap': 'portmap',
+        '/opt/cni/bin/ptp': 'ptp',
+      },
+    },
+    {
+      name: 'containerd',
+      version: `${versions.containerd.slice(1)}-1`,
+      depends: ['runc'],
+      summary: 'Container runtime',
+      homepage: 'https://containerd.io',
+      binaries: {
+        '/usr/bin/containerd': 'containerd',
+        '/usr/bin/containerd-shim-runc-v2': 'containerd-shim-runc-v2',
+        '/usr/bin/ctr': 'ctr',
+      },
+      texts: { '/usr/lib/systemd/system/containerd.service': { unit: 'containerd.service' } },
+      service: 'containerd.service',
+    },
+  ];
+}
 
 /**
  * What the repository carries of Debian itself, with everything it depends on: enough to make a guest from nothing and
@@ -308,16 +317,19 @@ export function goModuleHash(module: GoModule): string {
 }
 
 /** First 16 hex digits over everything that decides what is in the bundle, Debian's own updates aside. */
-export function recipeHash(): string {
+export function recipeHash(release: Release): string {
+  const { kubernetes, etcd } = release;
+  const { containerd, ...others } = versions;
+  const packages = packagesOf(release);
   const units = packages
     .flatMap(({ texts }) => Object.values(texts ?? {}))
     .flatMap(text => (typeof text === 'string' ? [] : [unitText(text.unit)]));
   return hash(
     packingVersion,
-    versions,
-    goModules.map(goModuleHash),
+    { kubernetes, containerd, etcd, ...others },
+    goModulesOf(release).map(goModuleHash),
     pauseSource(),
-    images,
+    imagesOf(release),
     packages,
     units,
     debianGroups,
@@ -342,25 +354,18 @@ function under(parent: string, names: readonly string[]): Readonly<Record<string
   return Object.fromEntries(names.map(name => [name, `${parent}/${name}`]));
 }
 
-function controlPlaneImage(name: string): ImageSpec {
+function controlPlaneImage(name: string, { kubernetes }: Release): ImageSpec {
   const file = `/usr/local/bin/${name}`;
   return {
-    reference: `registry.k8s.io/${name}:${versions.kubernetes}`,
+    reference: `registry.k8s.io/${name}:${kubernetes}`,
     files: { [file]: name },
     entrypoint: [file],
   };
 }
 
-function kubernetesStamps(): Readonly<Record<string, string>> {
-  const [major = '', minor = ''] = versions.kubernetes.slice(1).split('.');
-  const values = {
-    gitVersion: versions.kubernetes,
-    gitMajor: major,
-    gitMinor: minor,
-    gitCommit: '948afe5ca072329a73c8e79ed5938717a5cb3d21',
-    gitTreeState: 'clean',
-    buildDate: '2024-09-11T21:26:49Z',
-  };
+function kubernetesStamps({ kubernetes, gitCommit, buildDate }: Release): Readonly<Record<string, string>> {
+  const [gitMajor = '', gitMinor = ''] = kubernetes.slice(1).split('.');
+  const values = { gitVersion: kubernetes, gitMajor, gitMinor, gitCommit, gitTreeState: 'clean', buildDate };
   const homes = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version'];
   return Object.fromEntries(
     homes.flatMap(home => Object.entries(values).map(([key, value]) => [`${home}.${key}`, value])),
