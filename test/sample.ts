@@ -69,7 +69,7 @@ export function bareWorld(of: Goal = goal): World {
     servingRequests: [],
     proofs: {},
     etcd: 'unknown',
-    pods: 'unknown',
+    workloads: 'unknown',
   };
 }
 
@@ -159,6 +159,7 @@ function member(world: World, each: Host, index: number): World {
     ready: true,
     kubeletVersion: version,
     unschedulable: false,
+    cordonedByUs: false,
   };
   const joined = withFacts(world, each.name, {
     membership: { state: 'joined', role: each.role, caHash },
@@ -184,10 +185,18 @@ function liveOf({ cluster: of, bundle }: Goal): World['live'] {
 }
 
 /** A node as `kubectl get nodes -o json` prints it, as far as it is read. */
-export function nodeObject({ name, address, podCidr, ready, kubeletVersion, unschedulable }: NodeFacts): object {
+export function nodeObject({
+  name,
+  address,
+  podCidr,
+  ready,
+  kubeletVersion,
+  unschedulable,
+  cordonedByUs,
+}: NodeFacts): object {
   return {
     kind: 'Node',
-    metadata: { name },
+    metadata: { name, ...(cordonedByUs ? { annotations: { 'homelab/cordoned': 'drain' } } : {}) },
     spec: { ...(podCidr === 'unknown' ? {} : { podCIDR: podCidr }), ...(unschedulable ? { unschedulable } : {}) },
     status: {
       addresses: [

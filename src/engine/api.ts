@@ -3,7 +3,7 @@ import { load } from 'js-yaml';
 import { z } from 'zod';
 import { adminKubectl } from '../model/kubectl.ts';
 import { command } from '../model/shell.ts';
-import type { LiveCluster, NodeFacts, ServingRequest, World } from '../model/world.ts';
+import { cordonMark, type LiveCluster, type NodeFacts, type ServingRequest, type World } from '../model/world.ts';
 import { parseCertificateRequest } from './certificate-request.ts';
 import type { Fragment, Frame } from './frames.ts';
 
@@ -55,7 +55,7 @@ export interface ApiReading extends Pick<World, 'nodes' | 'live' | 'servingReque
 
 const nodeObject = z.object({
   kind: z.literal('Node'),
-  metadata: z.object({ name: z.string() }),
+  metadata: z.object({ name: z.string(), annotations: z.record(z.string(), z.string()).default({}) }),
   spec: z.object({ podCIDR: z.string().optional(), unschedulable: z.boolean().default(false) }),
   status: z.object({
     addresses: z.array(z.object({ type: z.string(), address: z.string() })).default([]),
@@ -132,6 +132,7 @@ function nodeFrom({ metadata, spec, status }: z.output<typeof nodeObject>): Node
     ready: status.conditions.some(({ type, status: value }) => type === 'Ready' && value === 'True'),
     kubeletVersion: status.nodeInfo.kubeletVersion.replace(/^v/, ''),
     unschedulable: spec.unschedulable,
+    cordonedByUs: metadata.annotations[cordonMark] !== undefined,
   };
 }
 

@@ -8,10 +8,10 @@ import { type ApiReading, apiPatienceSeconds, parseApi } from './api.ts';
 import { parseEtcd } from './etcd.ts';
 import { type FenceReading, parseFence } from './fence.ts';
 import type { Fragment, Frame } from './frames.ts';
-import { parsePods } from './pods.ts';
+import { parseWorkloads } from './workloads.ts';
 
 /** What one machine told: its facts and, on a control plane whose API server answers, the nodes. */
-export interface Reading extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs' | 'etcd' | 'pods'> {
+export interface Reading extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs' | 'etcd' | 'workloads'> {
   readonly facts: Facts;
   readonly fence: FenceReading;
 }
@@ -154,7 +154,7 @@ export function parseReading(
     servingRequests: api.servingRequests,
     proofs: api.proofs,
     etcd: parseEtcd(frames.get('etcd')),
-    pods: parsePods(frames.get('pods')),
+    workloads: parseWorkloads(frames.get('workloads')),
   };
 }
 

@@ -62,7 +62,7 @@ export async function survey(context: RunContext, patient = true): Promise<Surve
     servingRequests: readings.find(reading => reading.nodes !== 'unknown')?.servingRequests ?? [],
     proofs: Object.assign({}, ...readings.map(reading => reading.proofs)),
     etcd: readings.map(reading => reading.etcd).find(isKnown) ?? 'unknown',
-    pods: readings.map(reading => reading.pods).find(isKnown) ?? 'unknown',
+    workloads: readings.map(reading => reading.workloads).find(isKnown) ?? 'unknown',
   };
   const intents = intend(world, context.phases, context.isChosen);
   const wanted = resourcesOf(intents);

@@ -74,6 +74,7 @@ const sampleNodes: readonly NodeFacts[] = [
     ready: true,
     kubeletVersion: '1.31.13',
     unschedulable: false,
+    cordonedByUs: false,
   },
   {
     name: 'k8s-worker1',
@@ -82,6 +83,7 @@ const sampleNodes: readonly NodeFacts[] = [
     ready: false,
     kubeletVersion: '1.31.13',
     unschedulable: true,
+    cordonedByUs: true,
   },
 ];
 const apiAnswer = (found: readonly object[] = objects) =>
@@ -127,7 +129,7 @@ describe('reading a machine', () => {
       servingRequests: [],
       proofs: {},
       etcd: 'unknown',
-      pods: 'unknown',
+      workloads: 'unknown',
     });
   });
 
