@@ -9,10 +9,10 @@ const below: Readonly<Record<string, readonly string[]>> = {
   model: [],
   inventory: ['model'],
   resources: ['model'],
-  transitions: ['model', 'resources'],
-  // Rules of an upgrade: pure.
+  // Rules about what is there and what is wanted.
   upgrade: ['model'],
-  phases: ['model', 'resources', 'transitions', 'upgrade'],
+  transitions: ['model', 'resources', 'upgrade'],
+  phases: ['model', 'resources', 'upgrade', 'transitions'],
   // Not phases, resources or transitions: the engine is given them, as data.
   engine: ['model'],
   io: ['model'],
@@ -20,7 +20,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   bundle: ['model', 'resources', 'io'],
   // engine: only what it needs to order a plan's steps as they will run.
   render: ['model', 'engine'],
-  cli: ['model', 'inventory', 'resources', 'transitions', 'upgrade', 'phases', 'engine', 'io', 'bundle', 'render'],
+  cli: ['model', 'inventory', 'resources', 'upgrade', 'transitions', 'phases', 'engine', 'io', 'bundle', 'render'],
 };
 
 /** The adapters: one folder per outside thing. Packages that stand nowhere here are free (pure, like semver). */

@@ -1,9 +1,11 @@
 // Worlds in the middle of a cluster's life: somebody joins, somebody leaves.
 import { intend, resourcesOf, type States } from '../src/engine/plan.ts';
 import type { Cluster, Host } from '../src/model/cluster.ts';
-import type { About, EtcdMember, PodFacts, World } from '../src/model/world.ts';
+import type { Pod } from '../src/model/workloads.ts';
+import type { About, EtcdMember, World } from '../src/model/world.ts';
 import { leavingPhases, phases } from '../src/phases/index.ts';
 import { cluster, convergedWorld, everything, host, inOrder, withMembership } from './sample.ts';
+import { running } from './workloads-sample.ts';
 
 export const member = (of: Host, over: Partial<EtcdMember> = {}): EtcdMember => ({
   id: `id-of-${of.name}`,
@@ -32,7 +34,7 @@ export function living(of: Cluster): World {
   return {
     ...world,
     etcd: of.hosts.filter(({ role }) => role === 'control-plane').map(each => member(each)),
-    pods: [],
+    workloads: running(of.hosts.map(({ name }) => name)),
   };
 }
 
@@ -78,11 +80,10 @@ export function statesBefore(world: World): States {
   ]);
 }
 
-export const aPod = (over: Partial<PodFacts> = {}): PodFacts => ({
-  name: 'default/web-1',
-  node: 'k8s-worker3',
-  owner: 'ReplicaSet',
-  pinnedClaims: [],
-  blockedBy: [],
-  ...over,
-});
+/** These run there, and nothing else. */
+export function withPods(world: World, ...pods: readonly Pod[]): World {
+  return {
+    ...world,
+    workloads: running(world.nodes === 'unknown' ? [] : world.nodes.map(({ name }) => name), { pods }),
+  };
+}

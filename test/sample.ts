@@ -69,7 +69,7 @@ export function bareWorld(of: Goal = goal): World {
     servingRequests: [],
     proofs: {},
     etcd: 'unknown',
-    pods: 'unknown',
+    workloads: 'unknown',
   };
 }
 
@@ -185,10 +185,18 @@ function liveOf({ cluster: of, bundle }: Goal): World['live'] {
 }
 
 /** A node as `kubectl get nodes -o json` prints it, as far as it is read. */
-export function nodeObject({ name, address, podCidr, ready, kubeletVersion, unschedulable }: NodeFacts): object {
+export function nodeObject({
+  name,
+  address,
+  podCidr,
+  ready,
+  kubeletVersion,
+  unschedulable,
+  cordonedByUs,
+}: NodeFacts): object {
   return {
     kind: 'Node',
-    metadata: { name },
+    metadata: { name, ...(cordonedByUs ? { annotations: { 'homelab/cordoned': 'drain' } } : {}) },
     spec: { ...(podCidr === 'unknown' ? {} : { podCIDR: podCidr }), ...(unschedulable ? { unschedulable } : {}) },
     status: {
       addresses: [

@@ -12,8 +12,8 @@ import { fenceFragment } from '../src/engine/fence.ts';
 import { fenceScript, guarded, waitScript, workScript } from '../src/engine/fence-script.ts';
 import { joinFragments } from '../src/engine/frames.ts';
 import { intend } from '../src/engine/plan.ts';
-import { podsFragment } from '../src/engine/pods.ts';
 import { recordProofs } from '../src/engine/proof-record.ts';
+import { workloadsFragment } from '../src/engine/workloads.ts';
 import type { Json } from '../src/model/cluster.ts';
 import type { FenceRequest } from '../src/model/fence.ts';
 import type { RemoteAction, Resource, Want } from '../src/model/plan.ts';
@@ -22,7 +22,8 @@ import { leavingPhases, phases } from '../src/phases/index.ts';
 import { noFile } from '../src/resources/file.ts';
 import { bundleImages } from '../src/resources/images.ts';
 import { packages } from '../src/resources/packages.ts';
-import { aPod, beforeJoin, beforeRemoval, beforeReset, threeControlPlanes } from './life-sample.ts';
+import { emptying, uncordon } from '../src/transitions/drain.ts';
+import { beforeJoin, beforeRemoval, beforeReset, living, threeControlPlanes, withPods } from './life-sample.ts';
 import { machinesOf, testRun } from './run-context.ts';
 import {
   afterInit,
@@ -35,6 +36,7 @@ import {
   sampleBundle,
   withFacts,
 } from './sample.ts';
+import { podOn } from './workloads-sample.ts';
 
 // shellcheck's objections that do not hold here, each with its reason.
 const disabled = {
@@ -79,7 +81,7 @@ const worlds: readonly (readonly [string, World])[] = [
   ['converged', convergedWorld(two)],
   ['adopted', ['k8s-cp', 'k8s-worker1'].reduce(adopted, convergedWorld(two))],
   ['a second control plane joins', beforeJoin('k8s-worker1', threeControlPlanes)],
-  ['a worker leaves', { ...beforeRemoval('k8s-worker3'), pods: [aPod()] }],
+  ['a worker leaves', withPods(beforeRemoval('k8s-worker3'), podOn('k8s-worker3', 'default/web-1'))],
   ['a control plane leaves', beforeRemoval('k8s-cp', threeControlPlanes)],
   ['a machine is reset', beforeReset(['k8s-worker3'])],
 ];
@@ -103,12 +105,7 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
       .map(secret => `${secret}=$(cat /secret)\n`)
       .join('');
   const act = (name: string, { script, secrets }: RemoteAction) => add(name, `set -eu\n${variables(secrets)}${script}`);
-  const asked = [
-    apiFragment(),
-    apiFragment(['192.168.0.11', '192.168.0.12']),
-    etcdFragment,
-    podsFragment(['k8s-worker1', 'k8s-worker2']),
-  ];
+  const asked = [apiFragment(), apiFragment(['192.168.0.11', '192.168.0.12']), etcdFragment, workloadsFragment];
   const asker = { who: "it's me", bootId: 'a-b' };
   const requests: readonly FenceRequest[] = [
     { kind: 'claim', run: 'r', serial: 1, seq: 0, steal: false },
@@ -160,6 +157,14 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
     ]),
   );
   act('a hold taken away', changeWithHold());
+  const upgrading: World = { ...living(cluster), upgrade: { parallel: 1, drainSeconds: 300 } };
+  const ours = upgrading.nodes === 'unknown' ? [] : upgrading.nodes.map(node => ({ ...node, cordonedByUs: true }));
+  for (const want of [
+    ...emptying(upgrading, host('k8s-worker1')),
+    uncordon({ ...upgrading, nodes: ours }, host('k8s-worker1')),
+  ]) {
+    if (want.kind === 'transition' && want.change && !('refuse' in want.change)) act(want.title, want.change.action);
+  }
   const gone = noFile({ path: '/etc/x y', name: 'x' }).change(true, []);
   if (gone) act('a file taken away', gone.action);
   const [cp] = [...testRun(goal).machines.values()];
@@ -248,7 +253,9 @@ describe('every script that we send', () => {
       '/certificates-gone',
       '/kube-proxy-hosts apply',
       '/routes apply',
-      'fact pods',
+      'fact workloads',
+      'Let k8s-worker1 take pods again',
+      'Cordon k8s-worker1 and move its pods away',
       'fact etcd',
       'record of proofs',
     ];

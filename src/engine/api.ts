@@ -3,7 +3,7 @@ import { load } from 'js-yaml';
 import { z } from 'zod';
 import { adminKubectl } from '../model/kubectl.ts';
 import { command } from '../model/shell.ts';
-import type { LiveCluster, NodeFacts, ServingRequest, World } from '../model/world.ts';
+import { cordonMark, type LiveCluster, type NodeFacts, type ServingRequest, type World } from '../model/world.ts';
 import { parseCertificateRequest } from './certificate-request.ts';
 import type { Fragment, Frame } from './frames.ts';
 
@@ -134,8 +134,7 @@ function nodeFrom({ metadata, spec, status }: z.output<typeof nodeObject>): Node
     ready: status.conditions.some(({ type, status: value }) => type === 'Ready' && value === 'True'),
     kubeletVersion: status.nodeInfo.kubeletVersion.replace(/^v/, ''),
     unschedulable: spec.unschedulable,
-    // What src/transitions/drain.ts writes.
-    cordonedByUs: metadata.annotations['homelab/cordoned'] !== undefined,
+    cordonedByUs: metadata.annotations[cordonMark] !== undefined,
   };
 }
 

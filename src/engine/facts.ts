@@ -8,11 +8,11 @@ import { type ApiReading, apiPatienceSeconds, parseApi } from './api.ts';
 import { parseEtcd } from './etcd.ts';
 import { type FenceReading, parseFence } from './fence.ts';
 import type { Fragment, Frame } from './frames.ts';
-import { parsePods } from './pods.ts';
+import { parseWorkloads } from './workloads.ts';
 
 /** What one machine told: its facts and, on a control plane whose API server answers, the nodes. */
 export interface Reading
-  extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs' | 'upgrading' | 'etcd' | 'pods'> {
+  extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs' | 'upgrading' | 'etcd' | 'workloads'> {
   readonly facts: Facts;
   readonly fence: FenceReading;
 }
@@ -156,7 +156,7 @@ export function parseReading(
     proofs: api.proofs,
     upgrading: api.upgrading,
     etcd: parseEtcd(frames.get('etcd')),
-    pods: parsePods(frames.get('pods')),
+    workloads: parseWorkloads(frames.get('workloads')),
   };
 }
 

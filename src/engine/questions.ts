@@ -4,7 +4,7 @@ import { controlPlanesOf, type Goal } from '../model/world.ts';
 import { apiFragment } from './api.ts';
 import { etcdFragment } from './etcd.ts';
 import type { Fragment } from './frames.ts';
-import { podsFragment } from './pods.ts';
+import { workloadsFragment } from './workloads.ts';
 
 /** In the same round trip as the facts. A machine that is about to be reset is asked nothing: its API server may be what is broken. */
 export function questionsOf(goal: Goal, host: Host): readonly Fragment[] {
@@ -16,7 +16,6 @@ export function questionsOf(goal: Goal, host: Host): readonly Fragment[] {
   return [
     apiFragment(others.map(({ address }) => address)),
     ...(changesEtcd || others.length > 0 ? [etcdFragment] : []),
-    ...(about?.kind === 'remove' ? [podsFragment(about.hosts.map(({ name }) => name))] : []),
-    ...(goal.upgrade ? [podsFragment(goal.cluster.hosts.map(({ name }) => name))] : []),
+    ...(about?.kind === 'remove' || goal.upgrade ? [workloadsFragment] : []),
   ];
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Host, Json } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
 import type { Evidence, Probe, Step } from '../model/plan.ts';
+import type { Workloads, WorkNode } from '../model/workloads.ts';
 import { type EtcdMember, type Facts, type Goal, hostsOf, type World, withMember } from '../model/world.ts';
 import { freeFence } from './fence.ts';
 import type { Machine } from './machine.ts';
@@ -39,13 +40,14 @@ export function rehearse(goal: Goal, faults: readonly Fault[]): readonly Machine
     servingRequests: [],
     proofs: {},
     etcd: 'unknown',
-    pods: 'unknown',
+    workloads: 'unknown',
   };
   // A run about some machines finds the others as members, and those that leave.
   const isBare = (host: Host) =>
     goal.about === undefined || (goal.about.kind === 'join' && goal.about.hosts.includes(host));
   for (const host of hosts.filter(each => !isBare(each))) world = allocate(withMember(world, host, 'simulated'));
-  if (goal.about) world = { ...world, etcd: membersOf(hosts.filter(host => !isBare(host))), pods: [] };
+  if (goal.about)
+    world = { ...world, etcd: membersOf(hosts.filter(host => !isBare(host))), workloads: nothingRunsOn(hosts) };
   return hosts.map((host): Machine => {
     const states = new Map<string, Json>();
     const predicted = async () => undefined;
@@ -55,8 +57,8 @@ export function rehearse(goal: Goal, faults: readonly Fault[]): readonly Machine
       async observe() {
         const facts = world.facts.get(host.name);
         if (!facts) throw new Error(`no predicted facts of ${host.name}`);
-        const { nodes, live, servingRequests, proofs, etcd, pods } = world;
-        return { facts, fence: freeFence, nodes, live, servingRequests, proofs, etcd, pods };
+        const { nodes, live, servingRequests, proofs, etcd, workloads } = world;
+        return { facts, fence: freeFence, nodes, live, servingRequests, proofs, etcd, workloads };
       },
       async read(resources) {
         return new Map(resources.map(each => [each.key, states.get(each.key) ?? each.blank]));
@@ -121,6 +123,21 @@ function membersOf(hosts: readonly Host[]): readonly EtcdMember[] {
   return hosts
     .filter(host => host.role === 'control-plane')
     .map(({ name, address }) => ({ id: `simulated-${name}`, name, address, healthy: true, learner: false }));
+}
+
+function nothingRunsOn(hosts: readonly Host[]): Workloads {
+  const nodes = hosts.map(
+    ({ name }): WorkNode => ({
+      name,
+      labels: { 'kubernetes.io/hostname': name },
+      taints: [],
+      allocatable: {},
+      ready: true,
+      unschedulable: false,
+      cordonedByUs: false,
+    }),
+  );
+  return { nodes, pods: [], budgets: [], volumes: [], controllers: [], services: [], longhorn: [] };
 }
 
 function blankFacts(host: Host): Facts {

@@ -63,7 +63,7 @@ export async function survey(context: RunContext, patient = true): Promise<Surve
     proofs: Object.assign({}, ...readings.map(reading => reading.proofs)),
     upgrading: readings.find(reading => reading.nodes !== 'unknown')?.upgrading,
     etcd: readings.map(reading => reading.etcd).find(isKnown) ?? 'unknown',
-    pods: readings.map(reading => reading.pods).find(isKnown) ?? 'unknown',
+    workloads: readings.map(reading => reading.workloads).find(isKnown) ?? 'unknown',
   };
   const intents = intend(world, context.phases, context.isChosen);
   const wanted = resourcesOf(intents);

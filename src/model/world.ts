@@ -1,6 +1,7 @@
 // What is: one reading of every machine, plus the nodes the API server knows.
 import type { Bundle } from './bundle.ts';
 import type { Cluster, Host } from './cluster.ts';
+import type { Workloads } from './workloads.ts';
 
 /** Where a machine stands between bare and member, recognised from its files. */
 export type Membership =
@@ -65,7 +66,7 @@ export interface NodeFacts {
   readonly kubeletVersion: string;
   /** Cordoned, by whomever. */
   readonly unschedulable: boolean;
-  /** The cordon is homelab's own, by its annotation. */
+  /** Carries the mark of homelab's own cordon. */
   readonly cordonedByUs: boolean;
 }
 
@@ -80,19 +81,6 @@ export interface EtcdMember {
   readonly healthy: boolean;
   /** Added and not yet promoted: it has no vote, and counts for no majority. */
   readonly learner: boolean;
-}
-
-/** What runs on a node that is to be emptied. */
-export interface PodFacts {
-  /** 'namespace/name'. */
-  readonly name: string;
-  readonly node: string;
-  /** Kind of what brings it back elsewhere; 'none': nothing does. */
-  readonly owner: string;
-  /** Claims whose data lies on this very node, 'namespace/claim'. */
-  readonly pinnedClaims: readonly string[];
-  /** Disruption budgets that allow no eviction of it at this moment, 'namespace/name'. */
-  readonly blockedBy: readonly string[];
 }
 
 /** What the user wants, and what there is to make it from. */
@@ -167,12 +155,15 @@ export interface World extends Goal {
   readonly upgrading?: string | undefined;
   /** 'unknown' where nobody asked, or etcd did not answer. */
   readonly etcd: readonly EtcdMember[] | 'unknown';
-  /** Of the nodes that are leaving; 'unknown' where nobody asked. */
-  readonly pods: readonly PodFacts[] | 'unknown';
+  /** What runs in the cluster; 'unknown' where nobody asked. */
+  readonly workloads: Workloads | 'unknown';
 }
 
 /** Key in the ConfigMap kube-system/homelab that init leaves: homelab built this cluster. */
 export const builtByKey = 'built-by';
+
+/** Annotation of a node that homelab cordoned: nobody's own cordon is ever lifted. */
+export const cordonMark = 'homelab/cordoned';
 
 /** A member that somebody else set up: what is found there is not homelab's to replace (docs/adr/0009). */
 export function isAdopted(world: World, host: Host): boolean {

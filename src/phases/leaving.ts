@@ -3,7 +3,7 @@ import type { Host } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
 import { controlPlanesOf, factsOf, type World } from '../model/world.ts';
-import { drain as drainNode } from '../transitions/drain.ts';
+import { emptying } from '../transitions/drain.ts';
 import { leaveEtcd } from '../transitions/etcd-member.ts';
 import { forget as forgetNode } from '../transitions/forget.ts';
 import { reset as resetMachine } from '../transitions/reset.ts';
@@ -15,16 +15,7 @@ export const drain: Phase = {
   wants(world, host): readonly Want[] {
     // Nobody tells a dead machine's kubelet to stop its pods; they go with the node object.
     if (host !== stayingControlPlane(world) || world.about?.dead) return [];
-    const pods = world.pods === 'unknown' ? [] : world.pods;
-    return [
-      ...pods
-        .filter(pod => pod.blockedBy.length > 0)
-        .map(pod => ({
-          kind: 'note' as const,
-          text: `${pod.blockedBy.join(', ')} allows no eviction of ${pod.name} now; draining waits for it`,
-        })),
-      ...leavingNow(world).map(each => drainNode(world, each)),
-    ];
+    return leavingNow(world).flatMap(each => emptying(world, each));
   },
   probes: () => [],
 };

@@ -5,9 +5,11 @@ import type { Phase, Want } from '../model/plan.ts';
 import { controlPlaneOf, endpointOf, factsOf, isAdopted, type World } from '../model/world.ts';
 import { kubeadmImages } from '../resources/images.ts';
 import { upgradeWatch } from '../resources/upgrade-watch.ts';
-import { drain, uncordon } from '../transitions/drain.ts';
+import { emptying, uncordon } from '../transitions/drain.ts';
 import { kubeadmUpgrade } from '../transitions/kubeadm-upgrade.ts';
 import { dropBaseline, takeBaseline } from '../transitions/upgrade-baseline.ts';
+import { simulateDrains } from '../upgrade/drain-simulation.ts';
+import type { Simulation } from '../upgrade/simulation.ts';
 import { containerdWants } from './containerd.ts';
 import { kubeadmWants, kubePackagesWants } from './kube-packages.ts';
 import { kubeadmFiles, kubelet } from './node-software.ts';
@@ -110,10 +112,9 @@ function machines({ version, cluster }: Hop, batch: readonly Host[]): Phase {
       const mine = batch.find(({ name }) => name === host.name);
       // Workers are emptied and given back from a control plane, a control plane from itself.
       const here = batch.filter(each => seatOf(world, each) === host.name);
-      const drains = here
-        .filter(each => isOpen(world, each, version) && !isAlone(world))
-        .map(each => ({ ...drain(world, each), stage: 'before' as const }));
-      const emptied = drains.reduce<World>((now, each) => each.predict(now), world);
+      const open = here.filter(each => isOpen(world, each, version));
+      const drains = open.flatMap(each => emptying(world, each, simulation(world, open))).map(early);
+      const emptied = drains.reduce((now, want) => (want.kind === 'transition' ? want.predict(now) : now), world);
       return [
         ...drains,
         ...(mine && !isPast(world, mine, version) ? own(world, mine, version) : []),
@@ -139,9 +140,16 @@ function own(world: World, host: Host, version: string): readonly Want[] {
   ];
 }
 
-// Its pods have nowhere to go: they run on through the restart of its kubelet.
-function isAlone({ cluster }: World): boolean {
-  return cluster.hosts.length === 1;
+// What would not move stops the run before the first cordon.
+function simulation({ workloads }: World, batch: readonly Host[]): Simulation | 'unknown' {
+  const names = batch.map(({ name }) => name);
+  return workloads === 'unknown'
+    ? 'unknown'
+    : simulateDrains(workloads, names, { purpose: 'upgrade', parallel: names.length });
+}
+
+function early(want: Want): Want {
+  return want.kind === 'transition' ? { ...want, stage: 'before' } : want;
 }
 
 function seatOf(world: World, host: Host): string {

@@ -1,113 +1,114 @@
-// node with pods → node that is empty: cordoned by us, evicted within every disruption budget.
+// node with pods → node that is empty: cordoned by us, evicted within every disruption budget; and back. One drain for every purpose.
 import type { Host } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
-import type { Transition } from '../model/plan.ts';
+import type { Transition, Want } from '../model/plan.ts';
 import { sh } from '../model/shell.ts';
-import type { PodFacts, World } from '../model/world.ts';
+import type { Workloads } from '../model/workloads.ts';
+import { cordonMark, type NodeFacts, type World } from '../model/world.ts';
+import { afterDrain, simulateDrains } from '../upgrade/drain-simulation.ts';
+import { toMove } from '../upgrade/evictable.ts';
+import type { NodeDrain, Purpose, Simulation } from '../upgrade/simulation.ts';
 
 /** Seconds that pods may take to move, unless the user says otherwise. */
 export const drainSecondsByDefault = 300;
 
-/** Marks a cordon as ours: nobody's own cordon is ever lifted. */
-export const cordonMark = 'homelab/cordoned';
-
 const kubectl = adminKubectl(20);
 
-export function drain(world: World, { name }: Host): Transition {
-  const node = world.nodes === 'unknown' ? undefined : world.nodes.find(each => each.name === name);
-  const pods = world.pods === 'unknown' ? [] : world.pods.filter(pod => pod.node === name);
-  const isEmpty = world.nodes !== 'unknown' && (!node || (node.unschedulable && pods.length === 0));
+/** The drain, and all that is to be said of it: refusals instead of the step where something would not move. */
+export function emptying(
+  world: World,
+  host: Host,
+  simulation: Simulation | 'unknown' = simulationOf(world, host),
+): readonly Want[] {
+  const found = simulation === 'unknown' ? undefined : simulation.drains.find(({ node }) => node === host.name);
+  const { stuck = [], gaps = [], notes = [] } = found ?? {};
+  const isDone = isEmpty(world, host.name);
+  return [
+    ...stuck.map(({ rule, what, why, hint }) => ({
+      kind: 'refusal' as const,
+      id: `${rule}-${what.replaceAll(/[/ ]/g, '-')}`,
+      reason: `emptying ${host.name}: ${why}`,
+      hint,
+    })),
+    ...gaps.map(gap => ({ kind: 'note' as const, text: `emptying ${host.name}: ${gapInWords(gap)}` })),
+    ...notes.map(text => ({ kind: 'note' as const, text: `emptying ${host.name}: ${text}` })),
+    ...(stuck.length > 0 && !isDone ? [] : [drain(world, host, found)]),
+  ];
+}
+
+function gapInWords({ of, why, services, expected }: NodeDrain['gaps'][number]): string {
+  const asked = services.length > 0 ? ` (nobody answers for ${services.join(', ')})` : '';
+  return `${of} is away for ${expected}${asked}: ${why}`;
+}
+
+function simulationOf(world: World, host: Host): Simulation | 'unknown' {
+  const { workloads, about } = world;
+  if (workloads === 'unknown') return 'unknown';
+  const purpose = purposeOf(world);
+  return simulateDrains(workloads, purpose === 'remove' ? (about?.hosts ?? []).map(({ name }) => name) : [host.name], {
+    purpose,
+  });
+}
+
+function purposeOf({ about }: World): Purpose {
+  return about?.kind === 'remove' ? 'remove' : 'upgrade';
+}
+
+function drain(world: World, { name }: Host, found: NodeDrain | undefined): Transition {
+  const isDone = isEmpty(world, name);
+  const isAlone = found?.skipped === 'alone';
   return {
     kind: 'transition',
     name: `drain-${name}`,
     title: `Cordon ${name} and move its pods away`,
-    now: isEmpty ? 'empty' : 'scheduled',
-    to: 'empty',
-    change: isEmpty ? undefined : drainChange(world, name, pods),
+    now: isDone ? 'empty' : isAlone ? 'alone' : 'scheduled',
+    to: isAlone ? 'alone' : 'empty',
+    change: isDone || isAlone ? undefined : drainChange(world, name, found),
     predict: before => ({
       ...before,
-      pods: before.pods === 'unknown' ? before.pods : before.pods.filter(pod => pod.node !== name),
-      nodes:
-        before.nodes === 'unknown'
-          ? before.nodes
-          : before.nodes.map(each =>
-              each.name === name
-                ? { ...each, unschedulable: true, cordonedByUs: each.cordonedByUs || !each.unschedulable }
-                : each,
-            ),
+      nodes: withNode(before, name, node => ({
+        ...node,
+        unschedulable: true,
+        cordonedByUs: node.cordonedByUs || !node.unschedulable,
+      })),
+      workloads: before.workloads === 'unknown' || !found ? before.workloads : afterDrain(before.workloads, found),
     }),
   };
 }
 
-/** cordoned by us → takes pods again. Its owner's cordon is not ours to lift. */
-export function uncordon(world: World, { name }: Host): Transition {
-  const node = world.nodes === 'unknown' ? undefined : world.nodes.find(each => each.name === name);
-  const isOurs = node?.cordonedByUs ?? false;
-  return {
-    kind: 'transition',
-    name: `uncordon-${name}`,
-    title: `Let ${name} take pods again`,
-    now: isOurs ? 'cordoned' : 'open',
-    to: 'open',
-    stage: 'after',
-    alone: true,
-    change: isOurs
-      ? {
-          why: 'homelab cordoned it',
-          risk: 'safe',
-          action: {
-            script: `left=24
-until ${kubectl} uncordon ${sh(name)} >/dev/null && ${kubectl} annotate node ${sh(name)} ${cordonMark}- >/dev/null; do
-  left=$((left - 1))
-  [ "$left" -gt 0 ] || exit 1
-  sleep 5
-done
-`,
-            timeoutMs: 180_000,
-          },
-        }
-      : undefined,
-    predict: before => ({
-      ...before,
-      nodes:
-        before.nodes === 'unknown'
-          ? before.nodes
-          : before.nodes.map(each =>
-              each.name === name && each.cordonedByUs ? { ...each, unschedulable: false, cordonedByUs: false } : each,
-            ),
-    }),
-  };
+function isEmpty({ nodes, workloads }: World, name: string): boolean {
+  if (nodes === 'unknown') return false;
+  const node = nodes.find(each => each.name === name);
+  return !node || (node.unschedulable && workloads !== 'unknown' && toMove(workloads, name).length === 0);
 }
 
-function drainChange(world: World, name: string, pods: readonly PodFacts[]): Transition['change'] {
-  if (world.nodes === 'unknown' || world.pods === 'unknown') {
+function withNode(world: World, name: string, turn: (node: NodeFacts) => NodeFacts): World['nodes'] {
+  return world.nodes === 'unknown' ? 'unknown' : world.nodes.map(node => (node.name === name ? turn(node) : node));
+}
+
+function drainChange(world: World, name: string, found: NodeDrain | undefined): Transition['change'] {
+  if (world.nodes === 'unknown' || world.workloads === 'unknown' || !found) {
     return {
       refuse: `the API server does not say what runs on ${name}`,
       hint: 'see why it does not answer: homelab verify --only control-plane',
     };
   }
-  const lonely = pods.filter(pod => pod.owner === 'none').map(pod => pod.name);
-  const pinned = pods.flatMap(pod => pod.pinnedClaims);
-  if (lonely.length > 0) {
-    return {
-      refuse: `nothing would bring back ${lonely.join(', ')}, which run there by themselves`,
-      hint: `if they may go: ${lonely.map(pod => `kubectl delete pod -n ${pod.replace('/', ' ')}`).join('; ')}`,
-    };
-  }
-  if (pinned.length > 0) {
-    return {
-      refuse: `the data of ${pinned.join(', ')} lies on its own disk and would be lost`,
-      hint: 'save that data, then delete the claims and what uses them',
-    };
-  }
-  const seconds = world.about?.drainSeconds ?? world.upgrade?.drainSeconds ?? drainSecondsByDefault;
+  const { moves } = found;
+  const purpose = purposeOf(world);
+  const seconds = (world.about ?? world.upgrade)?.drainSeconds ?? drainSecondsByDefault;
+  const count = moves.length === 1 ? '1 pod runs' : `${moves.length} pods run`;
   return {
-    why: pods.length === 0 ? 'new pods may still be put there' : `${pods.length} pods run there`,
-    diff: pods.map(pod => `- ${pod.name} (${pod.owner})`).join('\n'),
+    why: moves.length === 0 ? 'new pods may still be put there' : `${count} there`,
+    diff: moves
+      .map(
+        ({ pod, owner, to, why }) =>
+          `- ${pod} (${owner}): ${why === undefined ? `fits ${to}` : `waits for ${name} (${why})`}`,
+      )
+      .join('\n'),
     risk: 'disruptive',
     action: {
-      script: drainScript(name, seconds),
-      timeoutMs: (seconds + longhornSeconds + 60) * 1000,
+      script: drainScript(name, seconds, purpose),
+      timeoutMs: (seconds + (purpose === 'remove' ? longhornSeconds : 0) + 60) * 1000,
       explain: [
         {
           pattern: /would violate the pod's disruption budget[\s\S]*timeout reached/,
@@ -124,10 +125,62 @@ function drainChange(world: World, name: string, pods: readonly PodFacts[]): Tra
   };
 }
 
+/** cordoned by homelab → taking pods again. Its owner's cordon stays. */
+export function uncordon(world: World, { name }: Host): Transition {
+  const node = world.nodes === 'unknown' ? undefined : world.nodes.find(each => each.name === name);
+  const isOurs = node?.cordonedByUs ?? false;
+  const free = (workloads: Workloads): Workloads => ({
+    ...workloads,
+    nodes: workloads.nodes.map(each =>
+      each.name === name && each.cordonedByUs ? { ...each, unschedulable: false, cordonedByUs: false } : each,
+    ),
+  });
+  return {
+    kind: 'transition',
+    name: `uncordon-${name}`,
+    title: `Let ${name} take pods again`,
+    now: isOurs ? 'cordoned by homelab' : 'as its owner left it',
+    to: 'as its owner left it',
+    stage: 'after',
+    // A run that was cut off may have left nothing but the cordon.
+    alone: true,
+    change: isOurs
+      ? {
+          why: 'homelab cordoned it',
+          risk: 'safe',
+          action: { script: uncordonScript(name), timeoutMs: 180_000 },
+        }
+      : undefined,
+    predict: before => ({
+      ...before,
+      nodes: withNode(before, name, each =>
+        each.cordonedByUs ? { ...each, unschedulable: false, cordonedByUs: false } : each,
+      ),
+      workloads: before.workloads === 'unknown' ? 'unknown' : free(before.workloads),
+    }),
+  };
+}
+
+// The mark goes last: cut off in between, the next run still knows whose cordon it was.
+function uncordonScript(name: string): string {
+  const node = sh(name);
+  return `left=60
+until mark=$(${kubectl} get node ${node} -o jsonpath='{.metadata.annotations.${cordonMark}}'); do
+  left=$((left - 1))
+  [ "$left" -gt 0 ] || exit 1
+  sleep 2
+done
+if [ -n "$mark" ]; then
+  ${kubectl} uncordon ${node} >/dev/null
+  ${kubectl} annotate node ${node} ${cordonMark}- >/dev/null
+fi
+`;
+}
+
 // Replicas are built anew elsewhere before the last one here goes.
 const longhornSeconds = 1800;
 
-function drainScript(name: string, seconds: number): string {
+function drainScript(name: string, seconds: number, purpose: Purpose): string {
   const node = sh(name);
   return `ours=
 undo() {
@@ -138,12 +191,19 @@ if [ "$(${kubectl} get node ${node} -o jsonpath='{.spec.unschedulable}')" != tru
   ours=yes
   ${kubectl} annotate --overwrite node ${node} ${cordonMark}=drain >/dev/null
   ${kubectl} cordon ${node} >/dev/null
-elif [ -n "$(${kubectl} get node ${node} -o jsonpath='{.metadata.annotations.homelab/cordoned}')" ]; then
+elif [ -n "$(${kubectl} get node ${node} -o jsonpath='{.metadata.annotations.${cordonMark}}')" ]; then
   # By an earlier run that was cut off here.
   ours=yes
 fi
-if ${kubectl} get crd replicas.longhorn.io >/dev/null 2>&1; then
-  ${kubectl} patch -n longhorn-system nodes.longhorn.io ${node} --type=merge -p '{"spec":{"allowScheduling":false,"evictionRequested":true}}' >/dev/null || { undo; exit 1; }
+${purpose === 'remove' ? longhornLeaves(name) : ''}# An emptyDir is gone with its pod by definition.
+kubectl --kubeconfig /etc/kubernetes/admin.conf drain ${node} --ignore-daemonsets --delete-emptydir-data --timeout=${seconds}s >&2 || { code=$?; undo; exit "$code"; }
+`;
+}
+
+// A node that comes back keeps its replicas: what is written meanwhile is caught up on.
+function longhornLeaves(name: string): string {
+  return `if ${kubectl} get crd replicas.longhorn.io >/dev/null 2>&1; then
+  ${kubectl} patch -n longhorn-system nodes.longhorn.io ${sh(name)} --type=merge -p '{"spec":{"allowScheduling":false,"evictionRequested":true}}' >/dev/null || { undo; exit 1; }
   left=${longhornSeconds / 5}
   while [ -n "$(${kubectl} get -n longhorn-system replicas.longhorn.io -o jsonpath='{range .items[?(@.spec.nodeID=="${name}")]}{.metadata.name}{"\\n"}{end}')" ]; do
     left=$((left - 1))
@@ -151,7 +211,5 @@ if ${kubectl} get crd replicas.longhorn.io >/dev/null 2>&1; then
     sleep 5
   done
 fi
-# An emptyDir is gone with its pod by definition.
-kubectl --kubeconfig /etc/kubernetes/admin.conf drain ${node} --ignore-daemonsets --delete-emptydir-data --timeout=${seconds}s >&2 || { code=$?; undo; exit "$code"; }
 `;
 }

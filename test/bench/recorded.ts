@@ -68,7 +68,7 @@ export function replicate(recorded: Recorded, count: number): { readonly world: 
       servingRequests: [],
       proofs: recorded.proofs,
       etcd: 'unknown',
-      pods: 'unknown',
+      workloads: 'unknown',
     },
     observed: new Map(
       machines.map(({ original, host, renamed }) => [

@@ -6,7 +6,6 @@ import type { Plan } from '../../src/model/plan.ts';
 import { controlPlanesOf, type World } from '../../src/model/world.ts';
 import { leavingPhases, phases } from '../../src/phases/index.ts';
 import {
-  aPod,
   beforeJoin,
   beforeRemoval,
   beforeReset,
@@ -15,8 +14,10 @@ import {
   member,
   statesBefore,
   threeControlPlanes,
+  withPods,
 } from '../life-sample.ts';
 import { after, bareWorld, caHash, cluster, host, withMembership } from '../sample.ts';
+import { podOn } from '../workloads-sample.ts';
 
 /** As a session takes them. */
 const list = (world: World) =>
@@ -188,7 +189,7 @@ describe('a machine cannot join', () => {
 });
 
 describe('a machine that leaves', () => {
-  const world: World = { ...beforeRemoval('k8s-worker3'), pods: [aPod()] };
+  const world: World = withPods(beforeRemoval('k8s-worker3'), podOn('k8s-worker3', 'default/web-1'));
   const plan = planOf(world);
 
   it('is emptied, reset, and forgotten last, once the others do without it', () => {
@@ -270,7 +271,7 @@ describe('a reset', () => {
 
   it('of all of them asks no API server', () => {
     const all = beforeReset(cluster.hosts.map(({ name }) => name));
-    const silent: World = { ...all, nodes: 'unknown', live: 'unknown', etcd: 'unknown', pods: 'unknown' };
+    const silent: World = { ...all, nodes: 'unknown', live: 'unknown', etcd: 'unknown', workloads: 'unknown' };
     expect(ids(planOf(silent))).toEqual(cluster.hosts.map(({ name }) => `reset/${name}/reset`));
     expectSettled(silent);
   });

@@ -83,7 +83,7 @@ const sampleNodes: readonly NodeFacts[] = [
     ready: false,
     kubeletVersion: '1.31.13',
     unschedulable: true,
-    cordonedByUs: false,
+    cordonedByUs: true,
   },
 ];
 const apiAnswer = (found: readonly object[] = objects) =>
@@ -129,7 +129,7 @@ describe('reading a machine', () => {
       servingRequests: [],
       proofs: {},
       etcd: 'unknown',
-      pods: 'unknown',
+      workloads: 'unknown',
     });
   });
 

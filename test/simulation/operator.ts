@@ -210,5 +210,5 @@ const unknown = {
   servingRequests: [],
   proofs: {},
   etcd: 'unknown',
-  pods: 'unknown',
+  workloads: 'unknown',
 } as const;
