@@ -62,6 +62,13 @@ program
   );
 
 program
+  .command('upgrade')
+  .description(
+    'v1.31.1 to v1.31.4 on four machines, with all that can come between; builds a second lab bundle (6 min)',
+  )
+  .action(() => tests('drill', 'test/drill/upgrade.test.ts'));
+
+program
   .command('simulation')
   .description('the engine under seeded bad luck in virtual time; a failing seed replays alone: --seed N --schedules 1')
   .option('--schedules <N>', 'how many', '10000')
