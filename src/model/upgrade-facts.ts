@@ -65,6 +65,7 @@ export interface ClusterFacts {
   readonly proxyGates: Readonly<Record<string, boolean>>;
   readonly kubeadmGates: Readonly<Record<string, boolean>>;
   readonly requestedApis: readonly RequestedApi[];
+  readonly askedApis: readonly AskedApi[];
   readonly writtenApis: readonly WrittenApi[];
 }
 
@@ -75,6 +76,15 @@ export interface RequestedApi {
   readonly resource: string;
   /** '1.32'; empty where no release is fixed yet. */
   readonly removedRelease: string;
+}
+
+/** Who asked for an API that goes, as the audit log that homelab's clusters keep has it. */
+export interface AskedApi {
+  /** 'group/version'. */
+  readonly api: string;
+  readonly resource: string;
+  /** 'kubernetes-admin, kubectl/v1.31.1'. */
+  readonly who: string;
 }
 
 /** An object that somebody wrote by this API, as its managedFields say. */

@@ -64,14 +64,13 @@ export function manifestEdits(
       : rewritten.map(each => ({
           manifest: each.manifest,
           edits: [
-            ...each.out.map(line => ({
-              setting: settingOf(line),
-              now: line,
-              afterwards: each.in.find(other => isSame(line, other)),
-            })),
+            ...each.out.map(line => {
+              const after = each.in.find(other => isSame(line, other));
+              return { setting: settingOf(line), now: textOf(line), afterwards: after && textOf(after) };
+            }),
             ...each.in
               .filter(line => !each.out.some(other => isSame(line, other)))
-              .map(line => ({ setting: settingOf(line), now: undefined, afterwards: line })),
+              .map(line => ({ setting: settingOf(line), now: undefined, afterwards: textOf(line) })),
           ],
         }));
   const byFlags = Object.entries(own)
@@ -95,6 +94,10 @@ function flagEdits(
 // '- --profiling=false' is about '--profiling', 'image: …' about 'image'.
 function settingOf(line: string): string {
   return /^(?:- )?(--[a-z0-9-]+|[\w.-]+)/.exec(line)?.[1] ?? line;
+}
+
+function textOf(line: string): string {
+  return /^- --[a-z0-9-]+=(.*)/.exec(line)?.[1] ?? line;
 }
 
 function isSame(one: string, other: string): boolean {

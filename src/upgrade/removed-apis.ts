@@ -2,7 +2,7 @@
 // The table is the API's own: APILifecycleRemoved and APILifecycleReplacement in k8s.io/api v0.36 (zz_generated.prerelease-lifecycle.go), from
 // the first minor that homelab can upgrade to; autoscaling/v2beta2 from the deprecation guide (kubernetes.io/docs/reference/using-api).
 import semver from 'semver';
-import type { RequestedApi, WrittenApi } from '../model/upgrade-facts.ts';
+import type { AskedApi, RequestedApi, WrittenApi } from '../model/upgrade-facts.ts';
 import { reaches } from './settings.ts';
 
 export interface RemovedApi {
@@ -72,48 +72,53 @@ export interface UsedApi {
   readonly instead: string | undefined;
   /** Somebody asked for it since the API server started. */
   readonly requested: boolean;
+  /** 'kubernetes-admin, kubectl/v1.31.1', where an audit log names them. */
+  readonly askers: readonly string[];
   /** 'helm (flowschemas probes)'. */
   readonly writers: readonly string[];
 }
 
+export interface Uses {
+  readonly requested: readonly RequestedApi[];
+  readonly asked: readonly AskedApi[];
+  readonly written: readonly WrittenApi[];
+}
+
 /** Those of the uses that end on the way from version `from` to `to`. */
-export function endingApis(
-  requested: readonly RequestedApi[],
-  written: readonly WrittenApi[],
-  from: string,
-  to: string,
-): readonly UsedApi[] {
+export function endingApis({ requested, asked, written }: Uses, from: string, to: string): readonly UsedApi[] {
   const ends = (minor: string) => reaches(to, minor) && !reaches(from, minor);
-  const asked = requested.flatMap(({ group, version, resource, removedRelease: minor }) =>
+  const counted = requested.flatMap(({ group, version, resource, removedRelease: minor }) =>
     semver.valid(`${minor}.0`) !== null && ends(minor)
-      ? [{ api: group === '' ? version : `${group}/${version}`, resource, minor, writer: undefined }]
+      ? [{ api: group === '' ? version : `${group}/${version}`, resource, minor }]
       : [],
   );
-  const wrote = written.flatMap(({ object, api, manager }) => {
+  const writes = written.flatMap(({ object, api, manager }) => {
     const [resource = ''] = object.split(' ');
-    const removed = entryOf(api, resource);
-    return removed && ends(removed.minor)
-      ? [{ api, resource, minor: removed.minor, writer: `${manager} (${object})` }]
-      : [];
+    const minor = entryOf(api, resource)?.minor;
+    return minor !== undefined && ends(minor) ? [{ api, resource, minor, writer: `${manager} (${object})` }] : [];
   });
-  const byApi = new Map<string, UsedApi>();
-  for (const { api, resource, minor, writer } of [...asked, ...wrote]) {
-    const key = `${api} ${resource}`;
-    const known = byApi.get(key) ?? {
-      api,
-      resource,
-      minor,
-      instead: entryOf(api, resource)?.instead,
-      requested: false,
-      writers: [],
-    };
-    byApi.set(key, {
-      ...known,
-      requested: known.requested || writer === undefined,
-      writers: writer === undefined || known.writers.includes(writer) ? known.writers : [...known.writers, writer],
-    });
-  }
-  return [...byApi.values()];
+  const isSame = (one: Named) => (other: Named) => one.api === other.api && one.resource === other.resource;
+  const all = [...counted, ...writes];
+  return all
+    .filter((each, index) => all.findIndex(isSame(each)) === index)
+    .map(each => ({
+      api: each.api,
+      resource: each.resource,
+      minor: each.minor,
+      instead: entryOf(each.api, each.resource)?.instead,
+      requested: counted.some(isSame(each)),
+      askers: once(asked.filter(isSame(each)).map(({ who }) => who)),
+      writers: once(writes.filter(isSame(each)).map(({ writer }) => writer)),
+    }));
+}
+
+interface Named {
+  readonly api: string;
+  readonly resource: string;
+}
+
+function once(texts: readonly string[]): readonly string[] {
+  return [...new Set(texts)];
 }
 
 function entryOf(api: string, resource: string): RemovedApi | undefined {

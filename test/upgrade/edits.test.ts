@@ -66,9 +66,9 @@ describe('static pods against what kubeadm would write', () => {
       {
         manifest: 'kube-apiserver',
         edits: [
-          { setting: '--profiling', now: '- --profiling=true', afterwards: '- --profiling=false' },
-          { setting: '--v', now: '- --v=4', afterwards: undefined },
-          { setting: '--audit-log-path', now: undefined, afterwards: '- --audit-log-path=/x' },
+          { setting: '--profiling', now: 'true', afterwards: 'false' },
+          { setting: '--v', now: '4', afterwards: undefined },
+          { setting: '--audit-log-path', now: undefined, afterwards: '/x' },
         ],
       },
     ]);
