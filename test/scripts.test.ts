@@ -13,12 +13,14 @@ import { fenceScript, guarded, waitScript, workScript } from '../src/engine/fenc
 import { joinFragments } from '../src/engine/frames.ts';
 import { intend } from '../src/engine/plan.ts';
 import { recordProofs } from '../src/engine/proof-record.ts';
+import { upgradeFragments } from '../src/engine/upgrade-facts.ts';
 import { workloadsFragment } from '../src/engine/workloads.ts';
 import type { Json } from '../src/model/cluster.ts';
 import type { FenceRequest } from '../src/model/fence.ts';
 import type { RemoteAction, Resource, Want } from '../src/model/plan.ts';
 import type { World } from '../src/model/world.ts';
 import { leavingPhases, phases } from '../src/phases/index.ts';
+import { upgradeCheck } from '../src/phases/upgrade-check/index.ts';
 import { noFile } from '../src/resources/file.ts';
 import { bundleImages } from '../src/resources/images.ts';
 import { packages } from '../src/resources/packages.ts';
@@ -36,6 +38,7 @@ import {
   sampleBundle,
   withFacts,
 } from './sample.ts';
+import { upgradeWorld } from './upgrade-sample.ts';
 import { podOn } from './workloads-sample.ts';
 
 // shellcheck's objections that do not hold here, each with its reason.
@@ -84,6 +87,7 @@ const worlds: readonly (readonly [string, World])[] = [
   ['a worker leaves', withPods(beforeRemoval('k8s-worker3'), podOn('k8s-worker3', 'default/web-1'))],
   ['a control plane leaves', beforeRemoval('k8s-cp', threeControlPlanes)],
   ['a machine is reset', beforeReset(['k8s-worker3'])],
+  ['an upgrade', upgradeWorld('v1.32.0')],
 ];
 
 /** Observations that lead to other actions than those of a bare machine. */
@@ -105,7 +109,13 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
       .map(secret => `${secret}=$(cat /secret)\n`)
       .join('');
   const act = (name: string, { script, secrets }: RemoteAction) => add(name, `set -eu\n${variables(secrets)}${script}`);
-  const asked = [apiFragment(), apiFragment(['192.168.0.11', '192.168.0.12']), etcdFragment, workloadsFragment];
+  const asked = [
+    apiFragment(),
+    apiFragment(['192.168.0.11', '192.168.0.12']),
+    etcdFragment,
+    workloadsFragment,
+    ...upgradeFragments(host('k8s-cp')),
+  ];
   const asker = { who: "it's me", bootId: 'a-b' };
   const requests: readonly FenceRequest[] = [
     { kind: 'claim', run: 'r', serial: 1, seq: 0, steal: false },
@@ -128,7 +138,11 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
   };
   for (const [title, world] of worlds) {
     const isLeaving = world.about !== undefined && world.about.kind !== 'join';
-    const list = isLeaving ? leavingPhases : phases;
+    const list = world.upgrade
+      ? [upgradeCheck([world.cluster.kubernetes.version])]
+      : isLeaving
+        ? leavingPhases
+        : phases;
     const intents = intend(world, list, everything);
     for (const { phase, host: at, wants } of intents) {
       for (const want of wants) {

@@ -3,11 +3,13 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { HomelabError } from '../model/errors.ts';
 import { sh } from '../model/shell.ts';
+import type { UpgradeFacts } from '../model/upgrade-facts.ts';
 import { builtByKey, type Facts, type Membership, type Nic, type World } from '../model/world.ts';
 import { type ApiReading, apiPatienceSeconds, parseApi } from './api.ts';
 import { parseEtcd } from './etcd.ts';
 import { type FenceReading, parseFence } from './fence.ts';
 import type { Fragment, Frame } from './frames.ts';
+import { parseUpgrade } from './upgrade-facts.ts';
 import { parseWorkloads } from './workloads.ts';
 
 /** What one machine told: its facts and, on a control plane whose API server answers, the nodes. */
@@ -15,6 +17,8 @@ export interface Reading
   extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs' | 'upgrading' | 'etcd' | 'workloads'> {
   readonly facts: Facts;
   readonly fence: FenceReading;
+  /** Undefined where nobody asked. */
+  readonly upgrade?: UpgradeFacts | undefined;
 }
 
 const timeServices = ['chrony', 'chronyd', 'ntp', 'ntpsec', 'openntpd', 'systemd-timesyncd'];
@@ -157,6 +161,7 @@ export function parseReading(
     upgrading: api.upgrading,
     etcd: parseEtcd(frames.get('etcd')),
     workloads: parseWorkloads(frames.get('workloads')),
+    upgrade: parseUpgrade(frames),
   };
 }
 

@@ -4,18 +4,22 @@ import { controlPlanesOf, type Goal } from '../model/world.ts';
 import { apiFragment } from './api.ts';
 import { etcdFragment } from './etcd.ts';
 import type { Fragment } from './frames.ts';
+import { upgradeFragments } from './upgrade-facts.ts';
 import { workloadsFragment } from './workloads.ts';
 
 /** In the same round trip as the facts. A machine that is about to be reset is asked nothing: its API server may be what is broken. */
 export function questionsOf(goal: Goal, host: Host): readonly Fragment[] {
   const { about } = goal;
   const isLeaving = about !== undefined && about.kind !== 'join' && about.hosts.some(({ name }) => name === host.name);
-  if (host.role !== 'control-plane' || isLeaving) return [];
+  if (isLeaving) return [];
+  const forUpgrade = goal.upgrade ? upgradeFragments(host) : [];
+  if (host.role !== 'control-plane') return forUpgrade;
   const changesEtcd = about?.hosts.some(({ role }) => role === 'control-plane') ?? false;
   const others = controlPlanesOf(goal).filter(({ name }) => name !== host.name);
   return [
     apiFragment(others.map(({ address }) => address)),
     ...(changesEtcd || others.length > 0 ? [etcdFragment] : []),
     ...(about?.kind === 'remove' || goal.upgrade ? [workloadsFragment] : []),
+    ...forUpgrade,
   ];
 }

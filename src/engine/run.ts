@@ -64,6 +64,7 @@ export async function survey(context: RunContext, patient = true): Promise<Surve
     upgrading: readings.find(reading => reading.nodes !== 'unknown')?.upgrading,
     etcd: readings.map(reading => reading.etcd).find(isKnown) ?? 'unknown',
     workloads: readings.map(reading => reading.workloads).find(isKnown) ?? 'unknown',
+    upgradeFacts: new Map(readings.flatMap(({ facts, upgrade }) => (upgrade ? [[facts.host, upgrade] as const] : []))),
   };
   const intents = intend(world, context.phases, context.isChosen);
   const wanted = resourcesOf(intents);

@@ -1,6 +1,7 @@
 // What is: one reading of every machine, plus the nodes the API server knows.
 import type { Bundle } from './bundle.ts';
 import type { Cluster, Host } from './cluster.ts';
+import type { UpgradeFacts } from './upgrade-facts.ts';
 import type { Workloads } from './workloads.ts';
 
 /** Where a machine stands between bare and member, recognised from its files. */
@@ -157,6 +158,8 @@ export interface World extends Goal {
   readonly etcd: readonly EtcdMember[] | 'unknown';
   /** What runs in the cluster; 'unknown' where nobody asked. */
   readonly workloads: Workloads | 'unknown';
+  /** By machine; only for an upgrade. */
+  readonly upgradeFacts?: ReadonlyMap<string, UpgradeFacts>;
 }
 
 /** Key in the ConfigMap kube-system/homelab that init leaves: homelab built this cluster. */

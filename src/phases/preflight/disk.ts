@@ -138,7 +138,7 @@ function isObject(value: Json | undefined): value is JsonObject {
 }
 
 /** '10%' of a total, '1Gi', '500M' or a plain number. */
-function amount(value: Json | undefined, total: number): number {
+export function amount(value: Json | undefined, total: number): number {
   const match = /^([\d.]+)\s*(%|[KMGT]i?)?$/.exec(String(value ?? '0'));
   const [, number = '0', unit = ''] = match ?? [];
   if (unit === '%') return Math.ceil((total * Number(number)) / 100);
@@ -146,6 +146,6 @@ function amount(value: Json | undefined, total: number): number {
   return Number(number) * step ** ['', 'K', 'M', 'G', 'T'].indexOf(unit.charAt(0));
 }
 
-function size(bytes: number): string {
+export function size(bytes: number): string {
   return bytes >= gib ? `${(bytes / gib).toFixed(1)} GiB` : `${Math.floor(bytes / mib)} MiB`;
 }

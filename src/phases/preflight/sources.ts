@@ -16,13 +16,13 @@ export const sources: Checks = (world, host) => [
   images(world, host),
 ];
 
-const registry = 'registry.k8s.io';
+export const registry = 'registry.k8s.io';
 
 /**
  * sh: `reach URL`: by apt's own methods, so that its proxy counts too. Only reachability: certificates come with ca-certificates, and what
  * is fetched later is signed.
  */
-const reachFunction = `reach() {
+export const reachFunction = `reach() {
   case $1 in
     file:*) [ -e "\${1#file:}" ] || [ -e "\${1#file://}" ] ;;
     *) timeout 15 /usr/lib/apt/apt-helper -o Acquire::Retries=0 -o Acquire::http::Timeout=8 -o Acquire::https::Timeout=8 \\
@@ -183,7 +183,7 @@ function missingImages({ cluster, bundle }: World, host: Host): readonly string[
   return wanted.filter(image => !bundled(bundle, image));
 }
 
-function bundled(bundle: Bundle | undefined, image: string): boolean {
+export function bundled(bundle: Bundle | undefined, image: string): boolean {
   return (bundle?.entries ?? []).some(entry => entry.kind === 'image' && isImage(entry.name, image));
 }
 
