@@ -1,12 +1,11 @@
 // What a run is about: the cluster that is wanted, the machines that it reaches, and the phases that happen on them.
-import { isDeepStrictEqual } from 'node:util';
 import { loadInventory } from '../inventory/load.ts';
-import { kubernetesRepository } from '../inventory/repositories.ts';
 import type { Cluster, Host } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
 import type { Phase } from '../model/plan.ts';
 import type { About, Upgrade } from '../model/world.ts';
 import { leavingNames, type PhaseName, phaseNames } from '../phases/names.ts';
+import { repositoryOf } from '../upgrade/running.ts';
 import { type IsChosen, type SelectionOptions, select } from './selection.ts';
 
 export interface Target {
@@ -94,12 +93,13 @@ export function upgrading(version: string, upgrade: Upgrade): (cluster: Cluster)
   });
 }
 
-/** As the inventory would describe it with that version: the community's repository is another one for every minor. */
+/** As the inventory would describe it with that version, whose packages may be in another repository. */
 export function atVersion(cluster: Cluster, version: string): Cluster {
   const { kubernetes } = cluster;
-  const isDefault = isDeepStrictEqual(kubernetes.repository, kubernetesRepository(kubernetes.version));
-  const repository = isDefault ? kubernetesRepository(version) : kubernetes.repository;
-  return { ...cluster, kubernetes: { ...kubernetes, version, repository } };
+  return {
+    ...cluster,
+    kubernetes: { ...kubernetes, version, repository: repositoryOf(kubernetes.repository, version) },
+  };
 }
 
 function leaving(cluster: Cluster, about: About): Target {

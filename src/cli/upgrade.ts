@@ -1,14 +1,15 @@
 // upgrade and plan upgrade: look which versions run, find the way, and walk it.
 import semver from 'semver';
-import { apply, plan, survey } from '../engine/run.ts';
+import { together } from '../engine/lanes.ts';
+import { apply, checkedPlan, survey } from '../engine/run.ts';
 import { setVersion } from '../inventory/edit.ts';
 import { editInventory, loadInventory } from '../inventory/load.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
 import type { Phase } from '../model/plan.ts';
-import { controlPlanesOf, type World } from '../model/world.ts';
 import { upgradeBegins, upgradeEnds, upgradePhases, upgradeWatched } from '../phases/upgrade.ts';
-import { upstreamVersion } from '../resources/packages.ts';
-import { upgradePath } from '../upgrade/path.ts';
+import { upgradeCheck } from '../phases/upgrade-check/index.ts';
+import { type Running, upgradePath } from '../upgrade/path.ts';
+import { bundledVersions, runningVersions } from '../upgrade/running.ts';
 import { approvalOf, nothingApproved, type PlanOptions, readPlan, requireAnswer, showPlan } from './commands.ts';
 import { write } from './membership.ts';
 import { type Io, type RunOptions, runSession, type Session } from './session.ts';
@@ -59,9 +60,11 @@ export async function runPlanUpgrade(options: UpgradeOptions & PlanOptions, io: 
     io,
     nothingApproved,
     async session => {
-      const found = await plan({ ...session, phases: await phasesOf(session, to, options.parallel) });
-      steps = found.steps.length;
-      await showPlan(found, session, options);
+      const phases = await phasesOf(session, to, options.parallel);
+      const { plan, failures } = await checkedPlan({ ...session, phases });
+      steps = plan.steps.length;
+      await showPlan(plan, session, options);
+      if (failures.length > 0) throw together(failures);
     },
     async path => aimOf(options, to)(await loadInventory(path)),
   );
@@ -83,38 +86,35 @@ function versionOf(text: string): string {
 async function phasesOf(session: Session, to: string, parallel: number): Promise<readonly Phase[]> {
   const { goal, bus } = session;
   const { world } = await survey({ ...session, phases: [] });
-  const path = upgradePath({ now: runningIn(world), to, available: versionsIn(session) });
+  const now = runningVersions(world);
+  const path = upgradePath({ now, to, available: bundledVersions(goal.bundle) });
   if (path.refuse) throw new HomelabError('HL_REFUSED', path.refuse.reason, { hint: path.refuse.hint });
+  // Where every machine runs it, something of it may be left to do: a cordon, another containerd.
+  const versions = path.hops.length > 0 ? path.hops : [to];
+  if (versions.at(-1) !== to) throw new Error(`the way to ${to} ends elsewhere`);
+  bus.emit({
+    type: 'note',
+    text:
+      path.hops.length === 0
+        ? `every machine runs ${to}`
+        : `the way: ${[`v${oldestOf(now)}`, ...path.hops].join(' → ')}`,
+  });
   const { phases } = await import('../phases/index.ts');
   const [connect, ...others] = phases.filter(({ id }) => id !== 'preflight');
   if (!connect) throw new Error('there is no first phase');
-  if (path.hops.length > 0 && path.hops.at(-1) !== to) throw new Error(`the way to ${to} ends elsewhere`);
-  bus.emit({
-    type: 'note',
-    text: path.hops.length === 0 ? `every machine runs ${to}` : `the way: ${[oldest(world), ...path.hops].join(' → ')}`,
-  });
-  const hops = path.hops.map(version => ({ version, cluster: atVersion(goal.cluster, version) }));
-  return [connect, upgradeBegins(hops, to), ...upgradePhases(hops, parallel), ...others, upgradeWatched, upgradeEnds];
+  const hops = versions.map(version => ({ version, cluster: atVersion(goal.cluster, version) }));
+  return [
+    connect,
+    upgradeCheck(versions),
+    upgradeBegins(hops, to),
+    ...upgradePhases(hops, parallel),
+    ...others,
+    upgradeWatched,
+    upgradeEnds,
+  ];
 }
 
-function runningIn(world: World) {
-  const kubelets = new Map([...world.facts].map(([host, { kubelet }]) => [host, kubelet]));
-  if (world.nodes !== 'unknown') for (const { name, kubeletVersion } of world.nodes) kubelets.set(name, kubeletVersion);
-  const live = world.live === 'unknown' ? [] : [world.live.version];
-  const first = controlPlanesOf(world)[0]?.name ?? '';
-  return {
-    apiServers: Object.fromEntries(live.map(version => [first, version])),
-    kubelets: Object.fromEntries(kubelets),
-  };
-}
-
-function oldest(world: World): string {
-  const { apiServers, kubelets } = runningIn(world);
-  const versions = [...Object.values(apiServers), ...Object.values(kubelets)].flatMap(each => semver.valid(each) ?? []);
-  return `v${semver.sort(versions)[0] ?? '?'}`;
-}
-
-function versionsIn({ goal: { bundle } }: Session): readonly string[] {
-  const packages = (bundle?.entries ?? []).filter(({ kind, name }) => kind === 'deb' && name === 'kubeadm');
-  return [...new Set(packages.map(({ version }) => upstreamVersion(version)))];
+function oldestOf({ apiServers, kubelets }: Running): string {
+  const versions = [...Object.values(apiServers), ...Object.values(kubelets)];
+  return semver.sort(versions.flatMap(each => semver.valid(each) ?? []))[0] ?? '?';
 }

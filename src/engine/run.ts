@@ -90,6 +90,17 @@ export async function plan(context: RunContext): Promise<Plan> {
   return found;
 }
 
+/** The same with every gate's proofs, which look at the machines once more; `failures` are those that did not hold. */
+export async function checkedPlan(
+  context: RunContext,
+): Promise<{ readonly plan: Plan; readonly failures: readonly unknown[] }> {
+  const now = await survey(context, false);
+  announce(now.plan, context);
+  const gates = context.phases.filter(phase => phase.gate);
+  const failures = sayProofs(await prove(gates, now.world, () => true, context), context);
+  return { plan: now.plan, failures };
+}
+
 /** Makes machines what the phases want, each phase proven before the next. Resolves when every chosen phase is proven. */
 export async function apply(context: RunContext): Promise<RunResult> {
   const now = await survey(context);
