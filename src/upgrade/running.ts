@@ -32,9 +32,10 @@ export function bundledVersions(bundle: Bundle | undefined): readonly string[] {
   return [...new Set(found.flatMap(({ version }) => /^\d+\.\d+\.\d+/.exec(version)?.[0] ?? []))];
 }
 
-/** The repository of another minor: pkgs.k8s.io has one for each, and mirrors keep its paths. Others have all versions in one. */
+/** The repository of another minor: the community has one for each; others are as the inventory says. */
 export function repositoryOf(repository: Repository, version: string): Repository {
-  const at = (url: string) => url.replace(/\/v1\.\d+(?=\/)/, `/v${minorText(version)}`);
+  const at = (url: string) =>
+    url.replace(/^(https:\/\/pkgs\.k8s\.io\/core:\/stable:\/v)1\.\d+(?=\/)/, `$1${minorText(version)}`);
   const { key } = repository;
   return { ...repository, url: at(repository.url), key: key.kind === 'url' ? { kind: 'url', url: at(key.url) } : key };
 }

@@ -64,7 +64,7 @@ done
         ? {
             ok: false,
             observed: `${url} has no ${lacking.join(', ')} ${version}; versions there: ${found.slice(-5).join(', ') || 'none'}`,
-            hint: 'choose one of the versions there, or give the packages with --bundle DIR',
+            hint: 'choose one of the versions there, name a repository that has it (kubernetes.repository in the inventory), or give the packages with --bundle DIR',
           }
         : {
             ok: false,
