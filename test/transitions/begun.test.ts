@@ -3,6 +3,7 @@ import type { Transition } from '../../src/model/plan.ts';
 import type { World } from '../../src/model/world.ts';
 import { init } from '../../src/transitions/init.ts';
 import { join } from '../../src/transitions/join.ts';
+import { resetScript } from '../../src/transitions/reset.ts';
 import { afterInit, bareWorld, cluster, goal, host, withMembership } from '../sample.ts';
 
 const half = { state: 'partial', why: 'half done', hint: 'homelab reset k8s-cp' } as const;
@@ -62,5 +63,15 @@ describe('a kubeadm join that did not come to its end', () => {
     });
     const controlPlane = { ...worker, role: 'control-plane' } as const;
     expect(join(found(world, 'k8s-worker1', begun), controlPlane).change).toMatchObject({ refuse: 'half done' });
+  });
+});
+
+describe('a reset', () => {
+  it('forgets what was begun before it takes anything away: cut off there, it is not gone on with as an init', () => {
+    const lines = resetScript('10.244.0.0/16').split('\n');
+    const forgets = lines.findIndex(line => line.includes('/var/lib/homelab/begun'));
+    const takesAway = lines.findIndex(line => /kubeadm reset|-delete|rm -rf/.test(line));
+    expect(forgets).toBeGreaterThan(-1);
+    expect(forgets).toBeLessThan(takesAway);
   });
 });
