@@ -22,6 +22,7 @@ import { leavingPhases, phases } from '../src/phases/index.ts';
 import { noFile } from '../src/resources/file.ts';
 import { bundleImages } from '../src/resources/images.ts';
 import { packages } from '../src/resources/packages.ts';
+import { awaitNotReady } from '../src/transitions/begun.ts';
 import { aPod, beforeJoin, beforeRemoval, beforeReset, threeControlPlanes } from './life-sample.ts';
 import { machinesOf, testRun } from './run-context.ts';
 import {
@@ -152,6 +153,7 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
       }
     }
   }
+  add('a join is gone on with', `set -eu\n${awaitNotReady('k8s-worker1')}`);
   ofResource('a package on hold', packages({ name: 'x', title: 'x', packages: [{ name: 'socat' }] }));
   ofResource(
     'images of a bundle',

@@ -118,7 +118,7 @@ const logOf = (which: Which): string => `/var/log/homelab/kubeadm-${which === 'i
 
 function saidBy(run: HomelabRun): string {
   return failuresOf(run)
-    .map(({ message, details }) => [message, ...details].join(' '))
+    .map(({ message, details, stderr }) => [message, ...details, stderr].join(' '))
     .join('; ');
 }
 
