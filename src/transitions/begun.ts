@@ -35,7 +35,7 @@ sync /var/lib/homelab/begun
 `;
 }
 
-/** sh: it came to its end. */
+/** sh: it came to its end. The machine is a member from here on, so this stands before what may still be waited for in vain. */
 export const ended = 'rm -f /var/lib/homelab/begun\n';
 
 // What a kubeadm before has left, by the names of its checks (cmd/kubeadm/app/preflight/checks.go).

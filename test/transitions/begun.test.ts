@@ -92,6 +92,17 @@ sleep() { :; }
   });
 });
 
+describe('a machine that kubeadm has made a member', () => {
+  it('is no longer noted as begun while its pod subnet is waited for, which may end in vain', () => {
+    for (const { change } of [init(bareWorld(), host('k8s-cp')), join(afterInit(), host('k8s-worker1'))]) {
+      if (!change || 'refuse' in change) throw new Error('it is refused');
+      const forgets = change.action.script.indexOf('rm -f /var/lib/homelab/begun');
+      expect(forgets).toBeGreaterThan(change.action.script.indexOf('| kubeadm '));
+      expect(forgets).toBeLessThan(change.action.script.indexOf('no pod subnet'));
+    }
+  });
+});
+
 describe('a reset', () => {
   it('forgets what was begun before it takes anything away: cut off there, it is not gone on with as an init', () => {
     const lines = resetScript('10.244.0.0/16').split('\n');
