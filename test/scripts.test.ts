@@ -24,6 +24,7 @@ import { upgradeCheck } from '../src/phases/upgrade-check/index.ts';
 import { noFile } from '../src/resources/file.ts';
 import { bundleImages } from '../src/resources/images.ts';
 import { packages } from '../src/resources/packages.ts';
+import { awaitNotReady } from '../src/transitions/begun.ts';
 import { emptying, uncordon } from '../src/transitions/drain.ts';
 import { beforeJoin, beforeRemoval, beforeReset, living, threeControlPlanes, withPods } from './life-sample.ts';
 import { machinesOf, testRun } from './run-context.ts';
@@ -163,6 +164,7 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
       }
     }
   }
+  add('a join is gone on with', `set -eu\n${awaitNotReady('k8s-worker1')}`);
   ofResource('a package on hold', packages({ name: 'x', title: 'x', packages: [{ name: 'socat' }] }));
   ofResource(
     'images of a bundle',

@@ -207,7 +207,9 @@ type Begun = Extract<Membership, { readonly state: 'partial' }>['begun'];
 function splitBegun(output: string): { readonly files: string; readonly begun: Begun } {
   const [, step, digest] = /^begun (\S+) ([0-9a-f]+)$/m.exec(output) ?? [];
   const begun = step !== undefined && digest !== undefined ? { step, digest } : undefined;
-  return { files: output.replace(/^begun .*\n?/m, ''), begun };
+  const files = output.replace(/^begun .*\n?/m, '');
+  // While a kubeadm is at work, none is begun beside it.
+  return { files, begun: files.split('\n').includes('kubeadm-runs') ? undefined : begun };
 }
 
 // A machine that is bare or whole says so by its files and its API server, whatever was begun before.

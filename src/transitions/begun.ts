@@ -1,6 +1,7 @@
 // A kubeadm that power or a failure ended half way is gone on with: what homelab began, with the same documents, and nothing else.
 import { createHash } from 'node:crypto';
 import type { Host } from '../model/cluster.ts';
+import { sh } from '../model/shell.ts';
 import { factsOf, type World } from '../model/world.ts';
 
 /** Bare, or left half done by a step of homelab's: a machine that init or join takes. */
@@ -34,7 +35,7 @@ sync /var/lib/homelab/begun
 `;
 }
 
-/** sh: it came to its end. */
+/** sh: it came to its end. The machine is a member from here on, so this stands before what may still be waited for in vain. */
 export const ended = 'rm -f /var/lib/homelab/begun\n';
 
 // What a kubeadm before has left, by the names of its checks (cmd/kubeadm/app/preflight/checks.go).
@@ -46,10 +47,25 @@ const left = {
     ),
     ...[2379, 2380, 6443, 10250, 10257, 10259].map(port => `Port-${port}`),
   ],
-  join: ['FileAvailable--etc-kubernetes-kubelet.conf', 'FileAvailable--etc-kubernetes-pki-ca.crt', 'Port-10250'],
+  join: [
+    ...['kubelet.conf', 'bootstrap-kubelet.conf', 'pki-ca.crt'].map(name => `FileAvailable--etc-kubernetes-${name}`),
+    'Port-10250',
+  ],
 } as const;
 
 /** The option for a kubeadm that goes on; empty on a bare machine. */
 export function goingOn(step: 'init' | 'join', begun: 'fresh' | 'again'): string {
   return begun === 'fresh' ? '' : ` --ignore-preflight-errors=${left[step].join(',')}`;
+}
+
+/**
+ * sh: waits until a worker whose kubelet was stopped is no longer called Ready, as the API server does for 40 s (50 s from Kubernetes 1.32
+ * on). kubeadm takes a Ready node of that name for another machine and refuses to join.
+ */
+export function awaitNotReady(node: string): string {
+  return `left=90
+while [ "$left" -gt 0 ] && [ "$(kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=5s get node ${sh(node)} -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}' 2>/dev/null)" = True ]; do
+  left=$((left - 1)); sleep 1
+done
+`;
 }

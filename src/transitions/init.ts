@@ -68,7 +68,7 @@ function initChange(world: World, host: Host): Transition['change'] {
     risk: 'safe',
     action: {
       script: `${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null
-${stopKubelet}${beginning('init', documents)}${keepingOutput('init', `config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print${goingOn('init', begun)}`)}${builtByUs}${noSuperAdmin}${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}${willServeClusterCertificates(world) ? awaitServingRequest('/etc/kubernetes/admin.conf', host.name) : ''}${ended}`,
+${stopKubelet}${beginning('init', documents)}${keepingOutput('init', `config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print${goingOn('init', begun)}`)}${builtByUs}${noSuperAdmin}${ended}${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}${willServeClusterCertificates(world) ? awaitServingRequest('/etc/kubernetes/admin.conf', host.name) : ''}`,
       secrets: tokenSecret,
       timeoutMs,
       explain: kubeadmExplained,

@@ -12,7 +12,7 @@ import {
   withMember,
 } from '../model/world.ts';
 import { awaitServingRequest } from './approve-serving.ts';
-import { beginning, begunBy, ended, goingOn, isNewcomer } from './begun.ts';
+import { awaitNotReady, beginning, begunBy, ended, goingOn, isNewcomer } from './begun.ts';
 import { borrowEncryptionKey } from './certificates.ts';
 import { encryptionPath, madeWith } from './choices.ts';
 import {
@@ -101,7 +101,7 @@ until timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2"' - ${sh(name)} ${sh(port)} 2>/
   sleep 1
 done
 ${configFunction(documents)}config | kubeadm config validate --config /dev/stdin >/dev/null
-${stopKubelet}${borrowsKey ? borrowEncryptionKey : ''}${beginning('join', documents)}${keepingOutput('join', `config | kubeadm join --config /dev/stdin${goingOn('join', begun)}`)}${awaitPodSubnet('/etc/kubernetes/kubelet.conf', host.name)}${servesClusterCertificates(world) ? awaitServingRequest('/etc/kubernetes/kubelet.conf', host.name) : ''}${ended}`,
+${stopKubelet}${begun === 'again' ? awaitNotReady(host.name) : ''}${borrowsKey ? borrowEncryptionKey : ''}${beginning('join', documents)}${keepingOutput('join', `config | kubeadm join --config /dev/stdin${goingOn('join', begun)}`)}${ended}${awaitPodSubnet('/etc/kubernetes/kubelet.conf', host.name)}${servesClusterCertificates(world) ? awaitServingRequest('/etc/kubernetes/kubelet.conf', host.name) : ''}`,
       secrets: host.role === 'worker' ? tokenSecret : { ...tokenSecret, ...certificateKeySecret },
       timeoutMs,
       explain: kubeadmExplained,

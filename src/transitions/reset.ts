@@ -62,6 +62,8 @@ ${etcdctl}
 if pgrep -ox etcd >/dev/null && etcdctl snapshot save /var/lib/etcd/homelab.db >/dev/null 2>&1; then
   mv /var/lib/etcd/homelab.db "$saved/etcd.db"
 fi
+# Before anything goes: a bootstrap does not go on with what a reset that was cut off has left.
+rm -f /var/lib/homelab/begun
 if command -v kubeadm >/dev/null; then
   kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock --skip-phases=remove-etcd-member > "$saved/kubeadm-reset.log" 2>&1 || { code=$?; cat "$saved/kubeadm-reset.log" >&2; exit "$code"; }
 fi
@@ -75,7 +77,6 @@ rm -f /etc/cni/net.d/10-homelab.conflist
 awk '$2 ~ "^/var/lib/kubelet/" {print $2}' /proc/mounts | sort -r | xargs -r umount
 for folder in /var/lib/kubelet /var/lib/etcd; do [ ! -d "$folder" ] || find "$folder" -xdev -mindepth 1 -delete; done
 rm -rf --one-file-system /etc/kubernetes /var/lib/cni /root/.kube/cache
-rm -f /var/lib/homelab/begun
 for link in cni0 kube-ipvs0; do ip link delete "$link" 2>/dev/null || true; done
 ip -4 route flush root ${sh(podSubnet)} 2>/dev/null || true
 for tables in iptables ip6tables; do

@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { execa } from 'execa';
 import { canaries } from './canaries.ts';
 import { type KilledOptions, killed } from './killed.ts';
-import { kubeadmKilled } from './kubeadm-killed.ts';
+import { kinds, kubeadmKilled } from './kubeadm-killed.ts';
 
 const program = new Command('drill')
   .description('Matrices of bad luck on lab machines. Prints a line a case; exits 1 when one did not end well.')
@@ -16,9 +16,9 @@ const program = new Command('drill')
 program
   .command('kubeadm-killed')
   .description('kubeadm is killed as soon as it says the name of each of its phases; then what homelab says is done')
-  .addOption(new Option('--only <WHICH>', 'one of the two').choices(['init', 'join']))
+  .addOption(new Option('--only <WHICH>', 'one of the three').choices(kinds))
   .option('--anew', 'forget what an earlier drill has done')
-  .action(async (options: { only?: 'init' | 'join'; anew?: boolean }) => {
+  .action(async (options: Parameters<typeof kubeadmKilled>[0]) => {
     process.exitCode = await kubeadmKilled(options);
   });
 
@@ -55,7 +55,7 @@ program
 
 program
   .command('bad-luck-life')
-  .description('what goes wrong while machines come and go: nine cases, each with what it says and what leads on')
+  .description('what goes wrong while machines come and go: ten cases, each with what it says and what leads on')
   .option('--case <PATTERN>', 'cases whose name has this')
   .action((options: { case?: string }) =>
     tests('drill', 'test/drill/bad-luck-life.test.ts', {}, options.case === undefined ? [] : ['-t', options.case]),

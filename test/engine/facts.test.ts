@@ -271,6 +271,10 @@ describe('where a machine stands', () => {
     });
     expect(membership(begun)).toEqual({ state: 'absent' });
   });
+
+  it('begins nothing beside a kubeadm that is still at work, whatever homelab began before', () => {
+    expect(membership('pki/ca.crt\nkubeadm-runs\nbegun init 0123456789abcdef\n')).not.toHaveProperty('begun.step');
+  });
 });
 
 describe('a control plane', () => {
