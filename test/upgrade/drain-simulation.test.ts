@@ -221,7 +221,13 @@ describe('the only node that pods can run on', () => {
     expect(upgrade(running([workNode('n2', { ready: false }), 'n1']), ['n1'])[0]?.skipped).toBeUndefined();
   });
 
-  it('cannot be removed while pods run there', () => {
+  it('cannot be removed while pods run there: more room, other wishes or fewer pods', () => {
+    const controllers = [{ kind: 'Deployment', namespace: 'shop', name: 'web', desired: 2, ready: 1 }] as const;
+    const [drain] = remove(running(['n1'], { pods: [web], controllers }), 'n1');
+    expect(drain?.stuck[0]?.hint).toMatch(
+      /^see what it asks.*; or do without it: kubectl scale -n shop deployment\/web --replicas=1$/,
+    );
+
     expect(rules(remove(running(['n1'], { pods: [web] }), 'n1'))).toEqual(['nowhere shop/web-1']);
   });
 });
@@ -290,7 +296,7 @@ describe('a disruption budget', () => {
     ['has not started', { phase: 'Pending', ready: false }],
     ['was told to end', { leaving: true }],
   ])('does not protect a pod that %s', (_, over) => {
-    expect(stuckWith([budgetFor('shop/web', 2, 2)], [{ ...web, ...over }])).toEqual([]);
+    expect(stuckWith([budgetFor('shop/web', 2, 2, { healthy: 1 })], [{ ...web, ...over }])).toEqual([]);
   });
 
   it('waits for a pod that does not get well, and says which', () => {
