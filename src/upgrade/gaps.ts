@@ -79,5 +79,7 @@ function isBehind(
 function startOf({ owner, claims, graceSeconds }: Pod, { volumes }: Workloads): string {
   const isAlone =
     (owner !== 'none' && owner.kind === 'StatefulSet') || volumes.some(({ claim }) => claims.includes(claim));
-  return isAlone ? `its end (at most ${graceSeconds} s), then its start elsewhere` : 'its start elsewhere';
+  return isAlone
+    ? `until it has ended (at most ${graceSeconds} s) and then started elsewhere`
+    : 'until it has started elsewhere';
 }

@@ -439,7 +439,7 @@ describe('a gap', () => {
         services: ['shop/web'],
         why: 'it has one replica',
         until: 'elsewhere',
-        expected: 'its start elsewhere',
+        expected: 'until it has started elsewhere',
         pods: ['shop/web-1'],
       },
     ]);
@@ -448,7 +448,7 @@ describe('a gap', () => {
   it('lasts longer where the old pod has to end first', () => {
     const expected = (over: Partial<Pod>, volumes: Workloads['volumes'] = []) =>
       upgrade(running(two, { pods: [podOn('n1', 'shop/db-0', over)], volumes }), ['n1'])[0]?.gaps[0]?.expected;
-    const slow = 'its end (at most 90 s), then its start elsewhere';
+    const slow = 'until it has ended (at most 90 s) and then started elsewhere';
     expect(expected({ owner: { kind: 'StatefulSet', name: 'db' }, graceSeconds: 90 })).toBe(slow);
     expect(expected({ claims: ['shop/data'], graceSeconds: 90 }, [volumeOf('shop/data', [])])).toBe(slow);
   });
