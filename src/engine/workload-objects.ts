@@ -19,7 +19,9 @@ const selector = z.object({ matchLabels: strings, matchExpressions: requirements
 const nodeTerms = z.object({
   nodeSelectorTerms: z.array(z.object({ matchExpressions: requirements, matchFields: requirements })).default([]),
 });
-const conditions = z.array(z.object({ type: z.string(), status: z.string() })).default([]);
+const conditions = z
+  .array(z.object({ type: z.string(), status: z.string(), lastTransitionTime: z.string().nullish() }))
+  .default([]);
 /** Of resources: '100m', '64Mi', or a bare number. */
 const quantities = z.record(z.string(), z.union([z.string(), z.number()])).default({});
 

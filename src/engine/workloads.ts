@@ -12,6 +12,7 @@ const kubectl = adminKubectl(20);
 export const workloadsFragment: Fragment = {
   id: 'workloads',
   script: `[ -e /etc/kubernetes/admin.conf ] || { echo none; exit 0; }
+date +%s
 ${kubectl} get nodes,pods,services,persistentvolumes,poddisruptionbudgets.policy,deployments.apps,statefulsets.apps,daemonsets.apps,replicasets.apps -A -o json || { echo silent; exit 0; }
 longhorn=$(${kubectl} get customresourcedefinitions volumes.longhorn.io replicas.longhorn.io --ignore-not-found -o name) || { echo silent; exit 0; }
 [ -z "$longhorn" ] || ${kubectl} get volumes.longhorn.io,replicas.longhorn.io -A -o json || { echo silent; exit 0; }`,
@@ -20,10 +21,11 @@ longhorn=$(${kubectl} get customresourcedefinitions volumes.longhorn.io replicas
 /** 'unknown' when nobody asked, or no API server answered. */
 export function parseWorkloads(frame: Frame | undefined): Workloads | 'unknown' {
   if (frame?.code !== 0 || /^(none|silent)$/m.test(frame.stdout)) return 'unknown';
-  // kubectl prints one indented list after the other.
+  // The time, then one indented list after the other, as kubectl prints them.
+  const seconds = Number(/^(\d+)\n/.exec(frame.stdout)?.[1] ?? 0);
   const items = frame.stdout
     .split(/^(?=\{)/m)
-    .filter(text => text.trim() !== '')
+    .filter(text => text.startsWith('{'))
     .flatMap(text => list.parse(JSON.parse(text)).items);
   const deployments = new Map(
     items.flatMap(each => {
@@ -38,7 +40,7 @@ export function parseWorkloads(frame: Frame | undefined): Workloads | 'unknown' 
     });
   return {
     nodes: of(each => (each.kind === 'Node' ? nodeFrom(each) : undefined)),
-    pods: of(each => (each.kind === 'Pod' ? podFrom(each, deployments) : undefined)),
+    pods: of(each => (each.kind === 'Pod' ? podFrom(each, deployments, seconds) : undefined)),
     budgets: of(each => (each.kind === 'PodDisruptionBudget' ? budgetFrom(each) : undefined)),
     volumes: of(each => (each.kind === 'PersistentVolume' ? volumeFrom(each) : undefined)),
     services: of(each => (each.kind === 'Service' ? serviceFrom(each) : undefined)),
@@ -90,7 +92,17 @@ function nodeFrom({ metadata, spec, status }: Of<'Node'>): WorkNode {
 const troubles =
   /^(CrashLoopBackOff|ImagePullBackOff|ErrImagePull|ErrImageNeverPull|InvalidImageName|CreateContainerConfigError|CreateContainerError|RunContainerError)$/;
 
-function podFrom(pod: PodObject, deployments: ReadonlyMap<string, Owner>): Pod {
+/** Who has not become ready by then is not starting any more. */
+const startSeconds = 600;
+
+// A readiness probe that nothing answers gives no reason but its age.
+function unreadySince({ status }: PodObject, seconds: number): string {
+  const found = status.conditions.find(({ type, status: value }) => type === 'Ready' && value !== 'True');
+  const age = seconds - Date.parse(found?.lastTransitionTime ?? '') / 1000;
+  return status.phase === 'Running' && age > startSeconds ? `not ready for ${Math.floor(age / 60)} min` : '';
+}
+
+function podFrom(pod: PodObject, deployments: ReadonlyMap<string, Owner>, seconds: number): Pod {
   const { metadata, spec, status } = pod;
   const { namespace } = metadata;
   const owner = controllerOf(pod);
@@ -103,7 +115,7 @@ function podFrom(pod: PodObject, deployments: ReadonlyMap<string, Owner>): Pod {
     node: spec.nodeName,
     phase: status.phase,
     ready: status.conditions.some(({ type, status: value }) => type === 'Ready' && value === 'True'),
-    trouble: waiting.find(reason => troubles.test(reason)) ?? '',
+    trouble: waiting.find(reason => troubles.test(reason)) ?? unreadySince(pod, seconds),
     leaving: metadata.deletionTimestamp !== undefined,
     graceSeconds: spec.terminationGracePeriodSeconds,
     labels: metadata.labels,

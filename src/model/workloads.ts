@@ -59,7 +59,7 @@ export interface Pod {
   readonly node: string;
   readonly phase: string;
   readonly ready: boolean;
-  /** Why a container of it does not run, in the kubelet's word (CrashLoopBackOff); empty where waiting may help. */
+  /** Why it is not ready, in the kubelet's word (CrashLoopBackOff) or by its age; empty where waiting may help. */
   readonly trouble: string;
   /** Somebody has deleted it, it is on its way out. */
   readonly leaving: boolean;

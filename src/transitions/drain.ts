@@ -38,7 +38,7 @@ export function emptying(
 
 function gapInWords({ of, why, services, expected }: NodeDrain['gaps'][number]): string {
   const asked = services.length > 0 ? ` (nobody answers for ${services.join(', ')})` : '';
-  return `${of} is away for ${expected}${asked}: ${why}`;
+  return `${of} is away ${expected}${asked}: ${why}`;
 }
 
 function simulationOf(world: World, host: Host): Simulation | 'unknown' {

@@ -80,7 +80,7 @@ function drainTogether(
       if (purpose === 'remove' && lost.some(({ what }) => pod.claims.includes(what))) continue;
       const place = placementOf(pod, candidates, now);
       if (place.kind === 'none' && !comesBack(node, purpose)) {
-        stuck.push(homeless(pod, place, node, purpose));
+        stuck.push(homeless(pod, place, node, purpose, before));
         continue;
       }
       if (eviction.kind === 'waits') notes.push(eviction.why);

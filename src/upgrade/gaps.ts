@@ -19,9 +19,7 @@ export interface Gap {
 /** `gone`: pods that these drains evict; `waiting`: those of them that start nowhere before their node is back. */
 export function gapsOf(gone: readonly Pod[], waiting: readonly Pod[], workloads: Workloads): readonly Gap[] {
   const owners = [...new Set(gone.filter(pod => pod.ready).map(ownerOf))];
-  const dark = owners.filter(owner =>
-    isDark(siblings(owner, gone), siblings(owner, workloads.pods), waiting, workloads),
-  );
+  const dark = owners.filter(owner => isDark(siblings(owner, gone), siblings(owner, workloads.pods), workloads));
   const darkPods = dark.flatMap(owner => siblings(owner, workloads.pods));
   return dark.map(owner => {
     const mine = siblings(owner, gone);
@@ -48,12 +46,11 @@ export function gapsOf(gone: readonly Pod[], waiting: readonly Pod[], workloads:
 }
 
 // Are all of its pods away at some moment? A budget lets only so many go before the first is ready elsewhere.
-function isDark(gone: readonly Pod[], all: readonly Pod[], waiting: readonly Pod[], workloads: Workloads): boolean {
+function isDark(gone: readonly Pod[], all: readonly Pod[], workloads: Workloads): boolean {
   const ready = all.filter(answers);
   const going = gone.filter(answers);
-  const still = going.filter(pod => waiting.includes(pod)).length;
   const budget = going.map(pod => budgetsOf(workloads, pod)[0]).find(Boolean);
-  const atOnce = budget ? Math.max(still, Math.min(going.length, headroomOf(budget, workloads))) : going.length;
+  const atOnce = budget ? Math.min(going.length, headroomOf(budget, workloads)) : going.length;
   return ready.length > 0 && ready.length - atOnce <= 0;
 }
 
@@ -82,5 +79,7 @@ function isBehind(
 function startOf({ owner, claims, graceSeconds }: Pod, { volumes }: Workloads): string {
   const isAlone =
     (owner !== 'none' && owner.kind === 'StatefulSet') || volumes.some(({ claim }) => claims.includes(claim));
-  return isAlone ? `its end (at most ${graceSeconds} s), then its start elsewhere` : 'its start elsewhere';
+  return isAlone
+    ? `until it has ended (at most ${graceSeconds} s) and then started elsewhere`
+    : 'until it has started elsewhere';
 }

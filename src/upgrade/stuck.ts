@@ -1,5 +1,5 @@
 // What would not move, in words, with what to type.
-import { nameOf, type Pod, type WorkNode } from '../model/workloads.ts';
+import { type Controller, nameOf, type Pod, type Workloads, type WorkNode } from '../model/workloads.ts';
 import type { Placement } from './placement.ts';
 import type { Purpose, Stuck } from './simulation.ts';
 
@@ -26,6 +26,7 @@ export function homeless(
   { rule, why }: Extract<Placement, { readonly kind: 'none' }>,
   { name }: WorkNode,
   purpose: Purpose,
+  workloads: Workloads,
 ): Stuck {
   if (purpose === 'upgrade') {
     return {
@@ -39,11 +40,22 @@ export function homeless(
     rule,
     what: nameOf(pod),
     why: `no node that stays takes ${nameOf(pod)}: ${why}`,
-    hint:
+    hint: `${
       rule === 'room'
         ? 'make room: add a machine with homelab join-node, or see who asks for how much: kubectl describe nodes'
-        : `see what it asks of its node, and change that: kubectl get pod -n ${pod.namespace} ${pod.name} -o yaml`,
+        : `see what it asks of its node, and change that: kubectl get pod -n ${pod.namespace} ${pod.name} -o yaml`
+    }${oneLess(pod, workloads)}`,
   };
+}
+
+function oneLess({ namespace, owner }: Pod, { controllers }: Workloads): string {
+  if (owner === 'none') return '';
+  const isMine = (each: Controller) =>
+    each.namespace === namespace && each.kind === owner.kind && each.name === owner.name;
+  const found = controllers.find(isMine);
+  if (!found || found.desired === 0 || found.kind === 'DaemonSet') return '';
+  const scale = `kubectl scale -n ${namespace} ${owner.kind.toLowerCase()}/${owner.name} --replicas=${found.desired - 1}`;
+  return `; or do without it: ${scale}`;
 }
 
 export function onlyTogether(what: string, why: string, parallel: number): Stuck {

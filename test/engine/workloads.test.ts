@@ -143,6 +143,24 @@ describe('a pod', () => {
   });
 });
 
+describe('a pod that is not ready', () => {
+  const since = (lastTransitionTime: string | null, phase = 'Running') =>
+    known(
+      `${Date.parse('2026-01-01T01:00:00Z') / 1000}\n`,
+      listed(aPod({}, {}, { phase, conditions: [{ type: 'Ready', status: 'False', lastTransitionTime }] })),
+    ).pods.map(({ trouble }) => trouble);
+
+  it('may be starting yet, for ten minutes', () => {
+    expect(since('2026-01-01T00:50:00Z')).toEqual(['']);
+    expect(since('2026-01-01T00:49:00Z')).toEqual(['not ready for 11 min']);
+  });
+
+  it('waits for somebody else while it has not started, and has no age where nobody tells', () => {
+    expect(since('2026-01-01T00:00:00Z', 'Pending')).toEqual(['']);
+    expect(since(null)).toEqual(['']);
+  });
+});
+
 describe('a quantity', () => {
   it.each([
     ['0', 0],

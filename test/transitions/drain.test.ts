@@ -137,11 +137,13 @@ describe('the phase that drains', () => {
     const budget = budgetFor('default/web', 2, 1, { healthy: 1 });
     const workloads = of.workloads === 'unknown' ? of.workloads : { ...of.workloads, budgets: [budget] };
     expect(wants({ ...of, workloads })).toEqual([
-      expect.objectContaining({ kind: 'note', text: expect.stringContaining('Deployment default/web is away for') }),
+      expect.objectContaining({ kind: 'note', text: expect.stringContaining('Deployment default/web is away until') }),
       expect.objectContaining({ kind: 'note', text: expect.stringContaining('draining waits for it') }),
       expect.objectContaining({ name: 'drain-k8s-worker3' }),
     ]);
-    expect(notesOf(of)).toEqual([expect.stringContaining('emptying k8s-worker3: Deployment default/web is away for')]);
+    expect(notesOf(of)).toEqual([
+      expect.stringContaining('emptying k8s-worker3: Deployment default/web is away until'),
+    ]);
     expect(wants(world, 'k8s-worker1')).toEqual([]);
   });
 

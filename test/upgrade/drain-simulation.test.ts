@@ -173,6 +173,11 @@ describe('where a pod can go', () => {
     expect(rules(remove(of, 'n1'))).toEqual(['room shop/c-1']);
   });
 
+  it('is a node whose finished pods ask for nothing and are nobody’s neighbours', () => {
+    const over = podOn('n2', 'shop/web-2', { phase: 'Failed', ready: false, requests: { memory: 2 ** 30 }, apart });
+    expect(movesOf(remove(running(two, { pods: [web, over] }), 'n1'))).toEqual(['n1: shop/web-1 → n2']);
+  });
+
   it('is rather a node that has none of its kind yet', () => {
     const of = running(['n1', 'n2', 'n3'], { pods: [web, podOn('n2', 'shop/web-2'), podOn('n3', 'else/web-3')] });
     expect(movesOf(remove(of, 'n1'))).toEqual(['n1: shop/web-1 → n3']);
@@ -204,6 +209,7 @@ describe('a node that its owner cordoned', () => {
 describe('the only node that pods can run on', () => {
   it.each([
     ['a machine alone', running(['n1'], { pods: [web] }), 'n1'],
+    ['a control plane alone', running([controlPlaneNode('cp')], { pods: [podOn('cp', 'shop/web-1')] }), 'cp'],
     ['the one worker', running([controlPlaneNode('cp'), 'n1'], { pods: [web] }), 'n1'],
     [
       'one whose neighbour its owner has cordoned',
@@ -221,7 +227,21 @@ describe('the only node that pods can run on', () => {
     expect(upgrade(running([workNode('n2', { ready: false }), 'n1']), ['n1'])[0]?.skipped).toBeUndefined();
   });
 
-  it('cannot be removed while pods run there', () => {
+  it('is none of several control planes that take no ordinary pods', () => {
+    const dns = podOn('cp1', 'kube-system/dns-1', {
+      tolerations: [{ key: '', operator: 'Exists', value: '', effect: '' }],
+    });
+    const of = running([controlPlaneNode('cp1'), controlPlaneNode('cp2')], { pods: [dns] });
+    expect(movesOf(upgrade(of, ['cp1']))).toEqual(['cp1: kube-system/dns-1 → cp2']);
+  });
+
+  it('cannot be removed while pods run there: more room, other wishes or fewer pods', () => {
+    const controllers = [{ kind: 'Deployment', namespace: 'shop', name: 'web', desired: 2, ready: 1 }] as const;
+    const [drain] = remove(running(['n1'], { pods: [web], controllers }), 'n1');
+    expect(drain?.stuck[0]?.hint).toMatch(
+      /^see what it asks.*; or do without it: kubectl scale -n shop deployment\/web --replicas=1$/,
+    );
+
     expect(rules(remove(running(['n1'], { pods: [web] }), 'n1'))).toEqual(['nowhere shop/web-1']);
   });
 });
@@ -290,7 +310,7 @@ describe('a disruption budget', () => {
     ['has not started', { phase: 'Pending', ready: false }],
     ['was told to end', { leaving: true }],
   ])('does not protect a pod that %s', (_, over) => {
-    expect(stuckWith([budgetFor('shop/web', 2, 2)], [{ ...web, ...over }])).toEqual([]);
+    expect(stuckWith([budgetFor('shop/web', 2, 2, { healthy: 1 })], [{ ...web, ...over }])).toEqual([]);
   });
 
   it('waits for a pod that does not get well, and says which', () => {
@@ -419,7 +439,7 @@ describe('a gap', () => {
         services: ['shop/web'],
         why: 'it has one replica',
         until: 'elsewhere',
-        expected: 'its start elsewhere',
+        expected: 'until it has started elsewhere',
         pods: ['shop/web-1'],
       },
     ]);
@@ -428,7 +448,7 @@ describe('a gap', () => {
   it('lasts longer where the old pod has to end first', () => {
     const expected = (over: Partial<Pod>, volumes: Workloads['volumes'] = []) =>
       upgrade(running(two, { pods: [podOn('n1', 'shop/db-0', over)], volumes }), ['n1'])[0]?.gaps[0]?.expected;
-    const slow = 'its end (at most 90 s), then its start elsewhere';
+    const slow = 'until it has ended (at most 90 s) and then started elsewhere';
     expect(expected({ owner: { kind: 'StatefulSet', name: 'db' }, graceSeconds: 90 })).toBe(slow);
     expect(expected({ claims: ['shop/data'], graceSeconds: 90 }, [volumeOf('shop/data', [])])).toBe(slow);
   });
@@ -492,6 +512,10 @@ describe('several workers at once', () => {
     const dns = podOn('cp1', 'kube-system/dns-1', {
       tolerations: [{ key: '', operator: 'Exists', value: '', effect: '' }],
     });
+    const first = (order: readonly string[]) =>
+      movesOf(upgrade(running([...planes.slice(0, 1), 'n1', 'n2'], { pods: [dns] }), order, 2))[0];
+    expect(first(['cp1', 'n1', 'n2'])).toBe('cp1: kube-system/dns-1 → n1');
+    expect(first(['n1', 'cp1', 'n2'])).toBe('cp1: kube-system/dns-1 → n1');
     const drains = upgrade(running([...planes, 'n1', 'n2'], { pods: [dns] }), ['cp1', 'cp2', 'n1', 'n2'], 2);
     expect(movesOf(drains)[0]).toBe('cp1: kube-system/dns-1 → cp2');
   });
