@@ -17,9 +17,10 @@ import { upgradeFragments } from '../src/engine/upgrade-facts.ts';
 import { workloadsFragment } from '../src/engine/workloads.ts';
 import type { Json } from '../src/model/cluster.ts';
 import type { FenceRequest } from '../src/model/fence.ts';
-import type { RemoteAction, Resource, Want } from '../src/model/plan.ts';
+import type { Phase, RemoteAction, Resource, Want } from '../src/model/plan.ts';
 import type { World } from '../src/model/world.ts';
 import { leavingPhases, phases } from '../src/phases/index.ts';
+import { upgradeBegins, upgradeEnds, upgradePhases, upgradeWatched } from '../src/phases/upgrade.ts';
 import { upgradeCheck } from '../src/phases/upgrade-check/index.ts';
 import { noFile } from '../src/resources/file.ts';
 import { bundleImages } from '../src/resources/images.ts';
@@ -140,7 +141,7 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
   for (const [title, world] of worlds) {
     const isLeaving = world.about !== undefined && world.about.kind !== 'join';
     const list = world.upgrade
-      ? [upgradeCheck([world.cluster.kubernetes.version])]
+      ? [upgradeCheck([world.cluster.kubernetes.version]), ...wholeUpgrade(world)]
       : isLeaving
         ? leavingPhases
         : phases;
@@ -201,6 +202,12 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
     new AbortController().signal,
   );
   return scripts;
+}
+
+// To the version that the world's inventory has.
+function wholeUpgrade({ cluster }: World): readonly Phase[] {
+  const hops = [{ version: cluster.kubernetes.version, cluster }];
+  return [upgradeBegins(hops, cluster.kubernetes.version), ...upgradePhases(hops, 1), upgradeWatched, upgradeEnds];
 }
 
 function changeWithHold(): RemoteAction {

@@ -5,8 +5,7 @@ import { apply, checkedPlan, survey } from '../engine/run.ts';
 import { setVersion } from '../inventory/edit.ts';
 import { editInventory, loadInventory } from '../inventory/load.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
-import type { Phase } from '../model/plan.ts';
-import { upgradeBegins, upgradeEnds, upgradePhases, upgradeWatched } from '../phases/upgrade.ts';
+import { type UpgradePhase, upgradeBegins, upgradeEnds, upgradePhases, upgradeWatched } from '../phases/upgrade.ts';
 import { upgradeCheck } from '../phases/upgrade-check/index.ts';
 import { type Running, upgradePath } from '../upgrade/path.ts';
 import { bundledVersions, runningVersions } from '../upgrade/running.ts';
@@ -14,6 +13,7 @@ import { approvalOf, nothingApproved, type PlanOptions, readPlan, requireAnswer,
 import { write } from './membership.ts';
 import { type Io, type RunOptions, runSession, type Session } from './session.ts';
 import { atVersion, upgrading } from './target.ts';
+import { type Stage, tellingTimeLeft } from './time-left.ts';
 
 export interface UpgradeOptions extends RunOptions {
   readonly to: string;
@@ -41,7 +41,8 @@ export async function runUpgrade(options: UpgradeOptions, io: Io): Promise<numbe
     io,
     session => approvalOf(session, text),
     async session => {
-      await apply({ ...session, phases: await phasesOf(session, to, options.parallel) });
+      const phases = await phasesOf(session, to, options.parallel);
+      await apply({ ...session, phases, bus: tellingTimeLeft(session.bus, stagesOf(phases)) });
       const edited = await editInventory(options.inventory, (before, context) => setVersion(before, to, context));
       if (edited.before !== (edited.edit.kind === 'edited' ? edited.edit.text : undefined))
         await write(edited, session, 'write yourself into its kubernetes section');
@@ -83,7 +84,7 @@ function versionOf(text: string): string {
   });
 }
 
-async function phasesOf(session: Session, to: string, parallel: number): Promise<readonly Phase[]> {
+async function phasesOf(session: Session, to: string, parallel: number): Promise<readonly UpgradePhase[]> {
   const { goal, bus } = session;
   const { world } = await survey({ ...session, phases: [] });
   const now = runningVersions(world);
@@ -112,6 +113,10 @@ async function phasesOf(session: Session, to: string, parallel: number): Promise
     upgradeWatched,
     upgradeEnds,
   ];
+}
+
+function stagesOf(phases: readonly UpgradePhase[]): readonly Stage[] {
+  return phases.flatMap(({ id, of }) => (of === undefined ? [] : [{ id, kind: of }]));
 }
 
 function oldestOf({ apiServers, kubelets }: Running): string {

@@ -1,6 +1,6 @@
 // Machines to the next version, hop by hop, one after the other: a phase a machine, so that each is proven before the next begins.
 import semver from 'semver';
-import type { Cluster, Host } from '../model/cluster.ts';
+import type { Cluster, Host, Role } from '../model/cluster.ts';
 import type { Phase, Want } from '../model/plan.ts';
 import { controlPlaneOf, endpointOf, factsOf, isAdopted, type World } from '../model/world.ts';
 import { kubeadmImages } from '../resources/images.ts';
@@ -22,8 +22,13 @@ export interface Hop {
   readonly cluster: Cluster;
 }
 
+export interface UpgradePhase extends Phase {
+  /** What kind of machine it upgrades, where it does. */
+  readonly of?: Role;
+}
+
 /** In order: first every control plane, then the workers, `parallel` of them at a time. */
-export function upgradePhases(hops: readonly Hop[], parallel: number): readonly Phase[] {
+export function upgradePhases(hops: readonly Hop[], parallel: number): readonly UpgradePhase[] {
   return hops.flatMap(hop => {
     const { hosts } = hop.cluster;
     const workers = hosts.filter(({ role }) => role === 'worker');
@@ -100,13 +105,14 @@ function software({ version, cluster }: Hop): Phase {
   };
 }
 
-function machines({ version, cluster }: Hop, batch: readonly Host[]): Phase {
+function machines({ version, cluster }: Hop, batch: readonly Host[]): UpgradePhase {
   const names = batch.map(({ name }) => name);
   return {
     id: `${names.join('+')}-${version}`,
     title: `Upgrade ${names.join(', ')} to ${version}`,
     summary: 'emptied, upgraded, proven, given back',
     asked: true,
+    ...(batch[0] ? { of: batch[0].role } : {}),
     wants(before, host): readonly Want[] {
       const world = { ...before, cluster };
       const mine = batch.find(({ name }) => name === host.name);

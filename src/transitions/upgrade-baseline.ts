@@ -32,6 +32,13 @@ export function takeBaseline(world: World, to: string): Transition {
 ${kubectl} create configmap ${upgradeNote} -n kube-system --from-literal=${sh(`to=${to}`)} --from-literal="workloads=$found" --dry-run=client -o yaml | ${kubectl} apply -f - >/dev/null
 `,
             timeoutMs: 90_000,
+            explain: [
+              {
+                pattern: /database space exceeded|NOSPACE/,
+                message: 'etcd has no space left: it answers and keeps nothing new',
+                hint: 'compact and defragment it (etcd.io/docs/v3.5/op-guide/maintenance, "Space quota"), then run the same command again',
+              },
+            ],
           },
         },
     predict: before => ({ ...before, upgrading: to }),
