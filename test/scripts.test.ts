@@ -18,6 +18,7 @@ import { workloadsFragment } from '../src/engine/workloads.ts';
 import type { Json } from '../src/model/cluster.ts';
 import type { FenceRequest } from '../src/model/fence.ts';
 import type { Phase, RemoteAction, Resource, Want } from '../src/model/plan.ts';
+import { printing } from '../src/model/shell.ts';
 import type { World } from '../src/model/world.ts';
 import { leavingPhases, phases } from '../src/phases/index.ts';
 import { upgradeBegins, upgradeEnds, upgradePhases, upgradeWatched } from '../src/phases/upgrade.ts';
@@ -25,8 +26,10 @@ import { upgradeCheck } from '../src/phases/upgrade-check/index.ts';
 import { noFile } from '../src/resources/file.ts';
 import { bundleImages } from '../src/resources/images.ts';
 import { packages } from '../src/resources/packages.ts';
+import { backupScript } from '../src/transitions/backup.ts';
 import { awaitNotReady } from '../src/transitions/begun.ts';
 import { emptying, uncordon } from '../src/transitions/drain.ts';
+import { backup, beforeRestore, withBackups } from './backup-sample.ts';
 import { beforeJoin, beforeRemoval, beforeReset, living, threeControlPlanes, withPods } from './life-sample.ts';
 import { machinesOf, testRun } from './run-context.ts';
 import {
@@ -39,6 +42,7 @@ import {
   host,
   sampleBundle,
   withFacts,
+  withMembership,
 } from './sample.ts';
 import { upgradeWorld } from './upgrade-sample.ts';
 import { podOn } from './workloads-sample.ts';
@@ -90,6 +94,15 @@ const worlds: readonly (readonly [string, World])[] = [
   ['a control plane leaves', beforeRemoval('k8s-cp', threeControlPlanes)],
   ['a machine is reset', beforeReset(['k8s-worker3'])],
   ['an upgrade', upgradeWorld('v1.32.0')],
+  ['backups by schedule', convergedWorld({ ...two, cluster: { ...two.cluster, backup } })],
+  [
+    'a restore',
+    withMembership(
+      beforeRestore({ ...withBackups, hosts: [...two.cluster.hosts, host('k8s-worker2')] }),
+      'k8s-worker2',
+      { state: 'absent' },
+    ),
+  ],
 ];
 
 /** Observations that lead to other actions than those of a bare machine. */
@@ -98,6 +111,7 @@ const halfWay: Readonly<Record<string, readonly Json[]>> = {
   'images:kubeadm': [{ missing: ['registry.k8s.io/pause:3.10', 'registry.k8s.io/etcd:3.5.15-0'] }],
   'node:k8s-cp': [{ 'taint node-role.kubernetes.io/control-plane:NoSchedule': '' }],
   'hold:kubeadm,kubelet,kubectl,kubernetes-cni': [['kubelet', 'kubectl']],
+  'no-timer:homelab-backup.timer': [true],
   'old-registries': [['old.test:5000']],
   'routes:pods': [{ '10.244.9.0/24': '192.168.0.99' }],
   swap: [{ active: ['/swap.img'], fstab: ['/swap.img'], units: ['dev-sdb2.swap'] }],
@@ -182,6 +196,10 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
   ]) {
     if (want.kind === 'transition' && want.change && !('refuse' in want.change)) act(want.title, want.change.action);
   }
+  add(
+    'a backup now',
+    `set -eu\n${backupScript({ cluster: 'homelab', host: host('k8s-cp'), backup, printRecipient: printing(backup.recipient), printInventory: printing(backup.inventory) })}`,
+  );
   const gone = noFile({ path: '/etc/x y', name: 'x' }).change(true, []);
   if (gone) act('a file taken away', gone.action);
   const [cp] = [...testRun(goal).machines.values()];
@@ -281,6 +299,8 @@ describe('every script that we send', () => {
       'Cordon k8s-worker1 and move its pods away',
       'fact etcd',
       'record of proofs',
+      '/restore',
+      'a backup now',
     ];
     expect(kinds.filter(kind => !named.some(({ name }) => name.includes(kind)))).toEqual([]);
   });

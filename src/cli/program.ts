@@ -1,13 +1,14 @@
 // The command line: every option once, help with examples, the phase list from the code.
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { HomelabError } from '../model/errors.ts';
+import { version } from '../model/version.ts';
 import { phaseNames } from '../phases/names.ts';
+import type { BackupOptions } from './backup.ts';
 import { addBundle } from './bundle-options.ts';
 import type { BootstrapOptions, KubeconfigOptions, PlanOptions, ValidateOptions } from './commands.ts';
 import type { JoinOptions } from './membership.ts';
 import type { Io, RunOptions } from './session.ts';
 import type { UpgradeOptions } from './upgrade.ts';
-import { version } from './version.ts';
 
 type Done = (exitCode: number) => void;
 
@@ -163,6 +164,42 @@ Examples:
     .description('the evidence alone: nothing to do, and every proof again (exit 7 when not)')
     .addHelpText('after', `\nExamples:\n  homelab verify\n  homelab verify --only network\n\n${phaseList}`)
     .action(async (options: RunOptions) => done(await (await commands()).runVerify(options, io)));
+
+  withMachines(program.command('backup'))
+    .description('etcd, the CAs and the key of Secrets in one encrypted file, made on a control plane and brought here')
+    .option('--out <DIR>', 'the folder here (default: $XDG_STATE_HOME/homelab/CLUSTER/backups)')
+    .option('--fetch', 'bring the newest that a control plane has made by its schedule; make none')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  homelab backup
+  homelab backup --out /mnt/usb
+  homelab backup --fetch
+
+The inventory says for whom it is encrypted. Once, where the cluster's machines are not:
+  openssl req -x509 -newkey rsa:4096 -nodes -days 36500 -subj /CN=backup -keyout backup.key -out backup.crt
+and in the inventory:
+  backup: {recipient: backup.crt, key: "\${file:backup.key}", schedule: "03:00", keep: 7}`,
+    )
+    .action(async (options: BackupOptions) => done(await (await import('./backup.ts')).runBackup(options, io)));
+
+  withRun(program.command('restore'))
+    .argument('<ARCHIVE>', 'what homelab backup made')
+    .description("the cluster as it was, on a bare machine that is the inventory's first control plane")
+    .option('--yes', 'do not ask')
+    .addHelpText(
+      'after',
+      `
+Write the new machine into the inventory in the place of the lost one, with its address. The workers find it by the endpoint's name.
+
+Examples:
+  homelab restore ~/.local/state/homelab/homelab/backups/homelab-20261122T030000Z.backup
+  homelab restore ARCHIVE --yes --bundle ./bundle`,
+    )
+    .action(async (archive: string, options: RunOptions) =>
+      done(await (await import('./restore.ts')).runRestore(archive, options, io)),
+    );
 
   withRun(program.command('kubeconfig'))
     .description("print the cluster's admin kubeconfig, or write it (a secret: files are 0600)")

@@ -22,12 +22,12 @@ import { exitCodes, HomelabError } from '../model/errors.ts';
 import type { EventSink } from '../model/events.ts';
 import type { Clock } from '../model/ports.ts';
 import { command } from '../model/shell.ts';
+import { version } from '../model/version.ts';
 import { type Goal, hostsOf } from '../model/world.ts';
 import { createRenderer, type OutputMode } from '../render/choose.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { onInterrupt } from './signals.ts';
 import { everything, type Target } from './target.ts';
-import { version } from './version.ts';
 
 export interface RunOptions {
   readonly inventory: string;
@@ -63,6 +63,7 @@ export interface Io {
 export interface Session extends RunContext {
   /** For what leaves by another way than an event. */
   readonly redact: (text: string) => string;
+  readonly resolveSecret: Vault['resolve'];
   readonly io: Io;
   readonly options: RunOptions;
 }
@@ -87,13 +88,14 @@ export async function runSession(
   let say = (text: string): void => void io.stderr.write(`${text}\n`);
   const interruption = onInterrupt(text => say(text));
   try {
-    const { cluster, about, upgrade, phases: names, isChosen, load } = await aim(options.inventory);
+    const { cluster, about, restore, upgrade, phases: names, isChosen, load } = await aim(options.inventory);
     const bundle =
       options.bundle === undefined ? undefined : await loadBundle(options.bundle, { signal: interruption.stop });
     const goal: Goal = {
       cluster,
       bundle,
       ...(about === undefined ? {} : { about }),
+      ...(restore === undefined ? {} : { restore }),
       ...(upgrade === undefined ? {} : { upgrade }),
     };
     const hosts = reachable(goal, options, purpose);
@@ -145,6 +147,7 @@ export async function runSession(
         abort: interruption.abort,
         rehearsal,
         redact: redactor.redact,
+        resolveSecret: vault.resolve,
         io,
         options,
         approve: async () => undefined,

@@ -3,7 +3,7 @@ import { loadInventory } from '../inventory/load.ts';
 import type { Cluster, Host } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
 import type { Phase } from '../model/plan.ts';
-import type { About, Upgrade } from '../model/world.ts';
+import type { About, Restore, Upgrade } from '../model/world.ts';
 import { leavingNames, type PhaseName, phaseNames } from '../phases/names.ts';
 import { repositoryOf } from '../upgrade/running.ts';
 import { type IsChosen, type SelectionOptions, select } from './selection.ts';
@@ -11,6 +11,7 @@ import { type IsChosen, type SelectionOptions, select } from './selection.ts';
 export interface Target {
   readonly cluster: Cluster;
   readonly about?: About;
+  readonly restore?: Restore;
   readonly upgrade?: Upgrade;
   /** In order. */
   readonly phases: readonly PhaseName[];

@@ -9,6 +9,7 @@ import { type UpgradePhase, upgradeBegins, upgradeEnds, upgradePhases, upgradeWa
 import { upgradeCheck } from '../phases/upgrade-check/index.ts';
 import { type Running, upgradePath } from '../upgrade/path.ts';
 import { bundledVersions, runningVersions } from '../upgrade/running.ts';
+import { backupsOf, bringBackup } from './backup.ts';
 import { approvalOf, nothingApproved, type PlanOptions, readPlan, requireAnswer, showPlan } from './commands.ts';
 import { write } from './membership.ts';
 import { type Io, type RunOptions, runSession, type Session } from './session.ts';
@@ -39,7 +40,18 @@ export async function runUpgrade(options: UpgradeOptions, io: Io): Promise<numbe
     'change',
     options,
     io,
-    session => approvalOf(session, text),
+    session => {
+      const approval = approvalOf(session, text);
+      return {
+        ...approval,
+        async approve(found) {
+          await approval.approve(found);
+          // Here, and not only on the machine that is about to be changed.
+          if (session.goal.cluster.backup && found.steps.some(({ risk }) => risk !== 'safe'))
+            await bringBackup(session, await backupsOf(session.goal.cluster, io));
+        },
+      };
+    },
     async session => {
       const phases = await phasesOf(session, to, options.parallel);
       await apply({ ...session, phases, bus: tellingTimeLeft(session.bus, stagesOf(phases)) });

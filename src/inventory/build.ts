@@ -17,9 +17,13 @@ export interface Files {
   readonly keys: ReadonlyMap<string, Key>;
   /** Of registries, by host. */
   readonly cas: ReadonlyMap<string, string>;
+  /** The certificate that backups are encrypted for. */
+  readonly recipient: string | undefined;
+  /** The inventory itself. */
+  readonly text: string;
 }
 
-export function buildCluster(inventory: Inventory, { keys, cas }: Files, places: Places): Cluster {
+export function buildCluster(inventory: Inventory, { keys, cas, recipient, text }: Files, places: Places): Cluster {
   const { kubernetes, containerd } = inventory;
   const profile = profileOf(inventory.profile);
   const version = given(kubernetes.version ?? profile?.kubernetes);
@@ -50,6 +54,13 @@ export function buildCluster(inventory: Inventory, { keys, cas }: Files, places:
     },
     proxy: inventory.proxy && { http: inventory.proxy.http, https: inventory.proxy.https, no: inventory.proxy.no },
     network: inventory.network,
+    backup: inventory.backup && {
+      recipient: given(recipient),
+      key: inventory.backup.key === undefined ? undefined : parseReference(inventory.backup.key, places),
+      schedule: inventory.backup.schedule,
+      keep: inventory.backup.keep,
+      inventory: text,
+    },
     hosts: inventory.hosts.map(host => hostOf(host, inventory.ssh, places)),
   };
 }

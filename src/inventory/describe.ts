@@ -55,6 +55,7 @@ export function describeInventory(raw: unknown, found: Description): string {
       isOurs || found.cni === '' ? '' : `The pod network is /etc/cni/net.d/${found.cni}.`,
       { network: { provider: isOurs ? 'basic' : 'external' } },
     ],
+    ['', { backup: at(raw, ['backup']) }],
     ['', { hosts: hostsOf(raw, found.nodes) }],
   ];
   return parts

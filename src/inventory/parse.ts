@@ -1,5 +1,6 @@
 // Inventory bytes to a Cluster, or everything that is wrong with them, in the order of the file.
 import type { Cluster } from '../model/cluster.ts';
+import { readRecipient } from './backup.ts';
 import { buildCluster } from './build.ts';
 import type { Finding, Issue } from './issue.ts';
 import { renderPath } from './issue.ts';
@@ -32,12 +33,14 @@ export function parseInventory(bytes: Uint8Array, context: InventoryContext): Pa
   const shape = inventorySchema.safeParse(raw);
   const { keys, findings: keyFindings } = readKeys(raw, context, context.readText);
   const { cas, findings: caFindings } = readCas(raw, context, context.readText);
+  const { recipient, findings: recipientFindings } = readRecipient(raw, context, context.readText);
   const text = textFindings(raw);
   const others: readonly Finding[] = [
     ...(shape.success ? [] : shapeFindings(shape.error, raw, source.sourceOf)),
     ...crossFindings(raw, source.lineOf),
     ...keyFindings,
     ...caFindings,
+    ...recipientFindings,
   ];
   // A reference where none is read breaks the field's own form as well: one line says it.
   const explained = new Set(text.map(finding => renderPath(finding.path)));
@@ -55,7 +58,10 @@ export function parseInventory(bytes: Uint8Array, context: InventoryContext): Pa
   ];
   const issues = [...source.issues, ...findings.map(source.place)];
   if (issues.length > 0 || !shape.success) return { ok: false, issues: inOrder(issues) };
-  return { ok: true, cluster: buildCluster(shape.data, { keys, cas }, context) };
+  return {
+    ok: true,
+    cluster: buildCluster(shape.data, { keys, cas, recipient, text: Buffer.from(bytes).toString('utf8') }, context),
+  };
 }
 
 function assuming(raw: unknown, profile: string | undefined): unknown {

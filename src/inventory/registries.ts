@@ -62,14 +62,15 @@ export function readCas(
     const path = ['containerd', 'registries', host, 'ca'];
     const value = at(raw, path);
     if (typeof value !== 'string' || pathProblem(value)) continue;
-    const found = read(expandPath(value, places), readText);
+    const found = readPem(expandPath(value, places), readText);
     if (typeof found === 'string') cas.set(host, found);
     else findings.push({ path, ...found });
   }
   return { cas, findings };
 }
 
-function read(path: string, readText: ReadText): string | Problem {
+/** Certificates alone: what is named here by mistake must not travel. */
+export function readPem(path: string, readText: ReadText): string | Problem {
   let text: string;
   try {
     text = readText(path);

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { checkLabelName, checkTimeZone } from './names.ts';
 import { defaults, profiles } from './profiles.ts';
+import { backup } from './schema-backup.ts';
 import { host } from './schema-host.ts';
 import { proxy } from './schema-network.ts';
 import { containerd, kubernetes } from './schema-software.ts';
@@ -40,6 +41,7 @@ export const inventorySchema = z
       })
       .prefault({})
       .meta({ description: 'The pod network' }),
+    backup: backup.optional(),
     hosts: z.array(host).min(1).meta({ description: 'The machines' }),
   })
   .meta({ title: 'homelab inventory', description: 'A Kubernetes cluster: its machines and what is to run on them' });

@@ -5,14 +5,14 @@ import { expandPath, type Places, pathProblem } from './paths.ts';
 
 const form = /^\$\{(env|file):([^}]*)\}$/;
 
-/** True at and below `sudo` and `credentials`: what stands there may be a secret and is never repeated. */
+/** True at and below `sudo`, `credentials` and `backup.key`: what stands there may be a secret and is never repeated. */
 export function isSecret(path: Path): boolean {
-  return path.includes('sudo') || path.includes('credentials');
+  return path.includes('sudo') || path.includes('credentials') || path.slice(0, 2).join('/') === 'backup/key';
 }
 
 /** True where a reference to a secret is read. */
 export function takesReference(path: Path): boolean {
-  if (path.slice(-3).join('/') === 'ssh/sudo/password') return true;
+  if (path.slice(-3).join('/') === 'ssh/sudo/password' || path.join('/') === 'backup/key') return true;
   return (
     path.length === 5 &&
     path.slice(0, 2).join('/') === 'containerd/registries' &&

@@ -31,7 +31,7 @@ function ruleFor(value: unknown, path: Path): string | undefined {
   if (typeof value !== 'string') return undefined;
   if (badText(value)) return 'expected text without NUL or broken characters';
   if (holdsReference(value) && !takesReference(path)) {
-    return 'references to secrets are only read as passwords (ssh.sudo, credentials of registries): write the value itself';
+    return 'references to secrets are only read as passwords (ssh.sudo, credentials of registries) and as backup.key: write the value itself';
   }
   return undefined;
 }

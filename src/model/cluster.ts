@@ -45,6 +45,20 @@ export interface Proxy {
   readonly no: readonly string[];
 }
 
+/** How backups are encrypted, made and kept. */
+export interface Backup {
+  /** PEM certificate that archives are encrypted for. */
+  readonly recipient: string;
+  /** Its private key, PEM: it opens archives, making them needs none. */
+  readonly key: SecretRef | undefined;
+  /** 'HH:MM' or 'Sun HH:MM', in the cluster's time zone; undefined: only when asked. */
+  readonly schedule: string | undefined;
+  /** Archives that are kept, of each folder. */
+  readonly keep: number;
+  /** The inventory's own text, a part of every archive. */
+  readonly inventory: string;
+}
+
 /** How a machine is reached and how root is had there. */
 export interface SshTarget {
   readonly user: string | undefined;
@@ -110,6 +124,7 @@ export interface Cluster {
   };
   readonly proxy: Proxy | undefined;
   readonly network: { readonly provider: 'basic' | 'external' };
+  readonly backup: Backup | undefined;
   readonly hosts: readonly Host[];
 }
 

@@ -1,6 +1,7 @@
 // What is: one reading of every machine, plus the nodes the API server knows.
+import type { BackupManifest } from './backup.ts';
 import type { Bundle } from './bundle.ts';
-import type { Cluster, Host } from './cluster.ts';
+import type { Cluster, Host, SecretRef } from './cluster.ts';
 import type { UpgradeFacts } from './upgrade-facts.ts';
 import type { Workloads } from './workloads.ts';
 
@@ -90,9 +91,25 @@ export interface Goal {
   readonly bundle: Bundle | undefined;
   /** Machines that this run is about, where it is not about all of them. Those that are leaving are not in `cluster`. */
   readonly about?: About;
+  /** For `homelab restore`: the first control plane begins with what this backup holds. */
+  readonly restore?: Restore;
   /** For `homelab upgrade`: `cluster` has the version that is wanted, what runs may be older. */
   readonly upgrade?: Upgrade;
 }
+
+/** A backup on this computer, found whole. */
+export interface Restore {
+  readonly path: string;
+  /** Of the whole file. */
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly manifest: BackupManifest;
+  /** The private key that opens it. */
+  readonly key: SecretRef;
+}
+
+/** Key in the ConfigMap kube-system/homelab: sha256 of the backup that this cluster was restored from. */
+export const restoredFromKey = 'restored-from';
 
 export interface Upgrade {
   /** Workers that are upgraded side by side. */

@@ -44,7 +44,9 @@ export function controlPlaneFiles(world: World, host: Host): readonly Resource[]
           }),
         ]
       : []),
-    // A further control plane gets the first one's when it joins.
-    ...(isEncrypted && (isFirst || !isNew) ? [encryptionKey(encryptionPath, { mayMake: isNew })] : []),
+    // A further control plane gets the first one's when it joins, a restored one the backup's.
+    ...(isEncrypted && ((isFirst && world.restore === undefined) || !isNew)
+      ? [encryptionKey(encryptionPath, { mayMake: isNew })]
+      : []),
   ];
 }

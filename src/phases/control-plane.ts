@@ -6,6 +6,7 @@ import { controlPlaneOf, controlPlanesOf, endpointOf, isAdopted, type World } fr
 import { auditLogPath, auditPolicyPath, encryptionPath, madeWith } from '../transitions/choices.ts';
 import { init } from '../transitions/init.ts';
 import { deleteJoinToken } from '../transitions/join-token.ts';
+import { restore } from '../transitions/restore.ts';
 import { certificateEnds, readCertificates } from './certificates.ts';
 import { choices } from './choices.ts';
 import { controlPlaneFiles } from './control-plane-files.ts';
@@ -18,7 +19,7 @@ export const controlPlane: Phase = {
   ...phaseNames.controlPlane,
   wants(world, host): readonly Want[] {
     if (host.name !== controlPlaneOf(world).name) return [];
-    const transition = init(world, host);
+    const transition = world.restore ? restore(world, host, world.restore) : init(world, host);
     return [
       ...images(world, host),
       ...controlPlaneFiles(world, host),

@@ -1,5 +1,6 @@
 // What homelab does, in order. A phase is one file and one line here.
 import type { Phase } from '../model/plan.ts';
+import { backups } from './backups.ts';
 import { connect } from './connect.ts';
 import { containerd } from './containerd.ts';
 import { controlPlane } from './control-plane.ts';
@@ -23,6 +24,7 @@ export const phases: readonly Phase[] = [
   workers,
   kubeletCertificates,
   network,
+  backups,
 ];
 
 /**

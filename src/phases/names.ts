@@ -58,6 +58,11 @@ export const phaseNames = {
     title: 'Connect the pods',
     summary: 'bridge, host-local, portmap, routes; pods, services and DNS proven across machines',
   },
+  backups: {
+    id: 'backups',
+    title: 'Schedule backups',
+    summary: 'a timer on each control plane, where the inventory has backup.schedule',
+  },
 } as const satisfies Record<string, PhaseName>;
 
 /** What happens to a machine that leaves. */

@@ -7,7 +7,7 @@ import { kubeadmImages } from '../resources/images.ts';
 import { upgradeWatch } from '../resources/upgrade-watch.ts';
 import { emptying, uncordon } from '../transitions/drain.ts';
 import { kubeadmUpgrade } from '../transitions/kubeadm-upgrade.ts';
-import { dropBaseline, takeBaseline } from '../transitions/upgrade-baseline.ts';
+import { dropBaseline, keepBefore, takeBaseline } from '../transitions/upgrade-baseline.ts';
 import { simulateDrains } from '../upgrade/drain-simulation.ts';
 import type { Simulation } from '../upgrade/simulation.ts';
 import { containerdWants } from './containerd.ts';
@@ -54,7 +54,12 @@ export function upgradeBegins(hops: readonly Hop[], to: string): Phase {
       const isOver = hops.every(({ version, cluster }) =>
         cluster.hosts.every(each => !isOpen({ ...world, cluster }, each, version)),
       );
-      return isOver ? [] : [takeBaseline(world, to), upgradeWatch({ isOn: true, endpoint: endpointOf(world) })];
+      if (isOver) return [];
+      return [
+        ...(world.cluster.backup ? [] : [keepBefore(world, to)]),
+        takeBaseline(world, to),
+        upgradeWatch({ isOn: true, endpoint: endpointOf(world) }),
+      ];
     },
     probes: () => [],
   };

@@ -71,11 +71,11 @@ done
   };
 }
 
-/** sh: waits until the kubelet of this machine has asked for its serving certificate, or has one. */
+/** sh: waits until the kubelet of this machine has asked for its serving certificate, or has one. A request that was answered is an older one's. */
 export function awaitServingRequest(kubeconfig: string, node: string): string {
   return `left=60
 until [ -e /var/lib/kubelet/pki/kubelet-server-current.pem ] ||
-  kubectl --kubeconfig ${sh(kubeconfig)} --request-timeout=5s get csr --field-selector spec.signerName=kubernetes.io/kubelet-serving -o jsonpath='{range .items[*]}{.spec.username}{"\\n"}{end}' 2>/dev/null | grep -qx ${sh(`system:node:${node}`)}; do
+  kubectl --kubeconfig ${sh(kubeconfig)} --request-timeout=5s get csr --field-selector spec.signerName=kubernetes.io/kubelet-serving -o jsonpath='{range .items[*]}{.spec.username} {.status.certificate}{"\\n"}{end}' 2>/dev/null | grep -qx ${sh(`system:node:${node} `)}; do
   [ "$left" -gt 0 ] || { echo 'homelab: the kubelet asked for no serving certificate in 60 s' >&2; exit 1; }
   left=$((left - 1)); sleep 1
 done

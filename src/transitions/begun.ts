@@ -13,7 +13,7 @@ export function isNewcomer(world: World, host: Host): boolean {
 type Begun = 'fresh' | 'again' | { readonly refuse: string; readonly hint: string };
 
 /** Whether this step finds a bare machine, or its own half-done work. Another's is not gone on with. */
-export function begunBy(step: 'init' | 'join', world: World, host: Host, documents: string): Begun {
+export function begunBy(step: keyof typeof left, world: World, host: Host, documents: string): Begun {
   const { membership } = factsOf(world, host);
   if (membership.state === 'absent') return 'fresh';
   if (membership.state !== 'partial') throw new Error(`${host.name} is a member: ${step} has nothing to begin`);
@@ -28,7 +28,7 @@ function digestOf(documents: string): string {
 }
 
 /** sh: remembers what is begun, on the disk, until `ended`. */
-export function beginning(step: 'init' | 'join', documents: string): string {
+export function beginning(step: keyof typeof left, documents: string): string {
   return `install -d -m 700 /var/lib/homelab
 echo ${step} ${digestOf(documents)} > /var/lib/homelab/begun
 sync /var/lib/homelab/begun
@@ -39,14 +39,16 @@ sync /var/lib/homelab/begun
 export const ended = 'rm -f /var/lib/homelab/begun\n';
 
 // What a kubeadm before has left, by the names of its checks (cmd/kubeadm/app/preflight/checks.go).
+const ofInit = [
+  'DirAvailable--var-lib-etcd',
+  ...['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'etcd'].map(
+    name => `FileAvailable--etc-kubernetes-manifests-${name}.yaml`,
+  ),
+  ...[2379, 2380, 6443, 10250, 10257, 10259].map(port => `Port-${port}`),
+];
 const left = {
-  init: [
-    'DirAvailable--var-lib-etcd',
-    ...['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'etcd'].map(
-      name => `FileAvailable--etc-kubernetes-manifests-${name}.yaml`,
-    ),
-    ...[2379, 2380, 6443, 10250, 10257, 10259].map(port => `Port-${port}`),
-  ],
+  init: ofInit,
+  restore: ofInit,
   join: [
     ...['kubelet.conf', 'bootstrap-kubelet.conf', 'pki-ca.crt'].map(name => `FileAvailable--etc-kubernetes-${name}`),
     'Port-10250',
@@ -54,7 +56,7 @@ const left = {
 } as const;
 
 /** The option for a kubeadm that goes on; empty on a bare machine. */
-export function goingOn(step: 'init' | 'join', begun: 'fresh' | 'again'): string {
+export function goingOn(step: keyof typeof left, begun: 'fresh' | 'again'): string {
   return begun === 'fresh' ? '' : ` --ignore-preflight-errors=${left[step].join(',')}`;
 }
 

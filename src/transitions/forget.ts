@@ -31,11 +31,19 @@ export function forget(world: World, { name }: Host): Transition {
   };
 }
 
-// A dead machine's pods would count as running until the garbage collector comes, a minute later: perhaps all of the cluster's DNS.
-// What it asked the cluster to sign and nobody answered would be a riddle to the next run.
 function forgetScript(name: string, isDead: boolean): string {
-  return `${kubectl} delete node ${sh(name)} --ignore-not-found >/dev/null
-${isDead ? `${kubectl} delete pods --all-namespaces --field-selector ${sh(`spec.nodeName=${name}`)} --force --grace-period=0 >/dev/null\n` : ''}${kubectl} get certificatesigningrequests -o jsonpath=${sh(`{range .items[?(@.spec.username=="system:node:${name}")]}{.metadata.name}{"\\n"}{end}`)} |
-  xargs -r ${kubectl} delete certificatesigningrequests >/dev/null
+  return `${forgetFunction(isDead)}forget ${sh(name)}\n`;
+}
+
+/**
+ * sh: defines `forget NODE`. A dead machine's pods would count as running until the garbage collector comes, a minute later: perhaps
+ * all of the cluster's DNS. What it asked the cluster to sign and nobody answered would be a riddle to the next run.
+ */
+export function forgetFunction(isDead: boolean): string {
+  return `forget() {
+  ${kubectl} delete node "$1" --ignore-not-found >/dev/null
+${isDead ? `  ${kubectl} delete pods --all-namespaces --field-selector "spec.nodeName=$1" --force --grace-period=0 >/dev/null\n` : ''}  ${kubectl} get certificatesigningrequests -o jsonpath="{range .items[?(@.spec.username==\\"system:node:$1\\")]}{.metadata.name}{\\"\\\\n\\"}{end}" |
+    xargs -r ${kubectl} delete certificatesigningrequests >/dev/null
+}
 `;
 }

@@ -29,7 +29,7 @@ const timeoutMs = 600_000;
 
 // Its bearer is above all authorisation and cannot be withdrawn. Whoever holds the CA's key, root, makes it anew when RBAC
 // itself is broken: kubeadm init phase kubeconfig super-admin. From Kubernetes 1.29 on.
-const noSuperAdmin = 'rm -f /etc/kubernetes/super-admin.conf\n';
+export const noSuperAdmin = 'rm -f /etc/kubernetes/super-admin.conf\n';
 
 export function init(world: World, host: Host): Transition {
   const { membership } = factsOf(world, host);
@@ -50,14 +50,8 @@ function initChange(world: World, host: Host): Transition['change'] {
   if (world.about?.kind === 'join') {
     return { refuse: 'there is no cluster that it could join', hint: 'make it first: homelab bootstrap' };
   }
-  // One that is down may well have the cluster; a second one of the same name would be no help.
-  const unseen = controlPlanesOf(world).filter(({ name }) => !world.facts.has(name));
-  if (unseen.length > 0) {
-    return {
-      refuse: `it would begin a new cluster, and nobody looked whether ${unseen.map(({ name }) => name).join(', ')} has it already`,
-      hint: `run it without --exclude, or take ${unseen.length === 1 ? 'that machine' : 'those machines'} out of the inventory`,
-    };
-  }
+  const unseen = unseenControlPlanes(world);
+  if (unseen) return unseen;
   const documents = renderInit(world, host);
   const begun = begunBy('init', world, host, documents);
   if (typeof begun === 'object') return begun;
@@ -73,6 +67,16 @@ ${stopKubelet}${beginning('init', documents)}${keepingOutput('init', `config | k
       timeoutMs,
       explain: kubeadmExplained,
     },
+  };
+}
+
+/** One that is down may well have the cluster; a second one of the same name would be no help. */
+export function unseenControlPlanes(world: World): { readonly refuse: string; readonly hint: string } | undefined {
+  const unseen = controlPlanesOf(world).filter(({ name }) => !world.facts.has(name));
+  if (unseen.length === 0) return undefined;
+  return {
+    refuse: `it would begin a new cluster, and nobody looked whether ${unseen.map(({ name }) => name).join(', ')} has it already`,
+    hint: `run it without --exclude, or take ${unseen.length === 1 ? 'that machine' : 'those machines'} out of the inventory`,
   };
 }
 

@@ -129,7 +129,7 @@ function joinRefusal(world: World, host: Host, caHash: string): Transition['chan
   if (!isOurs) {
     return {
       refuse: 'it belongs to another cluster (its CA is not the one of our control plane)',
-      hint: `if that cluster does not need it: remove the node there, then sudo kubeadm reset -f on ${host.name}`,
+      hint: `if the control plane was lost and this is a new one: homelab restore ARCHIVE; if that other cluster does not need it: remove the node there, then sudo kubeadm reset -f on ${host.name}`,
     };
   }
   return undefined;

@@ -37,7 +37,8 @@ export function renderInit(goal: Goal, host: Host): string {
       ],
       localAPIEndpoint: localEndpoint(host),
       nodeRegistration: nodeRegistration(api, host, goal),
-      ...(kubernetes.kubeProxy ? {} : { skipPhases: ['addon/kube-proxy'] }),
+      // A restored cluster has its own, as its owner may have changed them.
+      ...(goal.restore ? { skipPhases: ['addon'] } : kubernetes.kubeProxy ? {} : { skipPhases: ['addon/kube-proxy'] }),
     },
     {
       apiVersion: api,

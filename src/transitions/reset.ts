@@ -59,7 +59,7 @@ ip -4 route > "$saved/routes.txt" || true
 [ ! -d /etc/kubernetes ] || tar -C /etc -cf "$saved/kubernetes.tar" kubernetes
 ${etcdctl}
 # The last copy of a cluster's data does not go without a trace.
-if pgrep -ox etcd >/dev/null && etcdctl snapshot save /var/lib/etcd/homelab.db >/dev/null 2>&1; then
+if pgrep -ox etcd >/dev/null && etcdctl snapshot save /var/lib/etcd/homelab.db --command-timeout=300s >/dev/null 2>&1; then
   mv /var/lib/etcd/homelab.db "$saved/etcd.db"
 fi
 # Before anything goes: a bootstrap does not go on with what a reset that was cut off has left.
@@ -72,6 +72,8 @@ for task in $(timeout 20 ctr -n k8s.io tasks list -q 2>/dev/null); do
   timeout 20 ctr -n k8s.io tasks kill --signal SIGKILL "$task" >/dev/null 2>&1 || true
 done
 systemctl disable --now homelab-network.service 2>/dev/null || true
+systemctl disable --now homelab-backup.timer 2>/dev/null || true
+rm -f /etc/systemd/system/homelab-backup.timer
 rm -f /etc/cni/net.d/10-homelab.conflist
 # A volume that cannot be unmounted is somebody's data: find stops at it, and says so.
 awk '$2 ~ "^/var/lib/kubelet/" {print $2}' /proc/mounts | sort -r | xargs -r umount

@@ -1,4 +1,6 @@
 // How the workloads are before an upgrade, kept in the cluster until it is over: a run that goes on compares with the same.
+import { backupFolder } from '../model/backup.ts';
+import { etcdctl } from '../model/etcdctl.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Transition } from '../model/plan.ts';
 import { sh } from '../model/shell.ts';
@@ -42,6 +44,43 @@ ${kubectl} create configmap ${upgradeNote} -n kube-system --from-literal=${sh(`t
           },
         },
     predict: before => ({ ...before, upgrading: to }),
+  };
+}
+
+/**
+ * nothing kept → etcd's data and kubeadm's folder, on the control plane itself, for root alone. Where the inventory says for whom backups
+ * are encrypted, a whole one is made and brought away instead.
+ */
+export function keepBefore(world: World, to: string): Transition {
+  const isThere = world.upgrading === to;
+  const folder = `${backupFolder}/before-${to}`;
+  return {
+    kind: 'transition',
+    name: 'backup',
+    title: `Keep etcd and /etc/kubernetes in ${folder}`,
+    now: isThere ? 'kept' : 'none',
+    to: 'kept',
+    change: isThere
+      ? undefined
+      : {
+          why: 'the inventory says nothing of backups, and there is no way back to an older version without one',
+          risk: 'safe',
+          action: {
+            script: `[ -e /etc/kubernetes/manifests/etcd.yaml ] || { echo 'homelab: etcd does not run here: it is yours to back up' >&2; exit 0; }
+umask 077
+rm -rf ${folder}.new
+install -d -m 700 ${backupFolder} ${folder}.new
+${etcdctl}
+etcdctl snapshot save /var/lib/etcd/homelab-upgrade.db --command-timeout=600s >/dev/null
+mv "/proc/$(pgrep -ox etcd)/root/var/lib/etcd/homelab-upgrade.db" ${folder}.new/etcd.db
+cp -a /etc/kubernetes ${folder}.new/
+rm -rf ${folder}
+mv ${folder}.new ${folder}
+`,
+            timeoutMs: 900_000,
+          },
+        },
+    predict: before => before,
   };
 }
 

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { version } from '../../src/cli/version.ts';
+import { version } from '../../src/model/version.ts';
 import { phases } from '../../src/phases/index.ts';
 import { phaseNames } from '../../src/phases/names.ts';
 import { inventoryPath, root } from '../sample.ts';

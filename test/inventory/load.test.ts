@@ -1,10 +1,18 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadInventory, readRaw } from '../../src/inventory/load.ts';
 import { HomelabError } from '../../src/model/errors.ts';
+import { recipient } from '../backup-sample.ts';
 import { minimal } from './helpers.ts';
+
+const signer = execFileSync(
+  'openssl',
+  ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-subj', '/CN=backup', '-keyout', '/dev/null'],
+  { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+);
 
 let dir = '';
 beforeAll(() => {
@@ -34,6 +42,30 @@ describe('loading an inventory file', () => {
     const cluster = await loadInventory(write('good.yaml', text), { home: '/home/me' });
     expect(cluster.hosts[0]?.ssh).toMatchObject({ identityFile: join(dir, 'keys/id'), knownHosts: '/home/me/known' });
     expect(cluster.kubernetes.repository.key).toEqual({ kind: 'text', text: '-----BEGIN PGP PUBLIC KEY BLOCK-----\n' });
+  });
+
+  test('reads for whom backups are encrypted; the key stays a reference, the text a part of every backup', async () => {
+    write('backup.crt', recipient);
+    const text = `${minimal}backup: {recipient: backup.crt, key: "\${file:backup.key}", schedule: "Mon,Thu 03:00"}\n`;
+    const { backup } = await loadInventory(write('backup.yaml', text));
+    expect(backup).toEqual({
+      recipient,
+      key: { kind: 'file', path: join(dir, 'backup.key') },
+      schedule: 'Mon,Thu 03:00',
+      keep: 7,
+      inventory: text,
+    });
+  });
+
+  test.each([
+    ['several certificates', `${recipient}${recipient}`, 'expected one certificate'],
+    ['its private key too', `${recipient}-----BEGIN PRIVATE KEY-----\n`, 'expected PEM certificates alone'],
+    ['a key that only signs', signer, 'expected a certificate with an RSA key'],
+  ])('refuses %s as recipient of backups', async (_, pem, message) => {
+    write('bad.crt', pem);
+    const { context } = await failure(write('bad-backup.yaml', `${minimal}backup: {recipient: bad.crt}\n`));
+    expect(context.details).toEqual([expect.stringContaining(message)]);
+    expect(JSON.stringify(context)).not.toContain('BEGIN');
   });
 
   test('takes a sketch without versions only where it is to say how machines are reached', async () => {

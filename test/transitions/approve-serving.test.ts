@@ -102,8 +102,12 @@ describe('a machine that has just joined', () => {
   };
 
   it('is waited for until its own kubelet has asked', () => {
-    expect(wait('system:node:k8s-worker2 system:node:k8s-worker1').code).toBe(0);
-    const without = wait('system:node:k8s-worker10');
+    expect(wait("'system:node:k8s-worker2 ' 'system:node:k8s-worker1 '").code).toBe(0);
+    const without = wait("'system:node:k8s-worker10 '");
     expect([without.code, without.stderr]).toEqual([1, expect.stringContaining('asked for no serving certificate')]);
+  });
+
+  it('is not taken for one of its name that was answered before', () => {
+    expect(wait("'system:node:k8s-worker1 LS0tLS1CRUdJTg=='").code).toBe(1);
   });
 });

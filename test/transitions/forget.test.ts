@@ -11,10 +11,11 @@ function scriptOf(dead: boolean): string {
 }
 
 describe('forgetting a node', () => {
-  const pods = 'delete pods --all-namespaces --field-selector spec.nodeName=k8s-worker3 --force --grace-period=0';
+  const pods = 'delete pods --all-namespaces --field-selector "spec.nodeName=$1" --force --grace-period=0';
 
   it('that is dead takes its pods along: they would count as running until the garbage collector comes', () => {
     expect(scriptOf(true)).toContain(pods);
+    expect(scriptOf(true)).toMatch(/\nforget k8s-worker3\n$/);
   });
 
   it('that was emptied and reset leaves pods alone', () => {
