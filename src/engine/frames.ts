@@ -4,6 +4,8 @@ export interface Fragment {
   readonly id: string;
   /** Runs in a subshell of its own under `set -eu`: it can fail without taking the others along. */
   readonly script: string;
+  /** Asked once in a run: what it says counts only before anything changes. */
+  readonly once?: true;
 }
 
 /** What one fragment said. */

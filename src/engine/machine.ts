@@ -92,17 +92,24 @@ export function createMachine(
     }
     return splitFrames(result, fragments, mark);
   };
+  const kept = new Map<string, Frame>();
   return {
     host,
     commands: () => commands,
     async observe(signal) {
       const sentMs = clock.now();
-      const frames = await ask(
+      const open = questions.filter(({ id }) => !kept.has(id));
+      const said = await ask(
         'facts',
-        [...factFragments, fenceFragment, ...questions, clockFragment],
+        [...factFragments, fenceFragment, ...open, clockFragment],
         factsTimeoutMs,
         signal,
       );
+      for (const { id, once } of open) {
+        const frame = said.get(id);
+        if (once && frame) kept.set(id, frame);
+      }
+      const frames = new Map([...kept, ...said]);
       return parseReading(host, run, frames, sentMs, clock.now());
     },
     async read(resources, signal) {

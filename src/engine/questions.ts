@@ -12,7 +12,8 @@ export function questionsOf(goal: Goal, host: Host): readonly Fragment[] {
   const { about } = goal;
   const isLeaving = about !== undefined && about.kind !== 'join' && about.hosts.some(({ name }) => name === host.name);
   if (isLeaving) return [];
-  const forUpgrade = goal.upgrade ? upgradeFragments(host) : [];
+  // What would break is looked for once, before anything moves.
+  const forUpgrade = goal.upgrade ? upgradeFragments(host).map(each => ({ ...each, once: true as const })) : [];
   if (host.role !== 'control-plane') return forUpgrade;
   const changesEtcd = about?.hosts.some(({ role }) => role === 'control-plane') ?? false;
   const others = controlPlanesOf(goal).filter(({ name }) => name !== host.name);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { apiFragment } from '../../src/engine/api.ts';
 import { clockFragment, factFragments } from '../../src/engine/facts.ts';
 import { fenceFragment, freeFence } from '../../src/engine/fence.ts';
+import type { Fragment } from '../../src/engine/frames.ts';
 import { createMachine, type Machine, type MachineOptions } from '../../src/engine/machine.ts';
 import { intend, resourcesOf } from '../../src/engine/plan.ts';
 import { digestOf } from '../../src/engine/proof-record.ts';
@@ -373,11 +374,12 @@ function proofOf(id: string, expected: string): string {
 }
 
 /** Answers each fragment of a joined script from a map keyed by its text, and refuses what nobody expected. */
-function converged(at: Host, world: World): Machine {
-  const answers = answersOf(at, world);
+function converged(at: Host, world: World, extra: readonly Fragment[] = [], asked: string[] = []): Machine {
+  const answers = new Map([...answersOf(at, world), ...extra.map(({ script }) => [script, '1\n'] as const)]);
   const remote: Remote = {
     host: at.name,
     async exec(script) {
+      asked.push(script);
       const mark = /printf '\\n%s %s\\n' (\S+) "\$\*"/.exec(script)?.[1];
       const fragments = [...script.matchAll(/\nframe begin (\d+)\n\( set -eu\n([\s\S]*?)\)\nframe end \1 \$\?(?=\n)/g)];
       if (!mark || fragments.length === 0) throw new Error(`${at.name} was asked something of its own: ${script}`);
@@ -393,7 +395,7 @@ function converged(at: Host, world: World): Machine {
     },
     close: async () => undefined,
   };
-  return createMachine(plainStation(remote), questionsOf(goal, at), options);
+  return createMachine(plainStation(remote), [...questionsOf(goal, at), ...extra], options);
 }
 
 describe('a bootstrap of a converged cluster', () => {
@@ -409,6 +411,21 @@ describe('a bootstrap of a converged cluster', () => {
     expect(eventsOf(run, 'plan')[0]).toMatchObject({ steps: [], refusals: [] });
     expect(eventsOf(run, 'evidence').length).toBeGreaterThan(30);
     expect(eventsOf(run, 'evidence').filter(event => !event.evidence.ok)).toEqual([]);
+  });
+
+  it('asks what counts before anything changes once, and anything else every time', async () => {
+    const asked: string[] = [];
+    const extra = [
+      { id: 'costly', script: 'echo costly', once: true },
+      { id: 'cheap', script: 'echo cheap' },
+    ] as const;
+    const machine = converged(host('k8s-worker1'), world, extra, asked);
+    await machine.observe(signal);
+    await machine.observe(signal);
+    expect(asked.map(script => ['costly', 'cheap'].filter(word => script.includes(`echo ${word}`)))).toEqual([
+      ['costly', 'cheap'],
+      ['cheap'],
+    ]);
   });
 
   it('is stopped by a question that nobody expected', async () => {
