@@ -341,6 +341,8 @@ function printed({ key, desired }: Resource): string {
     case 'encryption-key':
     case 'block':
       return String(desired);
+    case 'no-timer':
+      return 'absent\n';
     case 'swap':
     case 'images':
     case 'bootstrap-tokens':
