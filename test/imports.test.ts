@@ -41,6 +41,7 @@ const outside = ['node:fs', 'node:fs/promises', 'node:child_process', 'node:dns'
 const readers = [
   'inventory/load.ts',
   'resources/template.ts',
+  'cli/certs.ts',
   'cli/commands.ts',
   'cli/describe.ts',
   'cli/session.ts',

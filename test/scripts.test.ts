@@ -21,8 +21,10 @@ import type { Phase, RemoteAction, Resource, Want } from '../src/model/plan.ts';
 import { printing } from '../src/model/shell.ts';
 import type { World } from '../src/model/world.ts';
 import { leavingPhases, phases } from '../src/phases/index.ts';
+import { renewalPhases } from '../src/phases/renewal.ts';
 import { upgradeBegins, upgradeEnds, upgradePhases, upgradeWatched } from '../src/phases/upgrade.ts';
 import { upgradeCheck } from '../src/phases/upgrade-check/index.ts';
+import { readCertificates, renewed } from '../src/resources/certificates.ts';
 import { noFile } from '../src/resources/file.ts';
 import { bundleImages } from '../src/resources/images.ts';
 import { packages } from '../src/resources/packages.ts';
@@ -188,6 +190,19 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
     ]),
   );
   act('a hold taken away', changeWithHold());
+  add('certs', `set -eu\n${readCertificates}`);
+  const old = renewed(60).change(['apiserver 2026-12-01', 'etcd-server 2026-12-01'], []);
+  if (old) act('certs renew', old.action);
+  for (const phase of renewalPhases(living(cluster), undefined)) {
+    for (const want of phase.wants(living(cluster), host('k8s-cp'))) {
+      if (want.kind !== 'resource') continue;
+      add(`${want.key} read`, `set -eu\n${want.read}`);
+      const change = want.key.startsWith('process:') ? want.change('it does not run', []) : undefined;
+      if (change) act(`${want.key} apply`, change.action);
+    }
+    for (const probe of phase.probes(living(cluster)))
+      if (probe.kind === 'read') add(`${phase.id} proves ${probe.id}`, `set -eu\n${probe.script}\n`);
+  }
   const upgrading: World = { ...living(cluster), upgrade: { parallel: 1, drainSeconds: 300 } };
   const ours = upgrading.nodes === 'unknown' ? [] : upgrading.nodes.map(node => ({ ...node, cordonedByUs: true }));
   for (const want of [

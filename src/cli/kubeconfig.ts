@@ -1,4 +1,5 @@
 // The cluster's admin kubeconfig as people keep it: under the cluster's name, alone or beside the contexts they have. Pure.
+import { X509Certificate } from 'node:crypto';
 import { dump, load } from 'js-yaml';
 import { z } from 'zod';
 import { HomelabError } from '../model/errors.ts';
@@ -55,6 +56,41 @@ export function mergeKubeconfig(theirs: string, ours: string, file: string, use:
     contexts: merged('contexts'),
     'current-context': use ? added['current-context'] : before['current-context'] || added['current-context'],
   });
+}
+
+/**
+ * `theirs` with the certificate of `ours` in the entry that an earlier merge left; its server, which may be another, stays. Undefined
+ * where there is no such entry, it is another cluster's, or it has a certificate that lasts longer.
+ */
+export function renewKubeconfig(theirs: string, ours: string, file: string): string | undefined {
+  const before = parseTheirs(theirs, file);
+  const fresh = parseOurs(ours);
+  const cluster = before.clusters?.find(({ name }) => name === fresh.cluster.name);
+  const user = before.users?.find(({ name }) => name === fresh.user.name);
+  if (!cluster || !user || authorityOf(cluster) !== authorityOf(fresh.cluster)) return undefined;
+  if (!(endOf(user) < endOf(fresh.user))) return undefined;
+  return render({ ...before, users: (before.users ?? []).map(each => (each === user ? fresh.user : each)) });
+}
+
+function parseOurs(text: string) {
+  const { clusters, users } = z.object({ clusters: z.tuple([entry]), users: z.tuple([entry]) }).parse(load(text));
+  return { cluster: clusters[0], user: users[0] };
+}
+
+function authorityOf(cluster: z.output<typeof entry>): string | undefined {
+  const read = z.object({ cluster: z.object({ 'certificate-authority-data': z.string() }) }).safeParse(cluster);
+  return read.data?.cluster['certificate-authority-data'];
+}
+
+/** Not a number where it holds no certificate. */
+function endOf(user: z.output<typeof entry>): number {
+  const read = z.object({ user: z.object({ 'client-certificate-data': z.string() }) }).safeParse(user);
+  try {
+    const pem = Buffer.from(read.data?.user['client-certificate-data'] ?? '', 'base64');
+    return Date.parse(new X509Certificate(pem).validTo);
+  } catch {
+    return Number.NaN;
+  }
 }
 
 /** The file that kubectl writes to: the first of KUBECONFIG, else ~/.kube/config. */

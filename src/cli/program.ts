@@ -5,6 +5,7 @@ import { version } from '../model/version.ts';
 import { phaseNames } from '../phases/names.ts';
 import type { BackupOptions } from './backup.ts';
 import { addBundle } from './bundle-options.ts';
+import type { CertsOptions } from './certs.ts';
 import type { BootstrapOptions, KubeconfigOptions, PlanOptions, ValidateOptions } from './commands.ts';
 import type { JoinOptions } from './membership.ts';
 import type { Io, RunOptions } from './session.ts';
@@ -218,6 +219,29 @@ Examples:
       '\nExamples:\n  homelab kubeconfig --out ~/.kube/homelab.conf\n  homelab kubeconfig --merge --use\n  homelab kubeconfig --merge --server 192.168.0.10',
     )
     .action(async (options: KubeconfigOptions) => done(await (await commands()).runKubeconfig(options, io)));
+
+  withMachines(program.command('certs'))
+    .addArgument(new Argument('[ACTION]', 'what is done with them').choices(['list', 'renew']).default('list'))
+    .description('every certificate: who signs it, until when, and whether it is the one in use; renew renews them')
+    .option('--yes', 'with renew: do not ask')
+    .addOption(new Option('--within <DAYS>', 'with renew: only what ends within so many days').argParser(count))
+    .addHelpText(
+      'after',
+      `
+renew has kubeadm make its certificates anew, one control plane at a time, restarts what uses them (etcd, API server, controller manager,
+scheduler) and proves that the new ones are served. It works when the old ones have ended and nothing answers any more. What was renewed
+within a day is left alone: a run that did not come to its end is gone on with by the same command. Kubelets renew their own.
+
+Examples:
+  homelab certs
+  homelab certs --output json
+  homelab certs renew
+  homelab certs renew --within 60 --yes`,
+    )
+    .action(async (action: 'list' | 'renew', options: CertsOptions) => {
+      const { runCerts, runRenewal } = await import('./certs.ts');
+      done(action === 'renew' ? await runRenewal(options, io) : await runCerts(options, io));
+    });
 
   addBundle(program, io, done);
   return program;

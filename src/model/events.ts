@@ -1,4 +1,5 @@
 // What happens in a run, as data. tty, plain, json and the journal all consume this one stream.
+import type { ListedCertificate } from './certificates.ts';
 import type { Json } from './cluster.ts';
 import type { Evidence, Note, PlannedStep, Refusal } from './plan.ts';
 
@@ -63,6 +64,8 @@ export type EventBody =
       readonly compared: number;
       readonly differences: readonly string[];
     }
+  /** What `homelab certs` found. */
+  | { readonly type: 'certificates'; readonly certificates: readonly ListedCertificate[] }
   | { readonly type: 'error'; readonly error: Json }
   | {
       readonly type: 'run-finished';

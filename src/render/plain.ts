@@ -50,6 +50,9 @@ export function createPlainRenderer({ stderr, ...options }: PlainOptions): Event
       case 'remote-command':
         // The journal has them; people read what they were for.
         return [];
+      case 'certificates':
+        // On stdout.
+        return [];
       case 'error':
         // Said in full at the end, where people look.
         return [];

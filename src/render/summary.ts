@@ -67,6 +67,7 @@ export function createSummary({ color, marks, journalPath }: SummaryOptions): Ru
       case 'step-started':
       case 'evidence':
       case 'note':
+      case 'certificates':
       case 'remote-command':
       case 'run-finished':
         return;

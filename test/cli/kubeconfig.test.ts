@@ -13,8 +13,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dump, load } from 'js-yaml';
 import { afterAll, describe, expect, it } from 'vitest';
-import { kubeconfigPath, mergeKubeconfig, namedKubeconfig } from '../../src/cli/kubeconfig.ts';
+import { kubeconfigPath, mergeKubeconfig, namedKubeconfig, renewKubeconfig } from '../../src/cli/kubeconfig.ts';
 import { rewritePrivate, writePrivate } from '../../src/io/private-file.ts';
+import { type Recorded, recorded } from '../certificates-sample.ts';
 import { inventoryPath } from '../sample.ts';
 import { runCli } from './run-cli.ts';
 
@@ -104,6 +105,30 @@ describe('merging it', () => {
   it('goes where kubectl would write', () => {
     expect(kubeconfigPath({ HOME: '/home/me' })).toBe('/home/me/.kube/config');
     expect(kubeconfigPath({ HOME: '/home/me', KUBECONFIG: ':/a:/b' })).toBe('/a');
+  });
+});
+
+describe('a merged kubeconfig after certs renew', () => {
+  // Two certificates of one name, the second of which lasts half a minute longer.
+  const certificate = (of: Recorded) =>
+    Buffer.from(/super-admin\.conf\n([\s\S]*?END CERTIFICATE-----)/.exec(recorded(of))?.[1] ?? '').toString('base64');
+  const [old, fresh] = [certificate('before'), certificate('after')];
+  const named = (data: string, server?: string) => namedKubeconfig(adminConf.replace('Q1JU', data), 'homelab', server);
+  const theirs = mergeKubeconfig(dump(work), named(old, '192.168.0.10'), 'config', false);
+
+  it('has the new certificate in the same entry; server, other contexts and the current one stay', () => {
+    const renewed = renewKubeconfig(theirs, named(fresh), 'config') ?? '';
+    expect(load(renewed)).toEqual(load(theirs.replace(old, fresh)));
+    expect(renewed).toContain('https://192.168.0.10:6443');
+  });
+
+  it.each([
+    ['it was never merged', dump(work)],
+    ['its certificate is the newer one', mergeKubeconfig(dump(work), named(fresh), 'config', false)],
+    ['it is another cluster’s of the same name', theirs.replace('Q0E=', 'Q0Ey')],
+    ['it logs in by other means', theirs.replace(old, '')],
+  ])('is left alone where %s', (_, text) => {
+    expect(renewKubeconfig(text, named(text.includes(fresh) ? old : fresh), 'config')).toBeUndefined();
   });
 });
 
