@@ -45,6 +45,6 @@ function sentence(list: readonly ListedCertificate[]): string {
   const bad = list.filter(({ state }) => state !== 'ok');
   const all = count(list.length, 'certificate');
   if (bad.length === 0) return `${all}, all well`;
-  const ours = bad.some(({ renewedBy, path }) => renewedBy === 'homelab certs renew' || / :\d+$/.test(path));
+  const ours = bad.some(({ renewedBy }) => ['homelab certs renew', 'itself, when it starts'].includes(renewedBy));
   return `${all}, ${bad.length} not well${ours ? ': homelab certs renew' : ''}`;
 }

@@ -13,7 +13,7 @@ export interface Component {
   readonly port: number;
   /** The file of what it serves; undefined: it signs its own when it starts. */
   readonly serves: string | undefined;
-  /** Read when it starts. */
+  /** Read when it starts. What it serves, etcd and the API server read again by themselves: that is asked, not concluded. */
   readonly files: readonly string[];
 }
 
@@ -23,13 +23,13 @@ export const components: readonly Component[] = [
     name: 'etcd',
     port: 2379,
     serves: `${pki}/etcd/server.crt`,
-    files: [`${pki}/etcd/server.crt`, `${pki}/etcd/peer.crt`],
+    files: [`${pki}/etcd/peer.crt`],
   },
   {
     name: 'kube-apiserver',
     port: 6443,
     serves: `${pki}/apiserver.crt`,
-    files: ['apiserver', 'apiserver-kubelet-client', 'apiserver-etcd-client', 'front-proxy-client'].map(
+    files: ['apiserver-kubelet-client', 'apiserver-etcd-client', 'front-proxy-client'].map(
       name => `${pki}/${name}.crt`,
     ),
   },

@@ -69,6 +69,11 @@ program
   .action(() => tests('drill', 'test/drill/upgrade.test.ts'));
 
 program
+  .command('certs')
+  .description('certificates renewed, renewed by hand, cut off at every step, and all ended with the cluster down')
+  .action(() => tests('drill', 'test/drill/certs.test.ts'));
+
+program
   .command('simulation')
   .description('the engine under seeded bad luck in virtual time; a failing seed replays alone: --seed N --schedules 1')
   .option('--schedules <N>', 'how many', '10000')
