@@ -79,6 +79,7 @@ function verdictOf(file: FileCertificate, read: MachineCertificates): Verdict {
   const own = lasting(certificate, read.clockMs);
   const process = read.processes.find(({ component }) => servedFile(component, read) === path);
   const differs = process && servedOtherwise(process, certificate, read.clockMs);
+  if (own.state === 'over' && path === kubeletClient) return { ...own, remark: 'the kubelet does not start with it' };
   if (own.state === 'over') return differs ? { ...own, remark: differs.remark ?? '' } : own;
   if (differs) return differs;
   const reader = process ? undefined : read.processes.find(({ component }) => component === readerOf(path));

@@ -5,6 +5,7 @@ import { sh } from '../model/shell.ts';
 import { controlPlanesOf, factsOf, type World } from '../model/world.ts';
 import { notRenewed, renewed, renewedKey } from '../resources/certificates.ts';
 import { components, freshProcess } from '../resources/control-plane-process.ts';
+import { kubeletLogin } from '../resources/kubelet-client.ts';
 import { quorumLost } from '../transitions/etcd-member.ts';
 import { controlPlaneProbes } from './control-plane.ts';
 import { look } from './probes.ts';
@@ -35,6 +36,7 @@ function renewal(batch: readonly Host[], withinDays: number | undefined): Phase 
       names.includes(host.name)
         ? [
             notRenewed(),
+            kubeletLogin(),
             renewed(withinDays),
             ...components.map(component => freshProcess(component, host.address, renewedKey)),
           ]

@@ -182,13 +182,14 @@ function remarksOf({ files, keys, clockMs }: MachineCertificates): readonly Rema
         hint: 'kubeadm renews no CA: see "Manual Rotation of CA Certificates" in the documentation of Kubernetes',
       }),
     ),
-    ...(kubelet && kubelet.endsMs <= clockMs
+    // Where the key is, it is given another.
+    ...(kubelet && kubelet.endsMs <= clockMs && !keys.includes(`${pki}/ca.crt`)
       ? [
           {
             kind: 'refusal' as const,
             id: 'kubelet',
             reason: `the kubelet's own certificate has ended (${dayOf(kubelet.endsMs)}): it starts no more, and nothing would start what is restarted`,
-            hint: 'on that machine, as root: f=/etc/kubernetes/kubelet.conf; cp $f $f.before && kubeadm kubeconfig user --org system:nodes --client-name system:node:$(hostname) --validity-period 24h >$f.new && mv $f.new $f && systemctl restart kubelet; then run the same command again',
+            hint: `whoever has the CA's key signs another for it (${kubelet.subject}); it belongs into ${kubeletClient}`,
           },
         ]
       : []),

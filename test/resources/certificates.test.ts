@@ -152,12 +152,13 @@ describe('the renewal', () => {
     expect(kinds(3660)).toEqual(['ca.crt', 'front-proxy-ca.crt', 'etcd-ca.crt']);
   });
 
-  it('refuses where the kubelet could start nothing again', () => {
+  it('refuses where the kubelet could start nothing again and nobody here can sign for it', () => {
     const sight = notRenewed();
-    const text = recorded('before', 366).replace(
+    const text = recorded('external', 366).replace(
       '/etc/kubernetes/kubelet.conf',
       '/var/lib/kubelet/pki/kubelet-client-current.pem',
     );
-    expect(sight.remarks?.(sight.parse(text), [])).toMatchObject([{ kind: 'refusal', id: 'kubelet' }]);
+    const refusals = (sight.remarks?.(sight.parse(text), []) ?? []).filter(({ kind }) => kind === 'refusal');
+    expect(refusals).toMatchObject([{ id: 'kubelet' }]);
   });
 });
