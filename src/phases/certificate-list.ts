@@ -32,7 +32,7 @@ export function listCertificates(host: string, read: MachineCertificates): reado
     host,
     path: file.path,
     ...factsOf(file.certificate, read.clockMs),
-    renewedBy: renewerOf(file, read.keys),
+    renewedBy: renewerOf(file, read),
     ...verdictOf(file, read),
   }));
   const inMemory = read.processes.flatMap(({ component, port, served, startedMs }) =>
@@ -61,9 +61,11 @@ function factsOf(certificate: Certificate | undefined, clockMs: number) {
   return { subject, signer, endsAt: new Date(endsMs).toISOString(), daysLeft: Math.floor((endsMs - clockMs) / dayMs) };
 }
 
-function renewerOf(file: FileCertificate, keys: readonly string[]): string {
+function renewerOf(file: FileCertificate, { keys, processes }: MachineCertificates): string {
   const { path } = file;
-  if (isCa(path)) return keys.includes(path) ? 'nobody: kubeadm renews no CA' : 'its owner: the key is not here';
+  // A worker never has the key.
+  const isKept = keys.includes(path) || !processes.some(({ component }) => component === 'kube-apiserver');
+  if (isCa(path)) return isKept ? 'nobody: kubeadm renews no CA' : 'its owner: the key is not here';
   if (renewedAs(file, keys) !== undefined) return 'homelab certs renew';
   if (isForeign(file, keys)) return 'its owner';
   if (path === kubeletClient || path === '/etc/kubernetes/kubelet.conf') return 'the kubelet';

@@ -20,6 +20,8 @@ describe('the list of certificates', () => {
     const external = Object.fromEntries(listOf(recorded('external')).map(({ path, renewedBy }) => [path, renewedBy]));
     expect(external[`${pki}/apiserver.crt`]).toBe('its owner');
     expect(external[`${pki}/ca.crt`]).toBe('its owner: the key is not here');
+    const worker = recorded('external').replaceAll(/^process kube-apiserver[\s\S]*?(?=^process)/gm, '');
+    expect(find(worker, `${pki}/ca.crt`)?.renewedBy).toBe('nobody: kubeadm renews no CA');
   });
 
   it.each([
