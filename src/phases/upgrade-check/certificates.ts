@@ -6,7 +6,7 @@ const dayMs = 24 * 60 * 60 * 1000;
 /** What is left of a CA when it is worth a word. */
 const soonMs = 180 * dayMs;
 
-export const certificates: Findings = ({ host, read }) => {
+export const certificates: Findings = ({ read }) => {
   const { controlPlane, clockMs } = read;
   if (!controlPlane) return [];
   const isCa = ({ name }: Certificate) => name.endsWith('ca.crt');
@@ -34,7 +34,7 @@ export const certificates: Findings = ({ host, read }) => {
           ? undefined
           : {
               reason: `certificates have ended, and kubeadm reaches the API server by them: ${ended.map(each => `${each.name} ${day(each.endsMs)}`).join(', ')}`,
-              hint: `on ${host.name}: sudo kubeadm certs renew all, then sudo crictl stop $(sudo crictl ps -q --label tier=control-plane); then run the same command again`,
+              hint: 'homelab certs renew; then run the same command again',
             },
     },
   ];
