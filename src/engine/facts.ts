@@ -4,7 +4,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { HomelabError } from '../model/errors.ts';
 import { sh } from '../model/shell.ts';
 import type { UpgradeFacts } from '../model/upgrade-facts.ts';
-import { builtByKey, type Facts, type Membership, type Nic, type World } from '../model/world.ts';
+import { builtByKey, type Facts, type Membership, type Nic, restoredFromKey, type World } from '../model/world.ts';
 import { type ApiReading, apiPatienceSeconds, parseApi } from './api.ts';
 import { parseEtcd } from './etcd.ts';
 import { type FenceReading, parseFence } from './fence.ts';
@@ -122,7 +122,7 @@ export function parseReading(
   const { files, begun } = splitBegun(text('membership'));
   const membership = parseMembership(host, files);
   const isPrepared = prepared === 'prepared';
-  const missing = isPrepared ? [...api.missing, ...leftByOurInit(files, api)] : api.missing;
+  const missing = isPrepared ? [...api.missing, ...leftByOurInit(files, api, begun)] : api.missing;
   return {
     facts: {
       host,
@@ -182,9 +182,11 @@ function fenceOf(host: string, frame: Frame | undefined, run: string): FenceRead
 }
 
 // What homelab's own init ends with (src/transitions/init.ts): the mark in the cluster, then super-admin.conf is removed. Where neither
-// was done, kubeadm did not come to its end, whichever of its own last objects are there.
-function leftByOurInit(files: string, { nodes, proofs }: ApiReading): readonly string[] {
+// was done, kubeadm did not come to its end, whichever of its own last objects are there. A restored cluster has its mark from before:
+// there it is the note of what was begun that says so.
+function leftByOurInit(files: string, { nodes, proofs }: ApiReading, begun: Begun): readonly string[] {
   const isOpen = files.split('\n').includes('super-admin.conf') && nodes !== 'unknown';
+  if (isOpen && begun?.step === 'restore') return [`${restoredFromKey} in ConfigMap homelab`];
   return isOpen && proofs[builtByKey] === undefined ? [`${builtByKey} in ConfigMap homelab`] : [];
 }
 

@@ -156,7 +156,7 @@ function restoreChange(world: World, host: Host, from: Restore): Transition['cha
 ${stopKubelet}${beginning('restore', `${documents}# ${sha256}\n`)}${opening(archive, manifest)}${placing}${data(world, host)}${keepingOutput(
   'init',
   `config | kubeadm init --config /dev/stdin --skip-token-print --skip-certificate-key-print${begun === 'fresh' ? ' --ignore-preflight-errors=DirAvailable--var-lib-etcd' : goingOn('restore', begun)}`,
-)}${noSuperAdmin}${awaitAddress(host)}${forgetting(world, host, manifest)}${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}${willServeClusterCertificates(world) ? awaitServingRequest('/etc/kubernetes/admin.conf', host.name) : ''}${remembering(sha256)}${ended}rm -rf ${work} ${archive}
+)}${awaitAddress(host)}${forgetting(world, host, manifest)}${awaitPodSubnet('/etc/kubernetes/admin.conf', host.name)}${willServeClusterCertificates(world) ? awaitServingRequest('/etc/kubernetes/admin.conf', host.name) : ''}${remembering(sha256)}${noSuperAdmin}${ended}rm -rf ${work} ${archive}
 `,
       secrets: { ...tokenSecret, BACKUP_KEY: from.key },
       timeoutMs,

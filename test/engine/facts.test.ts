@@ -486,6 +486,13 @@ describe('a control plane', () => {
       state: 'partial',
       begun: { step: 'init', digest: '0a1b' },
     });
+    // A restored cluster has the mark from before.
+    const restoring = { membership: `begun restore 0a1b\n${cutOff.membership}`, api: apiAnswer([...objects, mark]) };
+    expect(read({ ...cutOff, ...restoring }).facts.membership).toMatchObject({
+      state: 'partial',
+      why: 'kubeadm init did not finish: the cluster has no restored-from in ConfigMap homelab',
+      begun: { step: 'restore', digest: '0a1b' },
+    });
     // Whoever lost the mark later, or used bare kubeadm, has a cluster.
     expect(state({ membership: controlPlane.membership })).toBe('joined');
     expect(state({ versions: controlPlane.versions })).toBe('joined');
