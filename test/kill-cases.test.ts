@@ -19,6 +19,9 @@ test('each kind of step is killed at both boundaries and inside, once whatever t
     'finished control-plane/init',
   ]);
   expect(killCases(planned, 'inside control').map(({ name }) => name)).toEqual(['inside control-plane/init']);
+  expect(
+    killCases([...planned, 'control-plane/k8s-cp/init-gone'], '(started|inside) control-plane/init$'),
+  ).toHaveLength(2);
 });
 
 test('the machine is drawn among those that have the step, the same for the same seed', () => {

@@ -49,9 +49,9 @@ export const borrowEncryptionKey = `${['download-certs', 'kubeconfig']
     keepingOutput(`join-${phase}`, `config | kubeadm join phase control-plane-prepare ${phase} --config /dev/stdin`),
   )
   .join('')}install -d -m 700 ${choicesFolder}
+install -m 600 /dev/null ${encryptionPath}.new
 ${kubectl} get secret -n kube-system ${keySecret} -o jsonpath='{.data.key}' | base64 -d > ${encryptionPath}.new
 [ -s ${encryptionPath}.new ] || { echo 'homelab: the cluster lends no encryption key' >&2; exit 1; }
-chmod 600 ${encryptionPath}.new
 mv -fT ${encryptionPath}.new ${encryptionPath}
 `;
 

@@ -39,14 +39,14 @@ export const stopKubelet = 'systemctl stop kubelet.service\n';
 
 /**
  * sh: runs kubeadm with its output in a file. A connection that is cut would otherwise take away the pipe that kubeadm writes
- * to, and kubeadm with it, half way; and what it said is still there afterwards.
+ * to, and kubeadm with it, half way; and what it said is still there afterwards. The umask is kubeadm's alone: the folder that kubectl keeps
+ * for itself would have other rights on a machine where a reading came before.
  */
 export function keepingOutput(name: string, line: string): string {
   const log = `/var/log/homelab/kubeadm-${name}.log`;
   return `install -d -m 700 /var/log/homelab
-umask 077
 [ ! -e ${log} ] || mv ${log} ${log}.before
-${line} >${log} 2>&1 || { code=$?; cat ${log} >&2; exit "$code"; }
+(umask 077; ${line} >${log} 2>&1) || { code=$?; cat ${log} >&2; exit "$code"; }
 `;
 }
 

@@ -28,7 +28,7 @@ program
     'homelab is killed at both boundaries of every kind of step and inside it; the re-run makes the same machines',
   )
   .addOption(new Option('--seed <N>', 'draws the machines and the moments').default(1).argParser(Number))
-  .option('--cases <PATTERN>', 'cases whose name has this, for example "inside containerd/"')
+  .option('--cases <PATTERN>', 'cases whose name matches: "inside containerd/", "workers/join$"')
   .option('--each', 'every case from bare machines (hours), instead of one after the other on the same')
   .option(
     '--anew',

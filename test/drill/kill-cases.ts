@@ -11,12 +11,13 @@ export interface KillCase {
   readonly step: string;
 }
 
-/** The kinds of steps of these ids, in order, each with its moments. */
+/** The kinds of steps of these ids, in order, each with its moments; those whose name matches. */
 export function killCases(stepIds: readonly string[], pattern = ''): readonly KillCase[] {
   const steps = [...new Set(stepIds.map(kindOf))];
+  const asked = new RegExp(pattern);
   return steps
     .flatMap(step => moments.map(moment => ({ name: `${moment} ${step}`, moment, step })))
-    .filter(({ name }) => name.includes(pattern));
+    .filter(({ name }) => asked.test(name));
 }
 
 /** phase/host/name → phase/name */

@@ -10,7 +10,7 @@ import { type Killed, type Outcome, readKilled, saveKilled, stateFile, tableOf }
 
 export interface KilledOptions {
   readonly seed: number;
-  /** Cases whose name has this. */
+  /** A regular expression for the names of cases. */
   readonly cases?: string | undefined;
   /** Every case from bare machines, instead of one after the other on the same. */
   readonly each?: boolean | undefined;

@@ -1,5 +1,24 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { kubeadmExplained } from '../../src/transitions/kubeadm.ts';
+import { keepingOutput, kubeadmExplained } from '../../src/transitions/kubeadm.ts';
+import { dash } from '../dash.ts';
+
+describe('what kubeadm says', () => {
+  it('is root’s alone, as its files are; what follows makes its own as ever', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'homelab-kubeadm-'));
+    try {
+      const script = keepingOutput('init', 'umask').replaceAll('/var/log/homelab', folder);
+      const said = dash(`umask 022; set -eu\n${script}umask; cat ${folder}/kubeadm-init.log; stat -c %a ${folder}/*`);
+      expect(said.stdout).toBe('0022\n0077\n600\n');
+      const failing = keepingOutput('init', '{ echo no; (exit 3); }').replaceAll('/var/log/homelab', folder);
+      expect(dash(`set -eu\n${failing}`)).toMatchObject({ code: 3, stderr: 'no\n' });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
 
 // What kubeadm itself writes.
 describe('a failure of kubeadm', () => {
