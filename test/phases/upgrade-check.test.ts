@@ -241,7 +241,9 @@ describe('the check before an upgrade', () => {
 
   it('refuses certificates that have ended, and notes a CA that ends soon', () => {
     const at = (name: string, endsMs: number) => upgradeWorld('v1.32.0', '', {}, { certificates: [{ name, endsMs }] });
-    expect(said(at('pki/apiserver.crt', Date.UTC(2026, 4, 1)))).toMatch(/apiserver\.crt 2026-05-01.*homelab certs renew/);
+    expect(said(at('pki/apiserver.crt', Date.UTC(2026, 4, 1)))).toMatch(
+      /apiserver\.crt 2026-05-01.*homelab certs renew/,
+    );
     expect(said(at('pki/ca.crt', Date.UTC(2026, 7, 1)))).toMatch(
       /pki\/ca\.crt ends 2026-08-01 and no upgrade renews a CA/,
     );
