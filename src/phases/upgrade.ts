@@ -38,7 +38,7 @@ export function upgradePhases(hops: readonly Hop[], parallel: number): readonly 
         workers.slice(index * parallel, (index + 1) * parallel),
       ),
     ];
-    return [software(hop), ...batches.map(batch => machines(hop, batch))];
+    return [...software(hop), ...batches.map(batch => machines(hop, batch))];
   });
 }
 
@@ -87,27 +87,32 @@ export const upgradeEnds: Phase = {
   probes: () => [],
 };
 
-// Nothing is disturbed by it, so it is there before the first machine is emptied.
-function software({ version, cluster }: Hop): Phase {
-  return {
-    id: `software-${version}`,
-    title: `Bring kubeadm and the images of ${version}`,
+// Nothing is disturbed by it, so it is there before the first machine is emptied. Which images kubeadm wants, only that very kubeadm says:
+// the machines are looked at anew between the two.
+function software({ version, cluster }: Hop): readonly Phase[] {
+  const phase = (what: string, title: string, wants: (world: World, host: Host) => readonly Want[]): Phase => ({
+    id: `${what}-${version}`,
+    title,
     summary: 'on every machine, before the first one is emptied',
     asked: true,
-    wants(before, host): readonly Want[] {
+    wants(before, host) {
       const world = { ...before, cluster };
-      if (isPast(world, host, version)) return [];
+      return isPast(world, host, version) ? [] : wants(world, host);
+    },
+    probes: () => [],
+  });
+  return [
+    phase('kubeadm', `Bring kubeadm ${version}`, kubeadmWants),
+    phase('images', `Bring the images of ${version}`, (world, host) => {
       const { arch } = factsOf(world, host);
       const bundle = world.bundle?.entries ?? [];
       const { kubeProxy } = cluster.kubernetes;
+      // What kubeadm of another version says is another state.
       return [
-        ...kubeadmWants(world, host),
-        // What kubeadm of another version says is another state.
         { ...kubeadmImages({ version, role: host.role, kubeProxy, bundle, arch }), key: `images:kubeadm-${version}` },
       ];
-    },
-    probes: () => [],
-  };
+    }),
+  ];
 }
 
 function machines({ version, cluster }: Hop, batch: readonly Host[]): UpgradePhase {

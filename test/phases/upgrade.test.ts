@@ -74,7 +74,8 @@ describe('an upgrade of one hop', () => {
     const order = [...new Set(found.steps.map(({ phase }) => phase))];
     expect(order).toEqual([
       'baseline',
-      'software-v1.31.14',
+      'kubeadm-v1.31.14',
+      'images-v1.31.14',
       'k8s-cp-v1.31.14',
       'k8s-worker1-v1.31.14',
       'k8s-worker2-v1.31.14',
@@ -105,13 +106,13 @@ describe('an upgrade of one hop', () => {
   });
 
   it('goes on with the machines that are left, and gives back one that was left cordoned', () => {
-    const steps = found.steps.filter(({ phase }) => phase === 'software-v1.31.14' || phase === 'k8s-cp-v1.31.14');
+    const steps = found.steps.filter(({ phase }) => /^(kubeadm|images|k8s-cp)-v1.31.14$/.test(phase));
     // The power went before the uncordon.
     const cut = { ...found, steps: steps.filter(({ id }) => !id.includes('/uncordon')) };
     const next = outcome(cut, world, statesOf(world, list));
     const ids = shown(planOf(next.world, list, next.states));
     expect(ids.filter(id => id.startsWith('k8s-cp-'))).toEqual(['k8s-cp-v1.31.14/k8s-cp/uncordon-k8s-cp']);
-    expect(ids.filter(id => id.startsWith('software-'))).toEqual([]);
+    expect(ids.filter(id => /^(kubeadm|images)-/.test(id))).toEqual([]);
     expect(ids.filter(id => id.endsWith('/kubeadm-upgrade'))).toHaveLength(3);
   });
 
@@ -132,8 +133,8 @@ describe('an upgrade of two hops', () => {
 
   it('finishes the first on every machine before the second begins', () => {
     const order = [...new Set(found.steps.map(({ phase }) => phase))];
-    expect(order.indexOf('k8s-worker3-v1.31.14')).toBeLessThan(order.indexOf('software-v1.32.3'));
-    expect(order).toHaveLength(12);
+    expect(order.indexOf('k8s-worker3-v1.31.14')).toBeLessThan(order.indexOf('kubeadm-v1.32.3'));
+    expect(order).toHaveLength(14);
     const next = outcome(found, world, statesOf(world, list));
     expect(shown(planOf(next.world, list, next.states))).toEqual([]);
   });
@@ -150,11 +151,16 @@ describe('an upgrade of two hops', () => {
     ]);
   });
 
+  it('asks kubeadm of the new version which images it wants: the one before knows another etcd', () => {
+    const order = [...new Set(found.steps.map(({ phase }) => phase))];
+    expect(order.indexOf('images-v1.32.3')).toBe(order.indexOf('kubeadm-v1.32.3') + 1);
+  });
+
   it('takes packages of each minor from its own repository', () => {
     const text = (phase: string) =>
       found.steps.find(step => step.phase === phase && step.id.endsWith('kubernetes-repository'))?.diff;
-    expect(text('software-v1.31.14')).toBeUndefined();
-    expect(text('software-v1.32.3')).toContain('/v1.32/deb/');
+    expect(text('kubeadm-v1.31.14')).toBeUndefined();
+    expect(text('kubeadm-v1.32.3')).toContain('/v1.32/deb/');
   });
 });
 
