@@ -24,7 +24,7 @@ describe('a second control plane', () => {
     const world = beforeItsJoin;
     expect(scriptOf(world, 'control-plane-join/k8s-cp/certificates')).toContain('create secret generic');
     const script = scriptOf(world, 'control-plane-join/k8s-cp2/join');
-    const order = ['download-certs', 'get secret', 'encryption.yaml', 'kubeadm join --config'].map(part =>
+    const order = ['download-certs', 'get secret', 'base64 -d > /etc', 'kubeadm join --config'].map(part =>
       script.indexOf(part),
     );
     expect(order).toEqual(order.toSorted((a, b) => a - b));
