@@ -26,7 +26,7 @@ export interface UpgradeOptions extends RunOptions {
 
 /** Every machine to the version, one after the other; then the inventory. */
 export async function runUpgrade(options: UpgradeOptions, io: Io): Promise<number> {
-  const to = versionOf(options.to);
+  const to = versionOf(options);
   if (options.plan === undefined) {
     requireAnswer(
       'upgrade',
@@ -65,7 +65,7 @@ export async function runUpgrade(options: UpgradeOptions, io: Io): Promise<numbe
 
 /** All of it before anything moves. */
 export async function runPlanUpgrade(options: UpgradeOptions & PlanOptions, io: Io): Promise<number> {
-  const to = versionOf(options.to);
+  const to = versionOf(options);
   let steps = 0;
   const code = await runSession(
     'look',
@@ -88,7 +88,12 @@ function aimOf({ parallel, drainTimeout }: UpgradeOptions, to: string) {
   return upgrading(to, { parallel, drainSeconds: drainTimeout });
 }
 
-function versionOf(text: string): string {
+function versionOf({ to: text, rehearse }: UpgradeOptions): string {
+  if (rehearse) {
+    throw new HomelabError('HL_USAGE', 'an upgrade is not rehearsed: what runs now is its beginning', {
+      hint: `homelab plan upgrade --to ${text} looks at the machines and changes nothing`,
+    });
+  }
   const version = semver.valid(text);
   if (version !== null && semver.prerelease(version) === null) return `v${version}`;
   throw new HomelabError('HL_USAGE', `--to: ${JSON.stringify(text)} is not a version of Kubernetes`, {

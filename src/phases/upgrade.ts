@@ -52,7 +52,7 @@ export function upgradeBegins(hops: readonly Hop[], to: string): Phase {
     wants(world, host): readonly Want[] {
       if (host.name !== controlPlaneOf(world).name) return [];
       const isOver = hops.every(({ version, cluster }) =>
-        cluster.hosts.every(each => !isOpen({ ...world, cluster }, each, version)),
+        reached(world, cluster.hosts).every(each => !isOpen({ ...world, cluster }, each, version)),
       );
       if (isOver) return [];
       return [
@@ -127,7 +127,7 @@ function machines({ version, cluster }: Hop, batch: readonly Host[]): UpgradePha
       const world = { ...before, cluster };
       const mine = batch.find(({ name }) => name === host.name);
       // Workers are emptied and given back from a control plane, a control plane from itself.
-      const here = batch.filter(each => seatOf(world, each) === host.name);
+      const here = reached(world, batch).filter(each => seatOf(world, each) === host.name);
       const open = here.filter(each => isOpen(world, each, version));
       const drains = open.flatMap(each => emptying(world, each, simulation(world, open))).map(early);
       const emptied = drains.reduce((now, want) => (want.kind === 'transition' ? want.predict(now) : now), world);
@@ -137,7 +137,7 @@ function machines({ version, cluster }: Hop, batch: readonly Host[]): UpgradePha
         ...here.map(each => uncordon(emptied, each)),
       ];
     },
-    probes: world => batch.flatMap(host => machineGate({ ...world, cluster }, host, version)),
+    probes: world => reached(world, batch).flatMap(host => machineGate({ ...world, cluster }, host, version)),
   };
 }
 
@@ -166,6 +166,11 @@ function simulation({ workloads }: World, batch: readonly Host[]): Simulation | 
 
 function early(want: Want): Want {
   return want.kind === 'transition' ? { ...want, stage: 'before' } : want;
+}
+
+// A machine that is left out keeps its version: the same command upgrades it when it is back.
+function reached({ facts }: World, hosts: readonly Host[]): readonly Host[] {
+  return hosts.filter(({ name }) => facts.has(name));
 }
 
 function seatOf(world: World, host: Host): string {

@@ -67,6 +67,11 @@ describe('the command line', () => {
     ['an option without its value', ['plan', '--out'], 'argument missing'],
     ['a description of simulated machines', ['plan', '--describe', '--rehearse'], '--rehearse'],
     ['a description amid events', ['plan', '--describe', '--output', 'json'], '--out FILE'],
+    ['an upgrade to nowhere', ['upgrade', '--yes'], '--to'],
+    ['a plan of an upgrade to nowhere', ['plan', 'upgrade'], '--to v1.32.3'],
+    ['an upgrade to what is no version', ['upgrade', '--to', '1.32', '--yes'], 'is not a version'],
+    ['an upgrade of simulated machines', ['upgrade', '--to', 'v1.32.3', '--rehearse', '--yes'], 'plan upgrade'],
+    ['an upgrade that nobody can approve', ['upgrade', '--to', 'v1.32.3'], '--yes'],
     ['a description over its own source', ['plan', '--describe', '-i', 'a.yaml', '--out', './a.yaml'], 'another file'],
   ])('exits 2 at %s, with what was meant', async (_, argv, meant) => {
     const { code, stdout, stderr } = await runCli(argv);

@@ -181,6 +181,17 @@ describe('several control planes', () => {
   });
 });
 
+it('a machine that is left out stays as it is, and holds nobody up', () => {
+  const hops = hopsTo('v1.31.14');
+  const world = running(hops);
+  const without = { ...world, facts: new Map([...world.facts].filter(([name]) => name !== 'k8s-worker2')) };
+  const list = listOf(hops);
+  const ids = shown(planOf(without, list));
+  expect(ids.filter(id => id.includes('k8s-worker2'))).toEqual([]);
+  expect(ids).toContain('k8s-worker3-v1.31.14/k8s-worker3/kubeadm-upgrade');
+  expect(list.flatMap(phase => phase.probes(without)).filter(({ about }) => about === 'k8s-worker2')).toEqual([]);
+});
+
 it('workers go side by side where that is asked for', () => {
   const hops = hopsTo('v1.31.14');
   const order = [...new Set(planOf(running(hops), listOf(hops, 2)).steps.map(({ phase }) => phase))];
