@@ -21,17 +21,17 @@ export function tellingTimeLeft(bus: EventBus, stages: readonly Stage[]): EventB
       over += 1;
       if (body.outcome !== 'changed') return;
       took.set(body.phase, body.durationMs);
-      const left = stages.slice(over);
+      const left = stages.slice(over).map(({ kind }) => meanOf(kind, stages, took));
       if (left.length === 0) return;
-      const ms = left.reduce((sum, stage) => sum + expected(stage, stages, took), 0);
-      bus.emit({ type: 'note', text: `${over} of ${stages.length} done, about ${duration(ms)} left` });
+      const ms = left.reduce((sum, each) => sum + each, 0);
+      const estimate = Number.isNaN(ms) ? '' : `, about ${duration(ms)} left`;
+      bus.emit({ type: 'note', text: `${over} of ${stages.length} done${estimate}` });
     },
   };
 }
 
-/** Milliseconds: the mean of its kind, of all while none of its kind is done. */
-function expected({ kind }: Stage, stages: readonly Stage[], took: ReadonlyMap<string, number>): number {
+/** Milliseconds; not a number while none of its kind is done: a control plane takes several times as long as a worker. */
+function meanOf(kind: Stage['kind'], stages: readonly Stage[], took: ReadonlyMap<string, number>): number {
   const mine = stages.flatMap(each => (each.kind === kind ? (took.get(each.id) ?? []) : []));
-  const known = mine.length > 0 ? mine : [...took.values()];
-  return known.reduce((sum, ms) => sum + ms, 0) / known.length;
+  return mine.reduce((sum, ms) => sum + ms, 0) / mine.length;
 }
