@@ -215,12 +215,16 @@ cat "$work/out"
 cat "$work/err" >&2
 [ -e "$work/result" ] || { echo 'homelab: systemd did not run it to an end' >&2; exit ${cutOffCode}; }
 read -r result status < "$work/result"
-case $result in
-success) exit 0 ;;
-exit-code) exit "$status" ;;
-timeout) echo '${deadlineMark}' >&2; exit 124 ;;
-*) echo "homelab: ended by $result $status" >&2; exit ${cutOffCode} ;;
+case "$result $status" in
+'success 0' | 'success ') exit 0 ;;
+exit-code*) exit "$status" ;;
+timeout*) echo '${deadlineMark}' >&2; exit 124 ;;
 esac
+# A SIGTERM is a clean end to systemd (systemd.service(5), SuccessExitStatus): what a machine that goes down has stopped is not done.
+echo "homelab: ended by $result $status" >&2
+# What it says of itself while it goes down is worth nothing: its connection ends soon.
+[ "$(systemctl is-system-running 2>/dev/null)" != stopping ] || sleep 60
+exit ${cutOffCode}
 `;
 
 /** Waits for a work that an interrupted run began, and tells what it came to. */

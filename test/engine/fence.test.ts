@@ -6,7 +6,14 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseFence, verdictOf } from '../../src/engine/fence.ts';
-import { fenceReading, fenceScript, guarded, workScript } from '../../src/engine/fence-script.ts';
+import {
+  cutOffCode,
+  fenceReading,
+  fenceScript,
+  guarded,
+  waitScript,
+  workScript,
+} from '../../src/engine/fence-script.ts';
 import { type Fence, type FenceRequest, granted, isHeld, judge, leaseSeconds, noFence } from '../../src/model/fence.ts';
 import { dash } from '../dash.ts';
 
@@ -169,6 +176,25 @@ echo inactive > "$work/state"
       { numRuns: 60 },
     );
   }, 120_000);
+
+  // What systemd gives its ExecStopPost (systemd.exec(5)): 'success TERM' is what a shutdown leaves of a unit that it has stopped.
+  it.each([
+    ['success 0', 0],
+    ['exit-code 3', 3],
+    ['timeout TERM', 124],
+    ['signal KILL', cutOffCode],
+    ['success TERM', cutOffCode],
+  ])('takes a work that ended with %s for what it is: %i', (result, code) => {
+    put({ ...mine, until: uptime() + 100 });
+    writeFileSync(join(dir, 'work/homelab-x/state'), 'inactive\n');
+    for (const [file, text] of [
+      ['out', ''],
+      ['err', ''],
+      ['result', `${result}\n`],
+    ] as const)
+      writeFileSync(join(dir, 'work/homelab-x', file), text);
+    expect(dash(waitScript('homelab-x', dir), { bin }).code).toBe(code);
+  });
 
   it('is judged while a work goes on: a sign of life does not wait for its end', async () => {
     const asker = { who: 'me', bootId };
