@@ -292,9 +292,12 @@ dpkg-deb --build deb x.deb >/dev/null; dpkg --install x.deb >/dev/null 2>&1 || t
     });
   });
 
-  it('have one that our own install will mend: a machine rebooted in the middle of it', () => {
-    expect(look('dpkg', brokenNamed('kubernetes-cni'))).toMatchObject({ ok: true });
-  });
+  it.each(['kubernetes-cni', 'ebtables'])(
+    'have %s, which our own install will mend: a machine rebooted in the middle of it',
+    name => {
+      expect(look('dpkg', brokenNamed(name))).toMatchObject({ ok: true });
+    },
+  );
 
   it.each([
     [

@@ -66,6 +66,12 @@ function installed({ cluster }: World): readonly string[] {
     'kubernetes-cni',
     'cri-tools',
     cluster.containerd.package,
-    'runc',
+    ...broughtAlong,
   ];
 }
+
+// What they depend on and a small Debian has not (packages.debian.org/bookworm, "depends" of each; kubelet's are in its own package).
+const broughtAlong = [
+  ...['runc', 'libseccomp2', 'ebtables', 'openssl', 'netbase', 'libwrap0', 'libmnl0', 'libxtables12', 'libnftnl11'],
+  ...['libip4tc2', 'libip6tc2', 'libnfnetlink0', 'libnetfilter-conntrack3'],
+];
