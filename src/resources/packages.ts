@@ -169,6 +169,10 @@ pick() {
 }
 set -- ${command(...files.map(deb => uploadOf(deb).remotePath), ...fromApt.filter(each => each.version === undefined).map(each => each.name))}
 ${pinned.map(({ name, version }) => `chosen=$(${command('pick', name, version)})\nset -- "$@" "$chosen"\n`).join('')}try() { apt install --yes --no-remove --no-install-recommends --allow-change-held-packages --allow-downgrades "$@"; }
+# what a reboot left half unpacked; apt installs what depends on it and does not touch it
+for name in $(dpkg-query -W -f '\${Package} \${db:Status-Eflag}\\n' | awk '$2 == "reinstreq" {print $1}'); do
+  try --reinstall "$name" || true
+done
 said=$(try "$@" 2>&1) || case $said in
   # lists that are missing or older than the mirror: once more with new ones; anything else would fail the same way again
   *'Unable to locate'* | *'installation candidate'* | *'Failed to fetch'* | *'Unable to fetch'* | *'unmet dependencies'* | *'held broken packages'*) update; try "$@" ;;
