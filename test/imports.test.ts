@@ -15,12 +15,26 @@ const below: Readonly<Record<string, readonly string[]>> = {
   phases: ['model', 'resources', 'upgrade', 'transitions'],
   // Not phases, resources or transitions: the engine is given them, as data.
   engine: ['model'],
-  io: ['model'],
+  // From a snapshot to causes; the looks themselves are scripts and parsers.
+  doctor: ['model'],
+  io: ['model', 'doctor'],
   // What goes into a bundle and what is done with it; the effects themselves are io's.
   bundle: ['model', 'resources', 'io'],
   // engine: only what it needs to order a plan's steps as they will run.
-  render: ['model', 'engine'],
-  cli: ['model', 'inventory', 'resources', 'upgrade', 'transitions', 'phases', 'engine', 'io', 'bundle', 'render'],
+  render: ['model', 'engine', 'doctor'],
+  cli: [
+    'model',
+    'inventory',
+    'resources',
+    'upgrade',
+    'transitions',
+    'phases',
+    'engine',
+    'io',
+    'bundle',
+    'render',
+    'doctor',
+  ],
 };
 
 /** The adapters: one folder per outside thing. Packages that stand nowhere here are free (pure, like semver). */

@@ -1,0 +1,4 @@
+// All rules, from the bottom up; within a layer in the order in which a cause comes before its consequence.
+import type { Rule } from '../rule.ts';
+
+export const rules: readonly Rule[] = [];
