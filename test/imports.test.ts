@@ -58,6 +58,8 @@ const readers = [
   'cli/certs.ts',
   'cli/commands.ts',
   'cli/describe.ts',
+  'cli/look.ts',
+  'cli/moment.ts',
   'cli/session.ts',
   'cli/bundle-commands.ts',
 ];

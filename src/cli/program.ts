@@ -7,6 +7,7 @@ import type { BackupOptions } from './backup.ts';
 import { addBundle } from './bundle-options.ts';
 import type { CertsOptions } from './certs.ts';
 import type { BootstrapOptions, KubeconfigOptions, PlanOptions, ValidateOptions } from './commands.ts';
+import type { DoctorOptions } from './doctor.ts';
 import type { JoinOptions } from './membership.ts';
 import type { Io, RunOptions } from './session.ts';
 import type { UpgradeOptions } from './upgrade.ts';
@@ -17,7 +18,7 @@ const phaseList = `Phases, in order:\n${Object.values(phaseNames)
   .map(({ id, summary }) => `  ${id.padEnd(15)} ${summary}`)
   .join('\n')}`;
 
-const exitList = `Exit codes: 0 ok, 1 our bug, 2 usage, 3 inventory, 4 cannot reach, 5 refused, 6 apply, 7 verify, 8 changes pending, 130 Ctrl-C`;
+const exitList = `Exit codes: 0 ok, 1 our bug, 2 usage, 3 inventory, 4 cannot reach, 5 refused, 6 apply, 7 verify, 8 changes pending, 9 doctor found something broken, 130 Ctrl-C`;
 
 export function createProgram(io: Io, done: Done): Command {
   const program = new Command('homelab')
@@ -37,6 +38,7 @@ Examples:
   homelab bootstrap --rehearse --yes        the same on simulated machines, in seconds
   homelab verify                            prove again what bootstrap proved
   homelab upgrade --to v1.32.3              to another version of Kubernetes, one machine at a time
+  homelab doctor                            what is broken, why, and what to type
   homelab bundle make --out bundle          all that machines need, for bootstrap --bundle bundle
 
 ${phaseList}
@@ -242,6 +244,39 @@ Examples:
       const { runCerts, runRenewal } = await import('./certs.ts');
       done(action === 'renew' ? await runRenewal(options, io) : await runCerts(options, io));
     });
+
+  withInventory(program.command('doctor'))
+    .addOption(outputOption())
+    .description(
+      'what is broken, why, and what to type: one look at machines and API (exit 9 when something is broken)',
+    )
+    .option('--fix', 'do what is safe and can be undone, one thing at a time; what does not help is undone')
+    .option('--yes', 'with --fix: do not ask')
+    .option('--since <RUN|TIME>', 'what changed since that run of homelab, or since a time (ISO 8601)')
+    .option('--save <DIR>', 'keep what was seen, one file a machine and a kind; no Secret is in it')
+    .option('--from <DIR>', 'look at what was saved: by --save, or lists of kubectl get -o json; reaches no machine')
+    .option('--kubeconfig <FILE>', 'ask the API from here, with this; otherwise a control plane is asked over SSH')
+    .option('--exclude <HOST>', 'do not look at this machine; may stand several times', collect)
+    .option(
+      '--trust-new-host-keys',
+      'accept and save host keys that no known_hosts has; a changed key is refused all the same',
+    )
+    .option('-v, --verbose', 'all evidence and every consequence')
+    .addHelpText(
+      'after',
+      `
+Reads only, unless --fix is given. Works on clusters that homelab did not build: the inventory only says how machines are reached
+(homelab plan --describe writes one). What cannot be looked at is said, and is never taken for an answer.
+
+Examples:
+  homelab doctor
+  homelab doctor --fix
+  homelab doctor --since 2026-11-21T20:00Z
+  homelab doctor --save incident && homelab doctor --from incident --verbose
+  homelab doctor --from examples/incidents/sleeping-worker
+  homelab doctor --output json`,
+    )
+    .action(async (options: DoctorOptions) => done(await (await import('./doctor.ts')).runDoctor(options, io)));
 
   addBundle(program, io, done);
   return program;

@@ -70,6 +70,9 @@ export interface Session extends RunContext {
 
 export type Work = (session: Session) => Promise<unknown>;
 
+/** 'ask': the control planes only. 'mend': machines of a cluster that may be broken, of which nothing but themselves is asked. */
+export type Purpose = 'ask' | 'look' | 'change' | 'verify' | 'mend';
+
 const connectTimeoutMs = 30_000;
 const clock: Clock = { now: Date.now, sleep: (ms, signal) => delay(ms, undefined, { ...(signal ? { signal } : {}) }) };
 
@@ -78,7 +81,7 @@ const clock: Clock = { now: Date.now, sleep: (ms, signal) => delay(ms, undefined
  * inventory, bad bundle, unknown phase) are thrown: no machine was touched and there is nothing to keep.
  */
 export async function runSession(
-  purpose: 'ask' | 'look' | 'change' | 'verify',
+  purpose: Purpose,
   options: RunOptions,
   io: Io,
   approval: (session: Session) => Pick<RunContext, 'approve' | 'isApproved'>,
@@ -113,7 +116,7 @@ export async function runSession(
       type: 'run-started',
       run,
       command: command('homelab', ...io.argv),
-      purpose: purpose === 'ask' ? 'look' : purpose,
+      purpose: purpose === 'ask' ? 'look' : purpose === 'mend' ? 'change' : purpose,
       cluster: cluster.name,
       version,
       simulated: rehearsal !== undefined,
@@ -130,7 +133,7 @@ export async function runSession(
     try {
       const connecting = rehearsal
         ? rehearse(goal, rehearsal).filter(({ host }) => hosts.some(({ name }) => name === host))
-        : connectAll(hosts, goal, options, io, { vault, bus, run, who, recorder }, interruption.stop);
+        : connectAll(hosts, goal, options, io, { vault, bus, run, who, recorder, purpose }, interruption.stop);
       // Loaded while the machines answer.
       const loading = load();
       machines = await connecting;
@@ -177,11 +180,7 @@ export async function runSession(
 }
 
 // Asking the control plane something must work while a worker is down; a dead machine is not waited for.
-function reachable(
-  goal: Goal,
-  { exclude = [] }: RunOptions,
-  purpose: 'ask' | 'look' | 'change' | 'verify',
-): readonly Host[] {
+function reachable(goal: Goal, { exclude = [] }: RunOptions, purpose: Purpose): readonly Host[] {
   const all = hostsOf(goal);
   const stranger = exclude.find(name => !all.some(host => host.name === name));
   if (stranger !== undefined) {
@@ -196,7 +195,7 @@ function reachable(
       (purpose !== 'ask' || host.role === 'control-plane'),
   );
   // Machines of a cluster that has no control plane any more can still be made bare.
-  const isAsked = goal.about?.kind !== 'reset';
+  const isAsked = goal.about?.kind !== 'reset' && purpose !== 'mend';
   if (left.some(({ role }) => role === 'control-plane' || !isAsked)) return left;
   throw new HomelabError('HL_USAGE', 'no control plane is left to work with', {
     hint: 'leave one out of --exclude: it is where the cluster is asked',
@@ -233,6 +232,7 @@ interface Parts {
   readonly run: string;
   readonly who: string;
   readonly recorder: Recorder | undefined;
+  readonly purpose: Purpose;
 }
 
 async function connectAll(
@@ -240,7 +240,7 @@ async function connectAll(
   goal: Goal,
   options: RunOptions,
   io: Io,
-  { vault, bus, run, who, recorder }: Parts,
+  { vault, bus, run, who, recorder, purpose }: Parts,
   signal: AbortSignal,
 ): Promise<readonly Machine[]> {
   const { HOME: home = '', SSH_AUTH_SOCK: sshAuthSock } = io.env;
@@ -253,7 +253,8 @@ async function connectAll(
   const opened: Machine[] = [];
   const results = await inLanes(hosts, options.fork, async host => {
     const remote = await connectLasting(connect, host, { timeoutMs: connectTimeoutMs, signal }, clock);
-    const machine = createMachine(stationOver(recorder?.wrap(remote) ?? remote), questionsOf(goal, host), {
+    const questions = purpose === 'mend' ? [] : questionsOf(goal, host);
+    const machine = createMachine(stationOver(recorder?.wrap(remote) ?? remote), questions, {
       vault,
       clock,
       run,

@@ -74,6 +74,12 @@ export function diagnose(snapshot: Snapshot, rules: readonly Rule[]): Diagnosis 
   };
 }
 
+/** Every finding, causes and consequences, from the bottom up. */
+export function findingsOf({ broken, worthDoing, notes }: Diagnosis): readonly Diagnosed[] {
+  const all = (each: Diagnosed): readonly Diagnosed[] => [each, ...each.consequences.flatMap(all)];
+  return [...broken, ...worthDoing, ...notes].flatMap(all);
+}
+
 function told({ finding, rule }: Found, consequences: readonly Diagnosed[], explained: boolean): Diagnosed {
   const unexplained = rule.symptomOnly === true && !explained;
   return { ...finding, rule: rule.id, layer: rule.layer, unexplained, consequences };
@@ -133,13 +139,14 @@ function byUrgency(one: Found, other: Found): number {
 }
 
 function unseenBy(snapshot: Snapshot, rules: readonly Rule[]): readonly Unseen[] {
-  const needing = (need: Need) => rules.filter(({ needs }) => needs.includes(need)).map(({ id }) => id);
+  const needing = (...any: readonly Need[]) =>
+    rules.filter(({ needs }) => needs.some(need => any.includes(need))).map(({ id }) => id);
   const needs = [...new Set(rules.flatMap(rule => rule.needs))];
   const facts = needs.flatMap(need => (need.startsWith('machine.') ? [need.slice('machine.'.length) as FactName] : []));
   const kinds = needs.flatMap(need => (need.startsWith('api.') ? [need.slice('api.'.length) as KindName] : []));
   const machines = snapshot.machines.flatMap(({ name, unreached, missed }): readonly Unseen[] => {
     if (unreached)
-      return [{ what: name, why: unreached.says, rules: facts.flatMap(fact => needing(`machine.${fact}`)) }];
+      return [{ what: name, why: unreached.says, rules: needing(...facts.map(fact => `machine.${fact}` as const)) }];
     return facts.flatMap(fact => {
       const why = missed[fact];
       return why === undefined ? [] : [{ what: `${fact} of ${name}`, why, rules: needing(`machine.${fact}`) }];
@@ -157,7 +164,13 @@ function unseenBy(snapshot: Snapshot, rules: readonly Rule[]): readonly Unseen[]
   const silent =
     snapshot.api.state === 'answers'
       ? []
-      : [{ what: 'the API server', why: snapshot.api.says, rules: kinds.flatMap(kind => needing(`api.${kind}`)) }];
+      : [
+          {
+            what: 'the API server',
+            why: snapshot.api.says,
+            rules: needing(...kinds.map(kind => `api.${kind}` as const)),
+          },
+        ];
   // Where nothing of the API was read, one line says it for all kinds.
   return [...machines, ...(silent.length > 0 ? silent : lists)];
 }

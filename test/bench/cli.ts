@@ -3,6 +3,7 @@ import process from 'node:process';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { exitCodes, HomelabError } from '../../src/model/errors.ts';
 import { converged } from './converged.ts';
+import { doctor } from './doctor.ts';
 import { type BenchLab, openBenchLab } from './lab.ts';
 import type { Row } from './row.ts';
 import { scale } from './scale.ts';
@@ -11,7 +12,7 @@ import { startUp } from './start-up.ts';
 import { failures, misses, type Outcome, renderTable } from './table.ts';
 
 /** In this order: from-scratch leaves the cluster that converged looks at. */
-const rows: readonly Row[] = [startUp, scale, scratch, converged];
+const rows: readonly Row[] = [startUp, scale, doctor, scratch, converged];
 
 interface Options {
   readonly only?: readonly string[];

@@ -3,6 +3,7 @@ import process from 'node:process';
 import { Command, Option } from 'commander';
 import { execa } from 'execa';
 import { canaries } from './canaries.ts';
+import { type DoctorDrill, doctorDrill } from './doctor.ts';
 import { type KilledOptions, killed } from './killed.ts';
 import { kinds, kubeadmKilled } from './kubeadm-killed.ts';
 
@@ -72,6 +73,15 @@ program
   .command('certs')
   .description('certificates renewed, renewed by hand, cut off at every step, and all ended with the cluster down')
   .action(() => tests('drill', 'test/drill/certs.test.ts'));
+
+program
+  .command('doctor')
+  .description('a cluster is broken in one way after the other; doctor must name each, and be silent before and after')
+  .option('--case <PATTERN>', 'cases whose name has this')
+  .option('--keep <DIR>', 'every snapshot, for doctor --from')
+  .action(async (options: DoctorDrill) => {
+    process.exitCode = await doctorDrill(options);
+  });
 
 program
   .command('simulation')

@@ -1,0 +1,206 @@
+// The look itself: every machine over SSH and the API through a control plane, side by side, within a deadline. Whatever does not answer is a result.
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { machineFragments, readMachine } from '../doctor/gather.ts';
+import { apiScript, logsScript, readApi, readLogs } from '../doctor/looks/api.ts';
+import { listsOf } from '../doctor/objects/read.ts';
+import type { MachineLook, Snapshot } from '../doctor/snapshot.ts';
+import { joinFragments, splitFrames } from '../engine/frames.ts';
+import { inLanes } from '../engine/lanes.ts';
+import type { Redactor } from '../engine/redact.ts';
+import { createVault } from '../engine/vault.ts';
+import { loadInventory } from '../inventory/load.ts';
+import { runHere } from '../io/here.ts';
+import { stateDir } from '../io/journal.ts';
+import { openRuns } from '../io/open-runs.ts';
+import { createConnect } from '../io/ssh.ts';
+import type { Cluster, Host } from '../model/cluster.ts';
+import { HomelabError } from '../model/errors.ts';
+import { adminKubectl } from '../model/kubectl.ts';
+import type { ExecResult, Remote } from '../model/ports.ts';
+import { command } from '../model/shell.ts';
+import type { Io, RunOptions } from './session.ts';
+import { onInterrupt } from './signals.ts';
+
+/** A machine that has not logged us in after this long does not answer, milliseconds. */
+const connectMs = 5_000;
+/** Whatever a machine has not told by then is not waited for. */
+const machineMs = 12_000;
+const apiMs = 15_000;
+const logsMs = 5_000;
+
+export interface LookOptions extends Pick<RunOptions, 'inventory' | 'exclude' | 'trustNewHostKeys'> {
+  /** The API is asked with this one, from here. */
+  readonly kubeconfig?: string;
+}
+
+export async function look(options: LookOptions, io: Io, redactor: Redactor): Promise<Snapshot> {
+  const cluster = await loadInventory(options.inventory, { isSketch: true });
+  const interruption = onInterrupt(text => void io.stderr.write(`${text}\n`));
+  const open: Remote[] = [];
+  try {
+    if (io.stderr.isTTY) io.stderr.write(`looking at ${cluster.hosts.length} machines and the API server ...\n`);
+    return await lookAt(cluster, options, io, redactor, open, interruption.stop);
+  } finally {
+    interruption.release();
+    await Promise.all(open.map(remote => remote.close()));
+  }
+}
+
+async function lookAt(
+  cluster: Cluster,
+  options: LookOptions,
+  io: Io,
+  redactor: Redactor,
+  open: Remote[],
+  signal: AbortSignal,
+): Promise<Snapshot> {
+  const { HOME: home = '', SSH_AUTH_SOCK: sshAuthSock } = io.env;
+  const vault = createVault({ env: io.env, readFile: path => readFile(path, 'utf8'), learn: redactor.add });
+  const connect = createConnect({
+    trustNewHostKeys: options.trustNewHostKeys ?? false,
+    resolveSecret: vault.resolve,
+    env: { home, ...(sshAuthSock ? { sshAuthSock } : {}) },
+    onNote: text => void io.stderr.write(`${text}\n`),
+  });
+  const hosts = cluster.hosts.filter(({ name }) => !options.exclude?.includes(name));
+  const at = Date.now();
+  const remotes = new Map<string, Promise<Remote>>(
+    hosts.map(host => {
+      const remote = connect(host, { timeoutMs: connectMs, signal });
+      remote.then(
+        each => open.push(each),
+        () => {},
+      );
+      return [host.name, remote];
+    }),
+  );
+  const peers = cluster.hosts.map(({ name, address, role }) => ({ name, address, role }));
+  const fragments = machineFragments({ peers, endpoint: cluster.kubernetes.endpoint });
+  const [machines, api] = await Promise.all([
+    inLanes(hosts, hosts.length, host => lookAtMachine(host, remotes.get(host.name), fragments, signal)),
+    lookAtApi(askersOf(cluster, hosts, remotes, options, signal)),
+  ]);
+  throwIfAborted(signal);
+  const excluded = cluster.hosts.filter(({ name }) => options.exclude?.includes(name));
+  return {
+    at,
+    machines: [
+      ...machines.map((result, index) =>
+        result.status === 'fulfilled' ? result.value : unreached(hosts[index], result.reason),
+      ),
+      ...excluded.map(host => ({
+        ...namedAs(host),
+        unreached: { kind: 'not asked' as const, says: 'left out by --exclude' },
+        facts: {},
+        missed: {},
+      })),
+    ],
+    ...api,
+    declared: {
+      cluster: cluster.name,
+      version: cluster.kubernetes.version,
+      endpoint: cluster.kubernetes.endpoint ?? '',
+      hosts: peers,
+    },
+    openRuns: await openRuns(stateDir(io.env), cluster.name),
+  };
+}
+
+async function lookAtMachine(
+  host: Host,
+  connecting: Promise<Remote> | undefined,
+  fragments: ReturnType<typeof machineFragments>,
+  signal: AbortSignal,
+): Promise<MachineLook> {
+  const remote = await connecting;
+  if (!remote) throw new Error(`${host.name} was not connected`);
+  const mark = `@${randomBytes(9).toString('hex')}`;
+  const sentMs = Date.now();
+  const said = await remote.exec(joinFragments(fragments, mark), { timeoutMs: machineMs, signal });
+  return { ...namedAs(host), ...readMachine(splitFrames(said, fragments, mark), sentMs, Date.now()) };
+}
+
+/** Somebody who can run kubectl. */
+interface Asker {
+  readonly from: string;
+  readonly kubectl: string;
+  exec(script: string, timeoutMs: number): Promise<ExecResult>;
+}
+
+/** The first one that has an answer; what the last one said where none has. */
+async function lookAtApi(
+  askers: readonly Promise<Asker | undefined>[],
+): Promise<Pick<Snapshot, 'api' | 'lists' | 'logs'>> {
+  const says = 'no control plane could be asked';
+  let answer: Pick<Snapshot, 'api' | 'lists'> = {
+    api: { state: 'silent', says, from: '' },
+    lists: listsOf(new Map(), says),
+  };
+  for (const asking of askers) {
+    const asker = await asking;
+    const said = await asker?.exec(apiScript(asker.kubectl), apiMs).catch(() => undefined);
+    if (!asker || !said) continue;
+    answer = readApi(said, asker.from);
+    if (answer.api.state !== 'answers') continue;
+    const script = logsScript(asker.kubectl, answer.lists);
+    const lines = script === undefined ? undefined : await asker.exec(script, logsMs).catch(() => undefined);
+    return { ...answer, logs: lines ? readLogs(lines) : [] };
+  }
+  return { ...answer, logs: [] };
+}
+
+const requestSeconds = 5;
+
+/** Control planes, beside the reading of their own facts; then this computer, where a kubeconfig was named or none of them is reached. */
+function askersOf(
+  cluster: Cluster,
+  hosts: readonly Host[],
+  remotes: ReadonlyMap<string, Promise<Remote>>,
+  { kubeconfig }: LookOptions,
+  signal: AbortSignal,
+): readonly Promise<Asker | undefined>[] {
+  const there = hosts
+    .filter(({ role }) => role === 'control-plane')
+    .map(async ({ name }): Promise<Asker | undefined> => {
+      const remote = await remotes.get(name)?.catch(() => undefined);
+      return (
+        remote && {
+          from: name,
+          kubectl: adminKubectl(requestSeconds),
+          exec: (script, timeoutMs) => remote.exec(script, { timeoutMs, signal, beside: true }),
+        }
+      );
+    });
+  const which = kubeconfig === undefined ? command(`--context=${cluster.name}`) : command(`--kubeconfig=${kubeconfig}`);
+  const here: Asker = {
+    from: 'this computer',
+    kubectl: `kubectl ${which} --request-timeout=${requestSeconds}s`,
+    exec: (script, timeoutMs) => runHere(script, { timeoutMs, signal }),
+  };
+  if (kubeconfig !== undefined) return [Promise.resolve(here)];
+  // Who was logged in on a control plane has asked the API server itself.
+  const fallback = Promise.all(there).then(askers => (askers.some(Boolean) ? undefined : here));
+  return [...there, fallback];
+}
+
+function namedAs({ name, address, role }: Host): Pick<MachineLook, 'name' | 'address' | 'role'> {
+  return { name, address, role };
+}
+
+function unreached(host: Host | undefined, reason: unknown): MachineLook {
+  // Anything but a failure that is known for what it is is our bug.
+  if (!host || !(reason instanceof HomelabError)) throw reason;
+  const answered =
+    reason.code === 'HL_SSH_AUTH' || reason.code === 'HL_SUDO' || reason.code.startsWith('HL_SSH_HOST_KEY');
+  return {
+    ...namedAs(host),
+    unreached: { kind: answered ? 'refused' : 'no answer', says: reason.message },
+    facts: {},
+    missed: {},
+  };
+}
+
+function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw new HomelabError('HL_CANCELLED', 'interrupted; nothing was changed');
+}

@@ -1,0 +1,139 @@
+// doctor --fix: what is safe and can be undone, from the bottom up, one thing at a time; looked at again after each, and undone where it did not help.
+import { type Diagnosed, type Diagnosis, findingsOf } from '../doctor/diagnose.ts';
+import type { Fix } from '../doctor/rule.ts';
+import { claim, letGo, refuseHeld } from '../engine/claims.ts';
+import { execute } from '../engine/execute.ts';
+import { inLanes, valuesOf } from '../engine/lanes.ts';
+import { loadInventory } from '../inventory/load.ts';
+import type { Step } from '../model/plan.ts';
+import { approvalOf, requireAnswer } from './commands.ts';
+import { type Io, type RunOptions, runSession, type Session } from './session.ts';
+import { asItIs } from './target.ts';
+
+/** How long what was mended may take to be seen: a kubelet that was started reports within 10 s, its node's pods a little later. */
+const patienceMs = 90_000;
+const pauseMs = 3_000;
+const deadlineMs = 60_000;
+
+interface Remedy {
+  readonly finding: Diagnosed;
+  readonly fix: Fix;
+}
+
+/** `again`: looks once more. Resolves with the last diagnosis, or the exit code of a run that did not come so far. */
+export async function mend(
+  diagnosis: Diagnosis,
+  again: () => Promise<Diagnosis>,
+  options: RunOptions,
+  io: Io,
+): Promise<{ readonly diagnosis: Diagnosis; readonly exitCode: number }> {
+  const remedies = remediesIn(diagnosis);
+  if (remedies.length === 0) return { diagnosis, exitCode: 0 };
+  requireAnswer('doctor --fix', options, io, 'homelab doctor --fix --yes');
+  let last = diagnosis;
+  const asked = new Set(remedies.map(({ fix }) => fix.machine));
+  const exitCode = await runSession(
+    'mend',
+    { ...options, exclude: await others(options, asked) },
+    io,
+    session => approvalOf(session, undefined),
+    async session => {
+      last = await inTurn(remedies, again, session);
+    },
+    async path => asItIs(await loadInventory(path, { isSketch: true })),
+  );
+  return { diagnosis: last, exitCode };
+}
+
+export function remediesIn(diagnosis: Diagnosis): readonly Remedy[] {
+  return findingsOf(diagnosis).flatMap(finding => (finding.fix ? [{ finding, fix: finding.fix }] : []));
+}
+
+async function others({ inventory, exclude = [] }: RunOptions, asked: ReadonlySet<string>): Promise<readonly string[]> {
+  const { hosts } = await loadInventory(inventory, { isSketch: true });
+  return [...new Set([...exclude, ...hosts.map(({ name }) => name)])].filter(name => !asked.has(name));
+}
+
+async function inTurn(
+  remedies: readonly Remedy[],
+  again: () => Promise<Diagnosis>,
+  session: Session,
+): Promise<Diagnosis> {
+  const { machines, bus, fork, stop, clock } = session;
+  const readings = valuesOf(await inLanes([...machines.values()], fork, machine => machine.observe(stop)));
+  refuseHeld({ readings }, session);
+  const steps = remedies.map(stepOf);
+  bus.emit({ type: 'plan', steps, refusals: [], notes: [] });
+  await session.approve({ steps, refusals: [], notes: [] });
+  await claim({ readings }, session);
+  try {
+    let now = await again();
+    for (const remedy of remedies) {
+      // What was mended before may have been its cause.
+      if (!isThere(remedy, now)) {
+        bus.emit({ type: 'note', host: remedy.fix.machine, text: `${remedy.finding.rule}: gone by itself` });
+        continue;
+      }
+      await execute([stepOf(remedy)], session);
+      const end = clock.now() + patienceMs;
+      now = await again();
+      while (isThere(remedy, now) && clock.now() < end) {
+        await clock.sleep(pauseMs, stop);
+        now = await again();
+      }
+      if (!isThere(remedy, now)) continue;
+      bus.emit({
+        type: 'note',
+        host: remedy.fix.machine,
+        text: `${remedy.finding.rule} is still there: it is put back as it was`,
+      });
+      await execute([undoOf(remedy)], session);
+    }
+    return now;
+  } finally {
+    if (!session.abort.aborted) await letGo([...machines.values()], session);
+  }
+}
+
+function isThere({ finding, fix }: Remedy, diagnosis: Diagnosis): boolean {
+  return remediesIn(diagnosis).some(
+    each =>
+      each.finding.rule === finding.rule &&
+      each.fix.machine === fix.machine &&
+      each.finding.about[0] === finding.about[0],
+  );
+}
+
+function stepOf({ finding, fix }: Remedy): Step {
+  return {
+    id: `doctor/${fix.machine}/${finding.rule}`,
+    phase: 'doctor',
+    host: fix.machine,
+    title: fix.title,
+    why: finding.says,
+    diff: `${lines('+', fix.script)}\nif that does not help:\n${lines('-', fix.undo)}`,
+    risk: 'safe',
+    deadlineMs,
+    action: { script: fix.script, timeoutMs: deadlineMs },
+    stage: 'main',
+    settles: [],
+  };
+}
+
+function undoOf(remedy: Remedy): Step {
+  const step = stepOf(remedy);
+  return {
+    ...step,
+    id: `${step.id}-undo`,
+    title: `${step.title}: undo`,
+    action: { script: remedy.fix.undo, timeoutMs: deadlineMs },
+  };
+}
+
+function lines(mark: string, script: string): string {
+  return script
+    .trimEnd()
+    .split('\n')
+    .map(line => `${mark} ${line}`)
+    .join('\n');
+}
