@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { looks } from '../src/doctor/looks/index.ts';
 import { apiFragment } from '../src/engine/api.ts';
 import { describeFragments } from '../src/engine/describe.ts';
 import { etcdFragment } from '../src/engine/etcd.ts';
@@ -147,6 +148,11 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
   add('waiting for a work', waitScript('homelab-a-b-c'));
   for (const { id, script } of [...factFragments, fenceFragment, ...asked, clockFragment, ...describeFragments])
     add(`fact ${id}`, `set -eu\n${script}\n`);
+  const about = {
+    endpoint: 'k8s-api.test:6443',
+    peers: cluster.hosts.map(({ name, address, role }) => ({ name: `${name}'s`, address, role })),
+  };
+  for (const { id, script } of looks) add(`look ${id}`, `set -eu\n${script(about)}`);
   const ofResource = (name: string, resource: Resource) => {
     add(`${name} read`, `set -eu\n${variables(resource.secrets)}${resource.read}`);
     for (const observed of [resource.blank, ...(halfWay[resource.key] ?? [])]) {
@@ -298,6 +304,7 @@ describe('every script that we send', () => {
     expect(named.length).toBeGreaterThan(100);
     const kinds = [
       'fact ',
+      'look ',
       ' read',
       ' apply',
       '/init',

@@ -1,6 +1,7 @@
 // Masks secrets in text, by value (those we were told) and by shape (those we recognise).
+
+import { type Span, secretShapes } from '../model/secret-shapes.ts';
 import { type Base64Form, type SecretForms, secretForms, type Unwrapped, unwrap } from './secret-forms.ts';
-import { type Span, secretShapes } from './secret-shapes.ts';
 
 const mask = '[redacted]';
 

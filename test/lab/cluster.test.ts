@@ -2,7 +2,7 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { secretShapes } from '../../src/engine/secret-shapes.ts';
+import { secretShapes } from '../../src/model/secret-shapes.ts';
 import { pauseImage } from '../../src/model/versions.ts';
 import { sudoPassword } from './base.ts';
 import { bundlePath } from './bundle.ts';
