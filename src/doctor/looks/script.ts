@@ -1,4 +1,5 @@
 // Many questions as one script, lanes side by side; and their answers apart again. Nothing is written where it runs: there may be no room.
+import { sh } from '../../model/shell.ts';
 
 export interface Part {
   readonly id: string;
@@ -34,11 +35,11 @@ ${nested}`;
 
 // In a command substitution of its own, so that -e ends it and its words on stderr can be told.
 function partOf({ id, script }: Part): string {
-  return `part begin ${id}
+  return `part begin ${sh(id)}
 { said=$({ set -eu
 ${script.trimEnd()}
 } 2>&1 >&9); code=$?; } 9>&1
-part end ${id} "$code" "$said"
+part end ${sh(id)} "$code" "$said"
 `;
 }
 
