@@ -183,6 +183,8 @@ const parts = {
     multipathOwns: z.array(z.string()),
   }),
   btf: z.boolean(),
+  /** What a CDN answers for a public host: cf-cache-status ('HIT', 'MISS', '' without one) and Age. */
+  edge: z.array(z.object({ host: z.string(), cache: z.string(), ageSeconds: z.number() })),
   /** What homelab left: a claim nobody renews, a step that did not end, when a backup was last made. */
   homelab: z.object({
     /** Who holds or held it, for people; empty when it is free. */

@@ -1,5 +1,6 @@
 // What every cluster has: nodes, pods and what stands around them.
 import { z } from 'zod';
+import { keptEnvironment, keptExcerpts, keptFlags } from './allowed.ts';
 import {
   conditions,
   flag,
@@ -65,6 +66,10 @@ const container = z.object({
   ports: many(z.object({ name: text, containerPort: number, hostPort: number, protocol: text })),
   /** 'Always' makes an init container one that stays. */
   restartPolicy: text,
+  args: keptFlags,
+  command: keptFlags,
+  env: keptEnvironment,
+  volumeMounts: many(z.object({ name: z.string(), mountPath: text, subPath: text })),
 });
 export const podSpec = z.object({
   nodeName: text,
@@ -122,7 +127,19 @@ export const service = z.object({
       clusterIP: text,
       externalName: text,
       selector: strings,
-      ports: many(z.object({ name: text, port: number, protocol: text, appProtocol: text })),
+      ports: many(
+        z.object({
+          name: text,
+          port: number,
+          /** A number or a name of the pod's. */
+          targetPort: z
+            .union([z.string(), z.number()])
+            .nullish()
+            .transform(port => String(port ?? '')),
+          protocol: text,
+          appProtocol: text,
+        }),
+      ),
     })
     .prefault({}),
   status: z
@@ -230,12 +247,6 @@ export const apiService = z.object({
   status: z.object({ conditions }).prefault({}),
 });
 
-/** Keys of ConfigMaps that a rule reads; of every other the text is not kept. */
-const keptKeys =
-  /^(Corefile|ClusterConfiguration|kubelet|built-by|to|kube-proxy-replacement|bpf-lb-sock-hostns-only|cni-exclusive|routing-mode|tunnel-protocol|mtu)$/;
-export const configMap = z.object({
-  metadata,
-  data: strings.transform(all => Object.fromEntries(Object.entries(all).filter(([key]) => keptKeys.test(key)))),
-});
+export const configMap = z.object({ metadata, data: strings.transform(keptExcerpts) });
 /** Of a Helm release only its labels: name, version, status. They stand on a Secret, whose data is never asked. */
 export const release = z.object({ metadata });

@@ -1,6 +1,11 @@
 // The kinds that are asked, in order: what kubectl calls them, the file they are saved in, and what is kept of them.
 import type { z } from 'zod';
+import { application, rollout } from './argo.ts';
+import { ciliumPolicy } from './cilium.ts';
 import * as core from './core.ts';
+import * as istio from './istio.ts';
+import * as longhorn from './longhorn.ts';
+import { sealedSecret } from './sealed.ts';
 
 export interface KindRow<T> {
   /** As kubectl takes it; with its group where that is not the core's. */
@@ -11,6 +16,8 @@ export interface KindRow<T> {
   readonly custom?: true;
   /** `metadata.managedFields` are asked too; kubectl hides them otherwise. */
   readonly managers?: true;
+  /** Asked by this label and only for `metadata`: the rest never leaves the API server. */
+  readonly metadataOf?: string;
   readonly schema: z.ZodType<T>;
 }
 
@@ -18,8 +25,11 @@ const row = <T>(
   resource: string,
   kind: string,
   schema: z.ZodType<T>,
-  more: Pick<KindRow<T>, 'custom' | 'managers'> = {},
+  more: Pick<KindRow<T>, 'custom' | 'managers' | 'metadataOf'> = {},
 ): KindRow<T> => ({ resource, kind, schema, ...more });
+
+const custom = <T>(resource: string, kind: string, schema: z.ZodType<T>): KindRow<T> =>
+  row(resource, kind, schema, { custom: true });
 
 export const kinds = {
   nodes: row('nodes', 'Node', core.node),
@@ -38,11 +48,12 @@ export const kinds = {
   csr: row('certificatesigningrequests.certificates.k8s.io', 'CertificateSigningRequest', core.signingRequest),
   namespaces: row('namespaces', 'Namespace', core.namespace),
   resourcequotas: row('resourcequotas', 'ResourceQuota', core.quota),
-  configmaps: row('configmaps', 'ConfigMap', core.configMap),
+  configmaps: row('configmaps', 'ConfigMap', core.configMap, { managers: true }),
   validatingwebhookconfigurations: row(
     'validatingwebhookconfigurations.admissionregistration.k8s.io',
     'ValidatingWebhookConfiguration',
     core.webhooks,
+    { managers: true },
   ),
   mutatingwebhookconfigurations: row(
     'mutatingwebhookconfigurations.admissionregistration.k8s.io',
@@ -50,6 +61,31 @@ export const kinds = {
     core.webhooks,
   ),
   apiservices: row('apiservices.apiregistration.k8s.io', 'APIService', core.apiService),
+  releases: row('secrets', 'Secret', core.release, { metadataOf: 'owner=helm' }),
+  authorizationpolicies: custom(
+    'authorizationpolicies.security.istio.io',
+    'AuthorizationPolicy',
+    istio.authorizationPolicy,
+  ),
+  peerauthentications: custom('peerauthentications.security.istio.io', 'PeerAuthentication', istio.peerAuthentication),
+  virtualservices: row('virtualservices.networking.istio.io', 'VirtualService', istio.virtualService, {
+    custom: true,
+    managers: true,
+  }),
+  gateways: custom('gateways.networking.istio.io', 'Gateway', istio.gateway),
+  destinationrules: custom('destinationrules.networking.istio.io', 'DestinationRule', istio.destinationRule),
+  ciliumnetworkpolicies: custom('ciliumnetworkpolicies.cilium.io', 'CiliumNetworkPolicy', ciliumPolicy),
+  ciliumclusterwidenetworkpolicies: custom(
+    'ciliumclusterwidenetworkpolicies.cilium.io',
+    'CiliumClusterwideNetworkPolicy',
+    ciliumPolicy,
+  ),
+  longhornvolumes: custom('volumes.longhorn.io', 'Volume', longhorn.longhornVolume),
+  longhornreplicas: custom('replicas.longhorn.io', 'Replica', longhorn.longhornReplica),
+  longhornnodes: custom('nodes.longhorn.io', 'Node', longhorn.longhornNode),
+  rollouts: custom('rollouts.argoproj.io', 'Rollout', rollout),
+  applications: custom('applications.argoproj.io', 'Application', application),
+  sealedsecrets: custom('sealedsecrets.bitnami.com', 'SealedSecret', sealedSecret),
 } as const;
 
 export type Kinds = typeof kinds;

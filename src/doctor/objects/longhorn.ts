@@ -1,0 +1,38 @@
+// Longhorn's volumes, replicas and nodes, as its CRDs of v1beta2 have them: only what rules read.
+import { z } from 'zod';
+import { conditions, flag, metadata, number, text } from './common.ts';
+
+export const longhornVolume = z.object({
+  metadata,
+  spec: z.object({ numberOfReplicas: number, nodeID: text }).prefault({}),
+  status: z
+    .object({
+      /** 'attached', 'detached', 'attaching'. */
+      state: text,
+      /** 'healthy', 'degraded', 'faulted', 'unknown'. */
+      robustness: text,
+      lastDegradedAt: text,
+      currentNodeID: text,
+      kubernetesStatus: z.object({ pvName: text, pvcName: text, namespace: text }).prefault({}),
+      conditions,
+    })
+    .prefault({}),
+});
+export const longhornReplica = z.object({
+  metadata,
+  spec: z.object({ nodeID: text, volumeName: text, failedAt: text }).prefault({}),
+  status: z.object({ currentState: text }).prefault({}),
+});
+export const longhornNode = z.object({
+  metadata,
+  spec: z.object({ allowScheduling: flag }).prefault({}),
+  status: z
+    .object({
+      conditions,
+      diskStatus: z
+        .record(z.string(), z.object({ conditions, diskPath: text }))
+        .nullish()
+        .transform(all => all ?? {}),
+    })
+    .prefault({}),
+});
