@@ -5,10 +5,17 @@ import { objects, type Snapshot } from '../snapshot.ts';
 
 export type Pod = ObjectOf<'pods'>;
 export type Service = ObjectOf<'services'>;
-type Selector = {
-  readonly matchLabels: Readonly<Record<string, string>>;
-  readonly matchExpressions: readonly { readonly key: string; readonly operator: string; readonly values: readonly string[] }[];
-} | null | undefined;
+type Selector =
+  | {
+      readonly matchLabels: Readonly<Record<string, string>>;
+      readonly matchExpressions: readonly {
+        readonly key: string;
+        readonly operator: string;
+        readonly values: readonly string[];
+      }[];
+    }
+  | null
+  | undefined;
 type Labels = Readonly<Record<string, string>>;
 
 export function hasLabels(wanted: Labels, labels: Labels): boolean {
@@ -93,7 +100,10 @@ export function said(
 }
 
 /** What a container wrote before it ended, as evidence. */
-export function logEvidence(pod: Pod, { line, container }: { readonly line: string; readonly container: string }): Evidence {
+export function logEvidence(
+  pod: Pod,
+  { line, container }: { readonly line: string; readonly container: string },
+): Evidence {
   const { namespace, name } = pod.metadata;
   return {
     says: line.length > 300 ? `${line.slice(0, 300)}…` : line,
@@ -125,4 +135,17 @@ export function listed(names: readonly string[]): string {
 
 export function machineEntity(name: string): readonly Entity[] {
   return name === '' ? [] : [`machine:${name}`];
+}
+
+/** Cilium's settings, where it is installed. */
+export function ciliumConfig(snapshot: Snapshot): Readonly<Record<string, string>> | undefined {
+  return objects(snapshot, 'configmaps').find(
+    ({ metadata }) => metadata.namespace === 'kube-system' && metadata.name === 'cilium-config',
+  )?.data;
+}
+
+export function labelsText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(',');
 }

@@ -14,7 +14,7 @@ export function hasSidecar(pod: Pod): boolean {
 }
 
 export function isGateway(pod: Pod): boolean {
-  return pod.spec.containers.length === 1 && pod.spec.containers[0]?.name === 'istio-proxy' && !pod.metadata.labels['app.kubernetes.io/sidecar'];
+  return pod.spec.containers.length === 1 && pod.spec.containers[0]?.name === 'istio-proxy';
 }
 
 export function sidecarPods(snapshot: Snapshot): readonly Pod[] {
@@ -25,9 +25,7 @@ export function sidecarPods(snapshot: Snapshot): readonly Pod[] {
 export function serviceOf(snapshot: Snapshot, host: string, namespace: string): Service | undefined {
   const [name = '', other = namespace, ...rest] = host.split('.');
   if (rest.length > 0 && rest[0] !== 'svc') return undefined;
-  return objects(snapshot, 'services').find(
-    ({ metadata }) => metadata.name === name && metadata.namespace === other,
-  );
+  return objects(snapshot, 'services').find(({ metadata }) => metadata.name === name && metadata.namespace === other);
 }
 
 /** Routes from outside: those of gateways. */
@@ -35,14 +33,21 @@ export function outsideRoutes(snapshot: Snapshot): readonly VirtualService[] {
   return objects(snapshot, 'virtualservices').filter(({ spec }) => spec.gateways.some(name => name !== 'mesh'));
 }
 
-export function podsBehind(snapshot: Snapshot, route: VirtualService['spec']['http'][number], namespace: string): readonly Pod[] {
+export function podsBehind(
+  snapshot: Snapshot,
+  route: VirtualService['spec']['http'][number],
+  namespace: string,
+): readonly Pod[] {
   return route.route.flatMap(({ destination }) => {
     const service = serviceOf(snapshot, destination.host, namespace);
     return service ? podsOf(snapshot, service) : [];
   });
 }
 
-type Policy = { readonly metadata: { readonly namespace: string }; readonly spec: { readonly selector?: { readonly matchLabels: Readonly<Record<string, string>> } | null | undefined } };
+type Policy = {
+  readonly metadata: { readonly namespace: string };
+  readonly spec: { readonly selector?: { readonly matchLabels: Readonly<Record<string, string>> } | null | undefined };
+};
 
 /** Its own namespace's pods, or everybody's where it stands in the root namespace. */
 export function appliesTo({ metadata, spec }: Policy, pod: Pod): boolean {
