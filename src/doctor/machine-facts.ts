@@ -139,6 +139,8 @@ const parts = {
     evictionHard: z.record(z.string(), z.string()),
     rotateCertificates: z.boolean(),
     serverTLSBootstrap: z.boolean(),
+    /** Where its static pods are read from; empty when it reads none. */
+    staticPodPath: z.string().optional(),
   }),
   /** Files that name resolvers: /etc/resolv.conf and kubelet's; and whether each resolver answers here. */
   resolvers: z.array(z.object({ path: z.string(), nameservers: z.array(z.string()) })),
@@ -167,8 +169,13 @@ const parts = {
       lastLines: z.array(z.string()),
     }),
   ),
-  /** What this machine reaches over TCP: the API's endpoint, the others' kubelets. */
+  /**
+   * What this machine reaches over TCP: the API's endpoint (by the name in its kubelet.conf), the others' kubelets (10250) and SSH (22) by
+   * their names; port 0 is a ping. `says`: 'timed out', 'refused', 'no route', 'name does not resolve', 'answers'.
+   */
   reach: z.array(z.object({ to: z.string(), port: z.number(), ok: z.boolean(), says: z.string() })),
+  /** TCP segments that came with a wrong checksum, since boot; and how many more they became while doctor looked. */
+  tcp: z.object({ checksumErrors: z.number(), checksumErrorsNow: z.number() }),
   iscsi: z.object({
     installed: z.boolean(),
     initiator: z.string(),
@@ -177,7 +184,17 @@ const parts = {
   }),
   btf: z.boolean(),
   /** What homelab left: a claim nobody renews, a step that did not end, when a backup was last made. */
-  homelab: z.object({ claim: z.string(), begun: z.string(), lastBackupAt: z.string(), backupSchedule: z.string() }),
+  homelab: z.object({
+    /** Who holds or held it, for people; empty when it is free. */
+    claim: z.string(),
+    /** 'lapsed': silent for longer than its lease, or its connection is gone. */
+    claimState: z.enum(['free', 'held', 'lapsed']).optional(),
+    /** The first word of /var/lib/homelab/begun: 'init', 'join', 'restore'. */
+    begun: z.string(),
+    lastBackupAt: z.string(),
+    /** OnCalendar of homelab-backup.timer: 'Sun 03:00 Asia/Seoul'. */
+    backupSchedule: z.string(),
+  }),
 } as const;
 
 export const machineFacts = z.object(parts).partial();
