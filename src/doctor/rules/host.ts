@@ -1,0 +1,35 @@
+// Rules that need facts of machines, from the bottom up.
+import type { Rule } from '../rule.ts';
+import { certificateRules } from './certificates.ts';
+import { cniRules } from './cni.ts';
+import { containerdRules } from './containerd.ts';
+import { manifestRules, processRules } from './control-plane.ts';
+import { diskRules } from './disks.ts';
+import { etcdRules } from './etcd.ts';
+import { firewallRules } from './firewall.ts';
+import { homelabFirst } from './homelab.ts';
+import { identityRules } from './identity.ts';
+import { kubeletRules } from './kubelet.ts';
+import { kubeletConfigRules } from './kubelet-config.ts';
+import { memoryRules } from './memory.ts';
+import { nicRules } from './nic.ts';
+import { silenceRules } from './silence.ts';
+
+export const hostRules: readonly Rule[] = [
+  ...homelabFirst,
+  ...silenceRules,
+  ...diskRules,
+  ...memoryRules,
+  ...identityRules,
+  ...nicRules,
+  ...firewallRules,
+  ...containerdRules,
+  ...cniRules,
+  ...kubeletConfigRules.filter(({ layer }) => layer === 'runtime'),
+  ...kubeletRules,
+  ...certificateRules,
+  ...manifestRules,
+  ...etcdRules,
+  ...processRules,
+  ...kubeletConfigRules.filter(({ layer }) => layer !== 'runtime'),
+];

@@ -1,0 +1,314 @@
+// Machines that do not answer: off or cut off, hanging, or only out of reach from here.
+import type { Evidence, Finding, Rule } from '../rule.ts';
+import { type MachineLook, objects, type Snapshot } from '../snapshot.ts';
+import { hypervisorCure } from './hypervisor.ts';
+import {
+  clockOf,
+  clusterTime,
+  entityOf,
+  lastHeard,
+  list,
+  nodeNamed,
+  on,
+  readyOf,
+  seenOn,
+  silentAfterSeconds,
+} from './on-machine.ts';
+
+const needs = ['machine.reach', 'machine.clock', 'machine.identity', 'api.nodes', 'api.leases'] as const;
+
+/** All that others say of a machine that does not answer us. */
+interface Hearsay {
+  /** Names of machines that tried it. */
+  readonly tried: readonly string[];
+  /** One of them had an answer of its TCP: alive. 'refused' is one too. */
+  readonly answered: { readonly by: MachineLook; readonly port: number; readonly says: string } | undefined;
+  readonly pinged: MachineLook | undefined;
+  /** Its kubelet's last sign of life; and whether that is too long ago. */
+  readonly heard: string;
+  readonly isStale: boolean | undefined;
+}
+
+function hearsay(snapshot: Snapshot, { name, address }: MachineLook): Hearsay {
+  const rows = snapshot.machines
+    .filter(each => each.name !== name)
+    .flatMap(by =>
+      (by.facts.reach ?? [])
+        .filter(({ to, port }) => to === name || (to === address && address !== '' && port !== 6443))
+        .map(row => ({ by, ...row })),
+    );
+  const heard = lastHeard(snapshot, name);
+  const seconds = (clusterTime(snapshot) - Date.parse(heard)) / 1000;
+  return {
+    tried: [...new Set(rows.map(({ by }) => by.name))],
+    answered: rows.find(({ port, ok, says }) => port !== 0 && (ok || /refused/.test(says))),
+    pinged: rows.find(({ port, ok }) => port === 0 && ok)?.by,
+    heard,
+    isStale: Number.isNaN(seconds) ? undefined : seconds > silentAfterSeconds,
+  };
+}
+
+function silentMachines(snapshot: Snapshot): readonly MachineLook[] {
+  return snapshot.machines.filter(({ unreached }) => unreached?.kind === 'no answer');
+}
+
+function isEverySilent(snapshot: Snapshot): boolean {
+  return snapshot.machines.length > 1 && silentMachines(snapshot).length === snapshot.machines.length;
+}
+
+function kindOfSilence(told: Hearsay): 'path' | 'hangs' | 'gone' {
+  if (told.answered || told.isStale === false) return 'path';
+  return told.pinged ? 'hangs' : 'gone';
+}
+
+/** Every machine of the kind, with what the others say. */
+function silences(snapshot: Snapshot, kind: ReturnType<typeof kindOfSilence>) {
+  return silentMachines(snapshot)
+    .map(machine => ({ machine, told: hearsay(snapshot, machine) }))
+    .filter(({ told }) => kindOfSilence(told) === kind);
+}
+
+function evidenceOf(snapshot: Snapshot, machine: MachineLook, told: Hearsay): readonly Evidence[] {
+  const [peer] = told.tried;
+  return [
+    ...(peer === undefined
+      ? []
+      : [
+          seenOn(
+            { name: peer },
+            `${list(told.tried)} ${told.tried.length > 1 ? 'have' : 'has'} no answer of it either`,
+            `ping -c1 -W1 ${machine.name}`,
+          ),
+        ]),
+    ...(told.isStale
+      ? [
+          {
+            says: `its kubelet last renewed its lease at ${clockOf(told.heard, snapshot)}`,
+            from: 'API server',
+            again: `kubectl -n kube-node-lease get lease ${machine.name}`,
+          },
+        ]
+      : []),
+    { says: machine.unreached?.says ?? '', from: 'this computer', again: `ssh ${machine.name} true` },
+  ];
+}
+
+/** A silent control plane takes the API server with it when no other one was reached. */
+function entities(snapshot: Snapshot, machine: MachineLook): Finding['about'] {
+  const isApiGone =
+    snapshot.api.state === 'silent' &&
+    machine.role === 'control-plane' &&
+    snapshot.machines.every(({ role, unreached }) => role !== 'control-plane' || unreached !== undefined);
+  return isApiGone ? [entityOf(machine), 'object:api'] : [entityOf(machine)];
+}
+
+const consequences = [
+  { rule: 'etcd-member-down', by: 'machine' },
+  { rule: 'api-silent', by: 'object' },
+  { rule: 'node-not-ready', by: 'machine' },
+  { rule: 'host-missing', by: 'machine' },
+] as const;
+
+export const networkHere: Rule = {
+  id: 'network-here',
+  layer: 'machine',
+  symptom: 'No machine answers.',
+  cause:
+    'All machines at once are rarely down; the network of the computer that asks often is: another Wi-Fi, a VPN, a router that restarts.',
+  cure: 'Look at the network of this computer first.',
+  sources: ['design: a look from one place cannot tell its own network from all the others'],
+  needs: [],
+  explains: [
+    { rule: 'machine-silent', by: 'machine' },
+    { rule: 'api-silent', by: 'object' },
+  ],
+  find(snapshot) {
+    if (!isEverySilent(snapshot)) return [];
+    const [first] = snapshot.machines;
+    return [
+      {
+        says: `none of the ${snapshot.machines.length} machines answers: the network of this computer, or the router between, is likelier than all of them at once`,
+        severity: 'error',
+        certainty: 'likely',
+        settledBy:
+          'log in from another computer of the same network, or look whether one of the machines has its lights on',
+        about: [
+          'object:this computer',
+          ...snapshot.machines.map(entityOf),
+          ...(snapshot.api.state === 'silent' ? (['object:api'] as const) : []),
+        ],
+        evidence: snapshot.machines
+          .slice(0, 3)
+          .map(({ name, unreached }) => ({
+            says: `${name}: ${unreached?.says ?? ''}`,
+            from: 'this computer',
+            again: `ssh ${name} true`,
+          })),
+        cure: ['ip route get ' + (first?.address || 'ADDRESS'), 'homelab doctor'],
+      },
+    ];
+  },
+};
+
+export const machineSilent: Rule = {
+  id: 'machine-silent',
+  layer: 'machine',
+  symptom: 'A machine does not answer SSH, its node is NotReady, and nothing else reaches it.',
+  cause: 'It is off or stopped, or its network link is cut: from outside these look the same.',
+  cure: 'Look at its power, cable and switch port, for a guest at its hypervisor. When it is back, its boot id says whether it was off.',
+  sources: [
+    'kubernetes/kubernetes pkg/controller/nodelifecycle',
+    'kubernetes docs: concepts/architecture/nodes, node heartbeats',
+  ],
+  needs,
+  explains: consequences,
+  find: snapshot =>
+    silences(snapshot, 'gone').map(({ machine, told }): Finding => {
+      const certainty = isEverySilent(snapshot)
+        ? 'possible'
+        : told.tried.length > 0
+          ? 'certain'
+          : told.isStale
+            ? 'likely'
+            : 'possible';
+      const [peer] = told.tried;
+      const heard = told.isStale ? `; its kubelet was last heard of at ${clockOf(told.heard, snapshot)}` : '';
+      return {
+        says: `${machine.name} is off, or its network link is down: it answers neither this computer${peer === undefined ? '' : ` nor ${list(told.tried)}`}${heard}`,
+        severity: 'error',
+        certainty,
+        settledBy: `the console or the lights of ${machine.name}: a dark port is the link, a dark machine is the power`,
+        about: entities(snapshot, machine),
+        ...(told.isStale ? { since: told.heard } : {}),
+        evidence: evidenceOf(snapshot, machine, told),
+        cure: [
+          `look at power, cable and switch port of ${machine.name}`,
+          ...hypervisorCure(snapshot, machine),
+          `homelab doctor   # once it answers: it says whether the machine was off or only its link`,
+        ],
+      };
+    }),
+};
+
+export const machineHangs: Rule = {
+  id: 'machine-hangs',
+  layer: 'machine',
+  symptom: 'A machine answers a ping, and none of its services does.',
+  cause:
+    'Its kernel lives and its programs do not run: frozen or paused by its hypervisor, out of memory, or waiting for a dead disk.',
+  cure: 'Its console says which; when that is dead too, switch it off and on.',
+  sources: ['kernel docs: admin-guide/sysrq'],
+  needs,
+  explains: consequences,
+  find: snapshot =>
+    silences(snapshot, 'hangs').map(
+      ({ machine, told }): Finding => ({
+        says: `${machine.name} hangs: it answers ${told.pinged?.name ?? 'a machine'}'s ping, but no service of it answers anybody`,
+        severity: 'error',
+        certainty: 'likely',
+        settledBy: `the console of ${machine.name}: a firewall that lets only ping through looks the same`,
+        about: entities(snapshot, machine),
+        ...(told.isStale ? { since: told.heard } : {}),
+        evidence: [
+          seenOn({ name: told.pinged?.name ?? '' }, `${machine.name} answers the ping`, `ping -c1 -W1 ${machine.name}`),
+          ...evidenceOf(snapshot, machine, { ...told, tried: [] }),
+        ],
+        cure: [
+          `look at the console of ${machine.name}; when it does not react, switch it off and on`,
+          ...hypervisorCure(snapshot, machine),
+        ],
+      }),
+    ),
+};
+
+export const machinePath: Rule = {
+  id: 'machine-path',
+  layer: 'machine',
+  symptom: 'This computer cannot log in to a machine that others reach.',
+  cause: 'The machine lives; the way from here to its SSH does not: sshd stopped, a firewall, another port, a route.',
+  cure: 'Log in by way of a machine that reaches it, and look at sshd and the firewall there.',
+  sources: ['openssh docs: ssh(1) -J'],
+  needs,
+  explains: [],
+  find: snapshot =>
+    isEverySilent(snapshot)
+      ? []
+      : silences(snapshot, 'path').map(({ machine, told }): Finding => {
+          const { answered } = told;
+          const over =
+            answered?.by.name ??
+            snapshot.machines.find(({ unreached }) => unreached === undefined)?.name ??
+            machine.name;
+          return {
+            says: `${machine.name} lives, but this computer cannot log in to it: ${machine.unreached?.says ?? 'no answer'}`,
+            severity: 'warning',
+            certainty: 'certain',
+            about: [entityOf(machine)],
+            evidence: [
+              answered
+                ? seenOn(
+                    answered.by,
+                    `port ${answered.port} of ${machine.name}: ${answered.says}`,
+                    `nc -zv -w2 ${machine.name} ${answered.port}`,
+                  )
+                : {
+                    says: `its kubelet renewed its lease at ${clockOf(told.heard, snapshot)}`,
+                    from: 'API server',
+                    again: `kubectl -n kube-node-lease get lease ${machine.name}`,
+                  },
+              { says: machine.unreached?.says ?? '', from: 'this computer', again: `ssh ${machine.name} true` },
+            ],
+            cure: [
+              `ssh -J ${over} ${machine.name} systemctl status ssh`,
+              on({ name: over }, `ssh ${machine.name} sudo nft list ruleset`),
+            ],
+          };
+        }),
+};
+
+export const nodeSilent: Rule = {
+  id: 'node-silent',
+  layer: 'machine',
+  symptom: 'A node is NotReady because nothing is heard of it, and its machine was not looked at.',
+  cause:
+    'Kubelet stopped or hanging, machine off, link cut, port 6443 blocked from there, or its client certificate ended: in the API all of them look the same.',
+  cure: 'Look at the machine.',
+  sources: [
+    'kubernetes/kubernetes pkg/controller/nodelifecycle',
+    'kubernetes docs: concepts/architecture/nodes, node heartbeats',
+  ],
+  needs: ['machine.units', 'machine.clock', 'api.nodes', 'api.leases'],
+  explains: [{ rule: 'node-not-ready', by: 'machine' }],
+  find: snapshot =>
+    objects(snapshot, 'nodes').flatMap((node): readonly Finding[] => {
+      const { name } = node.metadata;
+      const machine = snapshot.machines.find(each => each.name === name);
+      const ready = readyOf(nodeNamed(snapshot, name));
+      if (machine?.facts.units !== undefined || machine?.unreached?.kind === 'no answer') return [];
+      if (ready?.status !== 'Unknown') return [];
+      const heard = lastHeard(snapshot, name) || ready.lastTransitionTime;
+      return [
+        {
+          says: `nothing is heard of ${name} since ${clockOf(heard, snapshot)}: its kubelet is stopped or hangs, the machine is off or cut off, or it cannot reach the API server; nobody looked at the machine itself`,
+          severity: 'error',
+          certainty: 'possible',
+          settledBy: `ssh ${name} systemctl is-active kubelet containerd`,
+          about: [entityOf({ name })],
+          ...(heard ? { since: heard } : {}),
+          evidence: [
+            {
+              says: `Ready is Unknown (${ready.reason}) since ${clockOf(ready.lastTransitionTime, snapshot)}`,
+              from: 'API server',
+              again: `kubectl describe node ${name}`,
+            },
+          ],
+          cure: [
+            `homelab doctor   # with an inventory that names ${name}`,
+            `ssh ${name} systemctl status kubelet containerd`,
+          ],
+        },
+      ];
+    }),
+};
+
+export const silenceRules: readonly Rule[] = [networkHere, machineSilent, machineHangs, machinePath, nodeSilent];
