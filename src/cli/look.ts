@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { machineFragments, readMachine } from '../doctor/gather.ts';
-import { apiScript, logsScript, readApi, readLogs } from '../doctor/looks/api.ts';
+import { apiScript, readApi } from '../doctor/looks/api.ts';
+import { logsScript, readLogs } from '../doctor/looks/logs-of-pods.ts';
 import { listsOf } from '../doctor/objects/read.ts';
 import type { MachineLook, Snapshot } from '../doctor/snapshot.ts';
 import { joinFragments, splitFrames } from '../engine/frames.ts';
