@@ -80,14 +80,14 @@ export const faultCases: readonly DoctorCase[] = [
     inject: lab => lab.cutLink(worker),
     impact: notReady(worker),
     repair: lab => lab.restoreLink(worker),
-    expected: { rules: ['machine-silent', 'machine-unreachable', 'link-down'], about: `machine:${worker}` },
+    expected: { rules: ['machine-silent'], about: `machine:${worker}` },
   },
   {
     name: 'machine frozen',
     inject: lab => lab.freeze(worker),
     impact: notReady(worker),
     repair: lab => lab.thaw(worker),
-    expected: { rules: ['machine-silent', 'machine-unreachable'], about: `machine:${worker}` },
+    expected: { rules: ['machine-hangs', 'machine-silent'], about: `machine:${worker}` },
   },
   {
     name: 'link flapping',
@@ -101,7 +101,7 @@ export const faultCases: readonly DoctorCase[] = [
     },
     impact: async () => true,
     repair: async () => {},
-    expected: { rules: ['link-flapping'], about: `machine:${worker}` },
+    expected: { rules: ['nic-flapping'], about: `machine:${worker}` },
   },
   {
     name: 'disk full',
@@ -137,14 +137,14 @@ export const faultCases: readonly DoctorCase[] = [
         worker,
         'cp -p /root/config.toml /etc/containerd/config.toml; rm /root/config.toml; systemctl restart containerd',
       ),
-    expected: { rules: ['cgroup-driver-differs', 'cgroup-drivers-differ'], about: `machine:${worker}` },
+    expected: { rules: ['cgroup-driver-mismatch'], about: `machine:${worker}` },
   },
   {
     name: 'CNI config gone',
     inject: lab => inside(lab, worker, 'mkdir /root/cni; mv /etc/cni/net.d/* /root/cni/'),
     impact: notReady(worker),
     repair: lab => inside(lab, worker, 'mv /root/cni/* /etc/cni/net.d/; rmdir /root/cni; systemctl restart containerd'),
-    expected: { rules: ['cni-config-gone', 'cni-config-missing'], about: `machine:${worker}` },
+    expected: { rules: ['cni-config-gone'], about: `machine:${worker}` },
   },
   {
     name: 'expired certificate',
@@ -163,10 +163,7 @@ pkill -x kube-apiserver || true`,
     impact: apiIsDown,
     repair: lab =>
       inside(lab, cp, 'mv /root/apiserver.crt /etc/kubernetes/pki/apiserver.crt; pkill -x kube-apiserver || true'),
-    expected: {
-      rules: ['certificate-ended', 'certificate-expired', 'apiserver-certificate-ended'],
-      about: `machine:${cp}`,
-    },
+    expected: { rules: ['apiserver-certificate-ended'], about: '' },
   },
   {
     name: 'duplicate machine-id',
@@ -181,7 +178,7 @@ pkill -x kube-apiserver || true`,
     impact: holds(worker, '[ -e /root/machine-id ]'),
     repair: lab =>
       inside(lab, worker, 'cat /root/machine-id >/etc/machine-id; rm /root/machine-id; systemctl restart kubelet'),
-    expected: { rules: ['machine-id-duplicate', 'duplicate-machine-id'], about: '' },
+    expected: { rules: ['machine-id-twice'], about: '' },
     in: 'worthDoing',
   },
   {
@@ -205,7 +202,7 @@ pkill -x kube-apiserver || true`,
         );
       await kubectl(lab, 'delete pod -n kube-system -l k8s-app=kube-dns --wait=false --grace-period=1');
     },
-    expected: { rules: ['dns-loop', 'coredns-loop'], about: '' },
+    expected: { rules: ['coredns-loop'], about: '' },
   },
   {
     name: 'PVC without class',
@@ -229,7 +226,7 @@ pkill -x kube-apiserver || true`,
       await gone(lab, 'pod wants-data');
       await gone(lab, 'pvc data');
     },
-    expected: { rules: ['claim-without-class', 'claim-class-none', 'claim-no-class'], about: 'claim:default/data' },
+    expected: { rules: ['claim-without-class'], about: 'claim:default/data' },
   },
   {
     name: 'image that cannot be pulled',
@@ -237,10 +234,7 @@ pkill -x kube-apiserver || true`,
       apply(lab, pod('no-image', { nodeName: worker, containers: [{ name: 'a', image: 'registry.invalid/none:1' }] })),
     impact: said('ErrImagePull\\\\\\|ImagePullBackOff', 'get pod no-image'),
     repair: lab => gone(lab, 'pod no-image'),
-    expected: {
-      rules: ['image-name-unresolved', 'image-pull-dns', 'resolver-dead', 'image-registry-unreachable'],
-      about: '',
-    },
+    expected: { rules: ['image-name-unresolved', 'resolver-silent'], about: '' },
   },
   {
     name: 'OOM kill',
@@ -263,7 +257,7 @@ pkill -x kube-apiserver || true`,
       ),
     impact: said('OOMKilled', 'get pod greedy -o yaml'),
     repair: lab => gone(lab, 'pod greedy'),
-    expected: { rules: ['container-oom', 'container-out-of-memory', 'oom-killed'], about: 'pod:default/greedy' },
+    expected: { rules: ['container-oom-killed'], about: 'pod:default/greedy' },
   },
   {
     name: 'cordoned nodes with a pod waiting',
@@ -276,7 +270,7 @@ pkill -x kube-apiserver || true`,
       await kubectl(lab, `uncordon ${worker} ${other}`);
       await gone(lab, 'pod waits');
     },
-    expected: { rules: ['node-cordoned', 'cordon-in-the-way', 'cordoned'], about: '' },
+    expected: { rules: ['node-cordoned'], about: '' },
   },
   {
     name: 'kubelet of another version',
@@ -299,7 +293,7 @@ pkill -x kube-apiserver || true`,
         worker,
         'systemctl stop kubelet; mv /root/kubelet /usr/bin/kubelet; rm -r /root/new /root/kubelet.deb; systemctl start kubelet',
       ),
-    expected: { rules: ['kubelet-version-differs', 'versions-mixed'], about: '' },
+    expected: { rules: ['kubelet-upgraded', 'versions-mixed', 'version-skew'], about: '' },
     in: 'worthDoing',
   },
   {
@@ -312,21 +306,21 @@ pkill -x kube-apiserver || true`,
       ),
     impact: apiIsDown,
     repair: lab => inside(lab, cp, 'mv /root/kube-apiserver.yaml /etc/kubernetes/manifests/'),
-    expected: { rules: ['apiserver-manifest-broken', 'manifest-broken'], about: `machine:${cp}` },
+    expected: { rules: ['manifest-broken'], about: '' },
   },
   {
     name: 'etcd down',
     inject: lab => inside(lab, cp, 'mv /etc/kubernetes/manifests/etcd.yaml /root/'),
     impact: apiIsDown,
     repair: lab => inside(lab, cp, 'mv /root/etcd.yaml /etc/kubernetes/manifests/'),
-    expected: { rules: ['etcd-down', 'etcd-manifest-missing'], about: `machine:${cp}` },
+    expected: { rules: ['etcd-down'], about: '' },
   },
   {
     name: 'scheduler down',
     inject: lab => inside(lab, cp, 'mv /etc/kubernetes/manifests/kube-scheduler.yaml /root/'),
     impact: holds(cp, '! pgrep -x kube-scheduler'),
     repair: lab => inside(lab, cp, 'mv /root/kube-scheduler.yaml /etc/kubernetes/manifests/'),
-    expected: { rules: ['scheduler-down'], about: `machine:${cp}` },
+    expected: { rules: ['scheduler-down'], about: '' },
   },
 ];
 
