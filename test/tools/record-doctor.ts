@@ -25,21 +25,27 @@ interface Said {
   readonly receivedMs: number;
 }
 
+const ready = '@ready\n';
+
 function ask(lab: Lab, host: string, script: string): Promise<Said> {
   const [file, ...args] = lab.sshArgv(host);
-  const sentMs = Date.now();
   return new Promise((resolve, reject) => {
     // All machines share this computer, and a state is recorded whatever else it does.
     const child = spawn(file, [...args, 'sudo', '-n', 'nice', '-n', '-15', 'sh', '-s']);
     const said = { stdout: '', stderr: '' };
+    let sentMs = 0;
     for (const name of ['stdout', 'stderr'] as const) {
       child[name].setEncoding('utf8').on('data', (text: string) => {
         said[name] += text;
+        // The time that a connection takes is not the clock's.
+        if (sentMs > 0 || said.stdout !== ready) return;
+        sentMs = Date.now();
+        child.stdin.end(script);
       });
     }
     child.on('error', reject);
     child.on('close', code => resolve({ code: code ?? -1, ...said, sentMs, receivedMs: Date.now() }));
-    child.stdin.on('error', () => undefined).end(script);
+    child.stdin.on('error', () => undefined).write(`printf '${ready}'\n`);
   });
 }
 

@@ -33,12 +33,12 @@ part() { printf '\\n${mark} %s\\n' "$*"; }
 ${nested}`;
 }
 
-// In a command substitution of its own, so that -e ends it and its words on stderr can be told.
+// In a command substitution of its own, so that -e ends it and its words on stderr can be told. What stands on stdin is the script itself.
 function partOf({ id, script }: Part): string {
   return `part begin ${sh(id)}
 { said=$({ set -eu
 ${script.trimEnd()}
-} 2>&1 >&9); code=$?; } 9>&1
+} 2>&1 >&9); code=$?; } 9>&1 </dev/null
 part end ${sh(id)} "$code" "$said"
 `;
 }
