@@ -1,12 +1,11 @@
-// Constructed objects of products that no lab of ours runs. Their fields are checked against the CRDs in crd-fields.test.ts.
-import type { KindName } from '../../src/doctor/objects/kinds.ts';
+// Constructed objects of products that no lab of ours runs. Their fields are those of the CRDs (crd-fields.ts).
+import { type KindName, kinds } from '../../src/doctor/objects/kinds.ts';
 import type { Rule } from '../../src/doctor/rule.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
+import { unknownFields } from './crd-fields.ts';
 import { recorded } from './recorded.ts';
 import { readBy, saidBy, withObjects } from './rig.ts';
 
-/** Everything that was given to a rule as an object of a kind, for the check of its fields. */
-export const constructed: { readonly kind: KindName; readonly item: unknown }[] = [];
 /** What each rule read, over all of a file's tests. */
 const read = new Map<string, Set<string>>();
 
@@ -26,11 +25,12 @@ export async function bare(): Promise<Snapshot> {
 
 export type Lists = Partial<Record<KindName, readonly unknown[]>>;
 
-/** The snapshot with these lists in the place of its own. */
+/** The snapshot with these lists in the place of its own. Throws on a field that a custom kind's CRD does not have. */
 export function having(snapshot: Snapshot, lists: Lists): Snapshot {
   return Object.entries(lists).reduce((before, [name, items]) => {
     const kind = name as KindName;
-    for (const item of items ?? []) constructed.push({ kind, item });
+    const unknown = 'custom' in kinds[kind] ? (items ?? []).flatMap(item => unknownFields(kind, item)) : [];
+    if (unknown.length > 0) throw new Error(`no fields of ${kind}: ${unknown.join(', ')}`);
     return withObjects(before, kind, items ?? []);
   }, snapshot);
 }

@@ -28,9 +28,6 @@ export const rollout = z.object({
     .object({
       /** 'Healthy', 'Progressing', 'Paused', 'Degraded'. */
       phase: text,
-      message: text,
-      abort: flag,
-      conditions: many(z.object({ type: text, status: text, reason: text, message: text, lastTransitionTime: text })),
     })
     .prefault({}),
 });
@@ -40,7 +37,6 @@ export const application = z.object({
     .object({
       ignoreDifferences: many(
         z.object({
-          group: text,
           kind: text,
           name: text,
           jsonPointers: many(z.string()),
@@ -53,7 +49,5 @@ export const application = z.object({
         .nullish(),
     })
     .prefault({}),
-  status: z
-    .object({ resources: many(z.object({ group: text, kind: text, namespace: text, name: text })) })
-    .prefault({}),
+  status: z.object({ resources: many(z.object({ kind: text, namespace: text, name: text })) }).prefault({}),
 });

@@ -1,6 +1,6 @@
 // Cilium's policies, as its CRDs of v2 have them: only what rules read.
 import { z } from 'zod';
-import { flag, many, metadata, selector, text } from './common.ts';
+import { many, metadata, selector, text } from './common.ts';
 
 const egress = z.object({
   toEntities: many(z.string()),
@@ -16,8 +16,7 @@ const ruleOf = z.object({
   endpointSelector: selector,
   /** A list, even an empty one, denies what it does not name. */
   egress: z.array(egress).nullish(),
-  egressDeny: z.array(egress).nullish(),
-  enableDefaultDeny: z.object({ egress: flag.optional(), ingress: flag.optional() }).nullish(),
+  enableDefaultDeny: z.object({ egress: z.boolean().optional() }).nullish(),
 });
 
 /** CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy: one rule, or several. */

@@ -70,8 +70,6 @@ export const gateway = z.object({
       servers: many(
         z.object({
           hosts: many(z.string()),
-          port: z.object({ number, protocol: text }).prefault({}),
-          tls: z.object({ mode: text, credentialName: text }).nullish(),
         }),
       ),
     })

@@ -4,7 +4,7 @@ import { conditions, flag, metadata, number, text } from './common.ts';
 
 export const longhornVolume = z.object({
   metadata,
-  spec: z.object({ numberOfReplicas: number, nodeID: text }).prefault({}),
+  spec: z.object({ numberOfReplicas: number }).prefault({}),
   status: z
     .object({
       /** 'attached', 'detached', 'attaching'. */
@@ -12,7 +12,6 @@ export const longhornVolume = z.object({
       /** 'healthy', 'degraded', 'faulted', 'unknown'. */
       robustness: text,
       lastDegradedAt: text,
-      currentNodeID: text,
       kubernetesStatus: z.object({ pvName: text, pvcName: text, namespace: text }).prefault({}),
       conditions,
     })
@@ -20,7 +19,7 @@ export const longhornVolume = z.object({
 });
 export const longhornReplica = z.object({
   metadata,
-  spec: z.object({ nodeID: text, volumeName: text, failedAt: text }).prefault({}),
+  spec: z.object({ nodeID: text, volumeName: text }).prefault({}),
   status: z.object({ currentState: text }).prefault({}),
 });
 export const longhornNode = z.object({
@@ -30,7 +29,7 @@ export const longhornNode = z.object({
     .object({
       conditions,
       diskStatus: z
-        .record(z.string(), z.object({ conditions, diskPath: text }))
+        .record(z.string(), z.object({ conditions }))
         .nullish()
         .transform(all => all ?? {}),
     })
