@@ -66,8 +66,17 @@ const container = z.object({
   /** 'Always' makes an init container one that stays. */
   restartPolicy: text,
 });
+const nodeTerms = z.object({
+  nodeSelectorTerms: many(z.object({ matchExpressions: requirements, matchFields: requirements })),
+});
 export const podSpec = z.object({
   nodeName: text,
+  overhead: quantities,
+  affinity: z
+    .object({
+      nodeAffinity: z.object({ requiredDuringSchedulingIgnoredDuringExecution: nodeTerms.nullish() }).nullish(),
+    })
+    .nullish(),
   nodeSelector: strings,
   hostNetwork: flag,
   serviceAccountName: text,
@@ -162,7 +171,7 @@ export const volume = z.object({
       claimRef: z.object({ namespace: text, name: text, uid: text }).nullish(),
       nodeAffinity: z
         .object({
-          required: z.object({ nodeSelectorTerms: many(z.object({ matchExpressions: requirements })) }).optional(),
+          required: nodeTerms.optional(),
         })
         .optional(),
       csi: z.object({ driver: text, volumeHandle: text }).optional(),

@@ -38,7 +38,7 @@ export const kinds = {
   csr: row('certificatesigningrequests.certificates.k8s.io', 'CertificateSigningRequest', core.signingRequest),
   namespaces: row('namespaces', 'Namespace', core.namespace),
   resourcequotas: row('resourcequotas', 'ResourceQuota', core.quota),
-  configmaps: row('configmaps', 'ConfigMap', core.configMap),
+  configmaps: row('configmaps', 'ConfigMap', core.configMap, { managers: true }),
   validatingwebhookconfigurations: row(
     'validatingwebhookconfigurations.admissionregistration.k8s.io',
     'ValidatingWebhookConfiguration',
