@@ -3,6 +3,7 @@ import { diagnose } from '../../src/doctor/diagnose.ts';
 import type { MachineFacts } from '../../src/doctor/machine-facts.ts';
 import { type KindName, kinds, type ObjectOf } from '../../src/doctor/objects/kinds.ts';
 import type { Finding, Rule } from '../../src/doctor/rule.ts';
+import { rules } from '../../src/doctor/rules/index.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
 
 /** The snapshot with this list in the place of its own; each object goes through its kind's schema, as when it is read. */
@@ -15,18 +16,24 @@ export function withObjects<K extends KindName>(snapshot: Snapshot, kind: K, ite
   return { ...snapshot, lists: { ...snapshot.lists, [kind]: list } };
 }
 
+/** What the snapshot has of a kind; none where it was not seen. */
+export function itemsOf<K extends KindName>(snapshot: Snapshot, kind: K): readonly ObjectOf<K>[] {
+  const look = snapshot.lists[kind];
+  return look.state === 'seen' ? (look.items as readonly ObjectOf<K>[]) : [];
+}
+
 /** The snapshot with each object of a kind changed; undefined takes it away. */
 export function eachObject<K extends KindName>(
   snapshot: Snapshot,
   kind: K,
   change: (item: ObjectOf<K>) => unknown,
 ): Snapshot {
-  const look = snapshot.lists[kind];
-  const items = look.state === 'seen' ? (look.items as readonly ObjectOf<K>[]) : [];
   return withObjects(
     snapshot,
     kind,
-    items.map(change).filter(item => item !== undefined),
+    itemsOf(snapshot, kind)
+      .map(change)
+      .filter(item => item !== undefined),
   );
 }
 
@@ -48,8 +55,8 @@ export function saidBy(rule: Rule, snapshot: Snapshot): readonly Finding[] {
 }
 
 /** The rules of all causes on the first level, in order. */
-export function causesIn(snapshot: Snapshot, rules: readonly Rule[]): readonly string[] {
-  return diagnose(snapshot, rules).broken.map(({ rule }) => rule);
+export function causesIn(snapshot: Snapshot, mine: readonly Rule[]): readonly string[] {
+  return diagnose(snapshot, mine).broken.map(({ rule }) => rule);
 }
 
 /** Everything that a rule reads of a snapshot, as needs: what `needs` must say. */
@@ -68,4 +75,18 @@ export function readBy(rule: Rule, snapshot: Snapshot): ReadonlySet<string> {
     machines: snapshot.machines.map(each => ({ ...each, facts: watched(each.facts, 'machine') })),
   });
   return read;
+}
+
+/** What the rule of that id finds. Throws when there is none. */
+export function found(id: string, snapshot: Snapshot): readonly Finding[] {
+  const rule = rules.find(each => each.id === id);
+  if (!rule) throw new Error(`no rule ${id}`);
+  return rule.find(snapshot);
+}
+
+/** The rules that find an error or a warning, but for what is true of every recorded state. */
+export function ids(snapshot: Snapshot): readonly string[] {
+  return rules.flatMap(({ id, find }) =>
+    id !== 'kubernetes-end-of-life' && find(snapshot).some(({ severity }) => severity !== 'note') ? [id] : [],
+  );
 }

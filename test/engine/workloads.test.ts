@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { parseQuantity } from '../../src/engine/quantities.ts';
+import { parseQuantity } from '../../src/model/quantities.ts';
 import { parseWorkloads } from '../../src/engine/workloads.ts';
 import type { Pod, Workloads } from '../../src/model/workloads.ts';
 import { nothingRuns } from '../workloads-sample.ts';

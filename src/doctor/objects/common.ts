@@ -31,7 +31,7 @@ export const quantities = z
 
 /** Annotations that a rule reads; no others are kept: people put anything there. */
 const keptAnnotations =
-  /^(homelab\/|storageclass\.(beta\.)?kubernetes\.io\/|volume\.(beta\.)?kubernetes\.io\/|pv\.kubernetes\.io\/|sidecar\.istio\.io\/(inject|status$)|traffic\.sidecar\.istio\.io\/|node\.alpha\.kubernetes\.io\/|kubeadm\.alpha\.kubernetes\.io\/|kubernetes\.io\/config\.source|endpoints\.kubernetes\.io\/)/;
+  /^(homelab\/|storageclass\.(beta\.)?kubernetes\.io\/|volume\.(beta\.)?kubernetes\.io\/|pv\.kubernetes\.io\/|sidecar\.istio\.io\/(inject|status$)|traffic\.sidecar\.istio\.io\/|node\.alpha\.kubernetes\.io\/|kubeadm\.alpha\.kubernetes\.io\/|kubernetes\.io\/config\.(source|hash)$|endpoints\.kubernetes\.io\/)/;
 
 export const metadata = z.object({
   name: z.string(),
@@ -39,6 +39,7 @@ export const metadata = z.object({
   uid: text,
   creationTimestamp: text,
   deletionTimestamp: text,
+  finalizers: many(z.string()),
   labels: strings,
   annotations: strings.transform(all =>
     Object.fromEntries(Object.entries(all).filter(([name]) => keptAnnotations.test(name))),

@@ -71,8 +71,17 @@ const container = z.object({
   env: keptEnvironment,
   volumeMounts: many(z.object({ name: z.string(), mountPath: text, subPath: text })),
 });
+const nodeTerms = z.object({
+  nodeSelectorTerms: many(z.object({ matchExpressions: requirements, matchFields: requirements })),
+});
 export const podSpec = z.object({
   nodeName: text,
+  overhead: quantities,
+  affinity: z
+    .object({
+      nodeAffinity: z.object({ requiredDuringSchedulingIgnoredDuringExecution: nodeTerms.nullish() }).nullish(),
+    })
+    .nullish(),
   nodeSelector: strings,
   hostNetwork: flag,
   serviceAccountName: text,
@@ -179,7 +188,7 @@ export const volume = z.object({
       claimRef: z.object({ namespace: text, name: text, uid: text }).nullish(),
       nodeAffinity: z
         .object({
-          required: z.object({ nodeSelectorTerms: many(z.object({ matchExpressions: requirements })) }).optional(),
+          required: nodeTerms.optional(),
         })
         .optional(),
       csi: z.object({ driver: text, volumeHandle: text }).optional(),

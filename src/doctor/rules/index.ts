@@ -1,6 +1,50 @@
 // All rules, from the bottom up; within a layer in the order in which a cause comes before its consequence.
 import type { Rule } from '../rule.ts';
+import { ciliumAgentRules, ciliumRules } from './cilium.ts';
+import { claimRules } from './claims.ts';
+import { containerRules, runtimeRules } from './containers.ts';
+import { controllerRules, housekeepingRules, notCreatedRule } from './controllers.ts';
+import { cordonRules } from './cordon.ts';
+import { dnsRules } from './dns.ts';
 import { homelabRules } from './homelab.ts';
 import { hostRules } from './host.ts';
+import { imageRules } from './images.ts';
+import { longhornRules } from './longhorn.ts';
+import { meshRules } from './mesh.ts';
+import { nodeRules } from './node.ts';
+import { placingRules } from './placing.ts';
+import { appRules, platformRules } from './platform.ts';
+import { dnsDownRule, podRules, terminatingRule } from './pods.ts';
+import { serviceRules, servingRules } from './serving.ts';
+import { versionRules } from './versions.ts';
+import { volumeRules } from './volumes.ts';
 
-export const rules: readonly Rule[] = [...hostRules, ...homelabRules];
+export const rules: readonly Rule[] = [
+  ...hostRules,
+  ...ciliumAgentRules,
+  ...nodeRules,
+  ...cordonRules,
+  ...versionRules,
+  ...runtimeRules,
+  ...ciliumRules,
+  ...dnsRules,
+  ...claimRules,
+  ...longhornRules,
+  ...volumeRules,
+  ...meshRules,
+  ...appRules,
+  ...imageRules,
+  ...placingRules,
+  ...containerRules,
+  ...controllerRules,
+  // What follows from pods, and at last the mere symptoms: what explains them stands before.
+  ...servingRules,
+  dnsDownRule,
+  notCreatedRule,
+  terminatingRule,
+  ...podRules,
+  ...housekeepingRules,
+  ...serviceRules,
+  ...platformRules,
+  ...homelabRules,
+];

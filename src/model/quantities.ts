@@ -1,8 +1,11 @@
 // Quantities as Kubernetes writes them, and what a pod as a whole asks of its node.
-import type { Amounts } from '../model/workloads.ts';
-import type { PodSpec } from './workload-objects.ts';
+import type { Amounts } from './workloads.ts';
 
 type Quantities = Readonly<Record<string, string | number>>;
+interface Asking {
+  readonly restartPolicy: string;
+  readonly resources: { readonly requests: Quantities };
+}
 
 const units: Readonly<Record<string, number>> = {
   n: 1e-9,
@@ -43,7 +46,15 @@ export function amountsOf(quantities: Quantities): Amounts {
  * The scheduler's rule: all containers together, or any one init container if that asks for more; init containers that stay
  * (sidecars) run beside the containers and beside the init containers after them.
  */
-export function requestsOf({ containers, initContainers, overhead }: PodSpec): Amounts {
+export function requestsOf({
+  containers,
+  initContainers,
+  overhead,
+}: {
+  readonly containers: readonly Asking[];
+  readonly initContainers: readonly Asking[];
+  readonly overhead: Quantities;
+}): Amounts {
   let staying: Amounts = {};
   let highest: Amounts = {};
   for (const { restartPolicy, resources } of initContainers) {
@@ -53,6 +64,14 @@ export function requestsOf({ containers, initContainers, overhead }: PodSpec): A
   }
   const together = containers.reduce((total, { resources }) => sum(total, amountsOf(resources.requests)), staying);
   return { ...sum(most(highest, together), amountsOf(overhead)), pods: 1 };
+}
+
+/** For people: '500m', '2', '1.5Gi'. */
+export function shownAmount(resource: string, amount: number): string {
+  if (resource === 'cpu') return amount % 1000 === 0 ? String(amount / 1000) : `${amount}m`;
+  if (resource !== 'memory' && resource !== 'ephemeral-storage' && resource !== 'storage') return String(amount);
+  const [unit, size] = amount >= 2 ** 30 ? (['Gi', 2 ** 30] as const) : (['Mi', 2 ** 20] as const);
+  return `${Number((amount / size).toFixed(1))}${unit}`;
 }
 
 function sum(one: Amounts, other: Amounts): Amounts {
