@@ -52,7 +52,7 @@ export function median(values: readonly number[]): number | undefined {
 /** '02:11 UTC', with the day when that is another one. */
 export function clockOf(moment: string, { at }: Pick<Snapshot, 'at'>): string {
   const time = Date.parse(moment);
-  if (Number.isNaN(time)) return moment;
+  if (Number.isNaN(time) || Number.isNaN(at)) return moment;
   const iso = new Date(time).toISOString();
   const isToday = iso.slice(0, 10) === new Date(at).toISOString().slice(0, 10);
   return `${isToday ? '' : `${iso.slice(0, 10)} `}${iso.slice(11, 16)} UTC`;
