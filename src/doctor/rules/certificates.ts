@@ -8,7 +8,12 @@ import { clockOf, entityOf, list, on, seenOn, span, timeOn } from './on-machine.
 type Certificate = NonNullable<MachineFacts['certificates']>[number];
 
 const pki = '/etc/kubernetes/pki/';
-const kubelets = [clientCertificate, '/var/lib/kubelet/pki/kubelet-server-current.pem', '/var/lib/kubelet/pki/kubelet.crt', '/etc/kubernetes/kubelet.conf'];
+const kubelets = [
+  clientCertificate,
+  '/var/lib/kubelet/pki/kubelet-server-current.pem',
+  '/var/lib/kubelet/pki/kubelet.crt',
+  '/etc/kubernetes/kubelet.conf',
+];
 const ofApi = [`${pki}apiserver.crt`, `${pki}ca.crt`];
 const isOfEtcd = (path: string) => path.startsWith(`${pki}etcd/`) || path === `${pki}apiserver-etcd-client.crt`;
 const isCa = (path: string) => /(?:^|[-/])ca\.crt$/.test(path);
@@ -29,19 +34,33 @@ function again({ path }: Certificate): string {
 
 function renewal(paths: readonly string[]): readonly string[] {
   return paths.some(isCa)
-    ? ['a CA is renewed by nobody: make a new one beside it and change over (kubernetes.io, manual rotation of CA certificates)', 'homelab backup   # first']
-    : ['homelab certs renew   # works while the API server answers nobody', 'homelab certs   # what is served afterwards'];
+    ? [
+        'a CA is renewed by nobody: make a new one beside it and change over (kubernetes.io, manual rotation of CA certificates)',
+        'homelab backup   # first',
+      ]
+    : [
+        'homelab certs renew   # works while the API server answers nobody',
+        'homelab certs   # what is served afterwards',
+      ];
 }
 
 function endedRule(
-  row: Pick<Rule, 'id' | 'symptom' | 'cause' | 'explains'> & { readonly covers: (path: string) => boolean; readonly stops: string; readonly api: (paths: readonly string[]) => boolean },
+  row: Pick<Rule, 'id' | 'symptom' | 'cause' | 'explains'> & {
+    readonly covers: (path: string) => boolean;
+    readonly stops: string;
+    readonly api: (paths: readonly string[]) => boolean;
+  },
 ): Rule {
   const { covers, stops, api, ...rule } = row;
   return {
     ...rule,
     layer: 'control-plane',
     cure: 'Renew them, and restart what uses them: homelab certs renew does both.',
-    sources: ['kubernetes/kubeadm#1361', 'kubernetes/kubeadm#2054', 'kubernetes docs: tasks/administer-cluster/kubeadm/kubeadm-certs'],
+    sources: [
+      'kubernetes/kubeadm#1361',
+      'kubernetes/kubeadm#2054',
+      'kubernetes docs: tasks/administer-cluster/kubeadm/kubeadm-certs',
+    ],
     needs: ['machine.certificates', 'machine.clock'],
     find: snapshot =>
       machinesWith(snapshot, 'certificates').flatMap(({ machine, value }): readonly Finding[] => {
@@ -57,9 +76,14 @@ function endedRule(
             says: `${over.length > 1 ? `certificates of ${machine.name} ended` : `a certificate of ${machine.name} ended`} at ${clockOf(first.notAfter, snapshot)} (${list(paths.slice(0, 4).map(short))}${paths.length > 4 ? ' and more' : ''}): ${stops}`,
             severity: 'error',
             certainty: 'certain',
-            about: [entityOf(machine), ...(snapshot.api.state === 'silent' && api(paths) ? (['object:api'] as const) : [])],
+            about: [
+              entityOf(machine),
+              ...(snapshot.api.state === 'silent' && api(paths) ? (['object:api'] as const) : []),
+            ],
             since: first.notAfter,
-            evidence: over.slice(0, 3).map(each => seenOn(machine, `${short(each.path)}: notAfter=${each.notAfter}`, again(each))),
+            evidence: over
+              .slice(0, 3)
+              .map(each => seenOn(machine, `${short(each.path)}: notAfter=${each.notAfter}`, again(each))),
             cure: renewal(paths),
           },
         ];
@@ -86,7 +110,12 @@ export const etcdCertificate = endedRule({
   covers: isOfEtcd,
   stops: 'API server and etcd do not believe one another any more',
   api: () => true,
-  explains: [apiSilent, { rule: 'etcd-down', by: 'machine' }, { rule: 'etcd-member-down', by: 'machine' }, { rule: 'apiserver-down', by: 'machine' }],
+  explains: [
+    apiSilent,
+    { rule: 'etcd-down', by: 'machine' },
+    { rule: 'etcd-member-down', by: 'machine' },
+    { rule: 'apiserver-down', by: 'machine' },
+  ],
 });
 
 export const otherCertificate = endedRule({
@@ -112,7 +141,8 @@ export const certificatesEnding: Rule = {
   id: 'certificates-ending',
   layer: 'control-plane',
   symptom: 'Nothing yet; when they end, the cluster stops.',
-  cause: 'Certificates of kubeadm last a year, and only an upgrade or `certs renew` makes new ones. Kubelets renew their own, unless something keeps them from it.',
+  cause:
+    'Certificates of kubeadm last a year, and only an upgrade or `certs renew` makes new ones. Kubelets renew their own, unless something keeps them from it.',
   cure: 'Renew them.',
   sources: ['kubernetes docs: tasks/administer-cluster/kubeadm/kubeadm-certs', 'kubernetes/kubeadm#1361'],
   needs: ['machine.certificates', 'machine.clock'],
@@ -124,7 +154,11 @@ export const certificatesEnding: Rule = {
         .filter(each => isEnding(each, machine, snapshot))
         .toSorted((one, other) => Date.parse(one.notAfter) - Date.parse(other.notAfter));
       const groups = [
-        { files: ending.filter(({ path }) => !kubelets.includes(path) && !isCa(path)), who: 'kubeadm does not renew them by itself', cure: ['homelab certs renew'] },
+        {
+          files: ending.filter(({ path }) => !kubelets.includes(path) && !isCa(path)),
+          who: 'kubeadm does not renew them by itself',
+          cure: ['homelab certs renew'],
+        },
         { files: ending.filter(({ path }) => isCa(path)), who: 'nobody renews a CA', cure: renewal(['ca.crt']) },
         {
           files: ending.filter(({ path }) => kubelets.includes(path)),
@@ -141,7 +175,9 @@ export const certificatesEnding: Rule = {
             severity: 'warning',
             certainty: 'certain',
             about: [entityOf(machine)],
-            evidence: files.slice(0, 3).map(each => seenOn(machine, `${short(each.path)}: notAfter=${each.notAfter}`, again(each))),
+            evidence: files
+              .slice(0, 3)
+              .map(each => seenOn(machine, `${short(each.path)}: notAfter=${each.notAfter}`, again(each))),
             cure,
           },
         ];
@@ -161,7 +197,9 @@ export const certificateNotLoaded: Rule = {
   find(snapshot) {
     if (snapshot.api.state !== 'silent' || !/certificate has expired/.test(snapshot.api.says)) return [];
     const files = machinesWith(snapshot, 'certificates').flatMap(({ machine, value }) =>
-      value.filter(({ path }) => path === `${pki}apiserver.crt` || path === '/etc/kubernetes/admin.conf').map(file => ({ machine, file })),
+      value
+        .filter(({ path }) => path === `${pki}apiserver.crt` || path === '/etc/kubernetes/admin.conf')
+        .map(file => ({ machine, file })),
     );
     const [first] = files;
     if (!first || files.some(({ machine, file }) => leftSeconds(file, machine, snapshot) <= 0)) return [];
@@ -182,4 +220,10 @@ export const certificateNotLoaded: Rule = {
   },
 };
 
-export const certificateRules: readonly Rule[] = [etcdCertificate, apiCertificate, otherCertificate, certificateNotLoaded, certificatesEnding];
+export const certificateRules: readonly Rule[] = [
+  etcdCertificate,
+  apiCertificate,
+  otherCertificate,
+  certificateNotLoaded,
+  certificatesEnding,
+];

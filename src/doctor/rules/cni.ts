@@ -8,10 +8,14 @@ const folder = '/etc/cni/net.d';
 export const cniGone: Rule = {
   id: 'cni-config-gone',
   layer: 'runtime',
-  symptom: 'A node is NotReady: "cni plugin not initialized" or "network plugin is not ready"; its pods stay in ContainerCreating.',
+  symptom:
+    'A node is NotReady: "cni plugin not initialized" or "network plugin is not ready"; its pods stay in ContainerCreating.',
   cause: 'There is no network configuration in /etc/cni/net.d.',
   cure: 'Write it again, or let the network plugin do so: its agent on that node writes it when it starts.',
-  sources: ['containerd docs: cri/config.md, CNI configuration', 'kubernetes/kubernetes pkg/kubelet/kubelet.go, networkErrors'],
+  sources: [
+    'containerd docs: cri/config.md, CNI configuration',
+    'kubernetes/kubernetes pkg/kubelet/kubelet.go, networkErrors',
+  ],
   needs: ['machine.cni', 'machine.units', 'api.nodes'],
   explains: [
     { rule: 'cni-not-initialised', by: 'machine' },
@@ -22,28 +26,44 @@ export const cniGone: Rule = {
       const kubelet = machine.facts.units?.['kubelet'];
       if (value.files.length > 0 || kubelet === undefined || kubelet.load === 'not-found') return [];
       const node = nodeNamed(snapshot, machine.name);
-      const others = machinesWith(snapshot, 'cni').flatMap(each => each.value.files.map(({ name }) => ({ name, on: each.machine.name })));
+      const others = machinesWith(snapshot, 'cni').flatMap(each =>
+        each.value.files.map(({ name }) => ({ name, on: each.machine.name })),
+      );
       const [model] = others;
       const hasCilium = value.links.some(({ name }) => name.startsWith('cilium_'));
       // A bare machine has none yet: only what is a member misses it.
       if (node === undefined && snapshot.lists.nodes.state === 'seen') return [];
-      const isSaid = readyOf(node)?.message.includes('cni') === true || readyOf(node)?.message.includes('network') === true;
+      const isSaid =
+        readyOf(node)?.message.includes('cni') === true || readyOf(node)?.message.includes('network') === true;
       return [
         {
           says: `${machine.name} has no network configuration in ${folder}${model ? ` (${model.on} has ${model.name})` : ''}: no pod gets an address there`,
           severity: 'error',
           certainty: isSaid || node === undefined || readyOf(node)?.status !== 'False' ? 'certain' : 'likely',
-          ...(isSaid ? {} : { settledBy: `kubectl describe node ${machine.name}   # does the kubelet name the network?` }),
+          ...(isSaid
+            ? {}
+            : { settledBy: `kubectl describe node ${machine.name}   # does the kubelet name the network?` }),
           about: [entityOf(machine)],
           evidence: [
             seenOn(machine, `${folder} has no .conf, .conflist or .json`, `ls -l ${folder}`),
             ...(isSaid && node
-              ? [{ says: readyOf(node)?.message ?? '', from: 'API server', again: `kubectl describe node ${machine.name}` }]
+              ? [
+                  {
+                    says: readyOf(node)?.message ?? '',
+                    from: 'API server',
+                    again: `kubectl describe node ${machine.name}`,
+                  },
+                ]
               : []),
           ],
           cure: hasCilium
-            ? [`kubectl -n kube-system delete pod -l k8s-app=cilium --field-selector spec.nodeName=${machine.name}   # it writes its file when it starts`]
-            : ['homelab bootstrap   # writes it anew, where network.provider is basic', on(machine, `ls -l ${folder}   # a file that was renamed (.bak, .cilium_bak)?`)],
+            ? [
+                `kubectl -n kube-system delete pod -l k8s-app=cilium --field-selector spec.nodeName=${machine.name}   # it writes its file when it starts`,
+              ]
+            : [
+                'homelab bootstrap   # writes it anew, where network.provider is basic',
+                on(machine, `ls -l ${folder}   # a file that was renamed (.bak, .cilium_bak)?`),
+              ],
         },
       ];
     }),
@@ -56,7 +76,8 @@ export const cniTwice: Rule = {
   id: 'cni-configs-two',
   layer: 'runtime',
   symptom: 'Pods of one machine get addresses of another network and are reached by nobody.',
-  cause: 'Two network configurations lie in /etc/cni/net.d; containerd takes the first by name, often one that an earlier plugin left.',
+  cause:
+    'Two network configurations lie in /etc/cni/net.d; containerd takes the first by name, often one that an earlier plugin left.',
   cure: 'Take the one away that is not the cluster’s, then make the machine’s pods anew.',
   sources: ['containerd docs: cri/config.md, CNI configuration', 'kubernetes/kubernetes#39557'],
   needs: ['machine.cni'],
@@ -80,7 +101,10 @@ export const cniTwice: Rule = {
           about: [entityOf(machine)],
           evidence: [seenOn(machine, files.map(({ name }) => name).join(', '), `ls -l ${folder}`)],
           cure: [
-            on(machine, `sudo mv ${folder}/${differs ? first.name : second.name} /root/   # the one that is not the cluster’s`),
+            on(
+              machine,
+              `sudo mv ${folder}/${differs ? first.name : second.name} /root/   # the one that is not the cluster’s`,
+            ),
             `kubectl get pods -A -o wide --field-selector spec.nodeName=${machine.name}   # those with a wrong address: delete them, they come back`,
           ],
         },
@@ -102,26 +126,33 @@ export const bridgeForeign: Rule = {
     machinesWith(snapshot, 'cni').flatMap(({ machine, value }): readonly Finding[] => {
       const range = nodeNamed(snapshot, machine.name)?.spec.podCIDR ?? '';
       const [inUse] = value.files.toSorted((one, other) => (one.name < other.name ? -1 : 1));
-      if (!/^[0-9.]+\/\d+$/.test(range) || !inUse?.types.some(type => type === 'bridge' || type === 'flannel')) return [];
+      if (!/^[0-9.]+\/\d+$/.test(range) || !inUse?.types.some(type => type === 'bridge' || type === 'flannel'))
+        return [];
       return value.links
         .filter(({ name }) => name === 'cni0')
         .flatMap(({ name, addresses }) =>
           addresses
             .filter(address => !isWithin(address.split('/')[0] ?? '', range))
-            .map((address): Finding => ({
-              says: `${name} on ${machine.name} has ${address}, and the node’s pods are to be in ${range}: a bridge of an earlier network`,
-              severity: 'error',
-              certainty: 'certain',
-              about: [entityOf(machine)],
-              evidence: [
-                seenOn(machine, `${name}: ${address}`, `ip -4 -br address show ${name}`),
-                { says: `podCIDR ${range}`, from: 'API server', again: `kubectl get node ${machine.name} -o jsonpath={.spec.podCIDR}` },
-              ],
-              cure: [
-                on(machine, `sudo ip link delete ${name}`),
-                `kubectl get pods -A -o wide --field-selector spec.nodeName=${machine.name}   # delete those outside of ${range}: they come back inside`,
-              ],
-            })),
+            .map(
+              (address): Finding => ({
+                says: `${name} on ${machine.name} has ${address}, and the node’s pods are to be in ${range}: a bridge of an earlier network`,
+                severity: 'error',
+                certainty: 'certain',
+                about: [entityOf(machine)],
+                evidence: [
+                  seenOn(machine, `${name}: ${address}`, `ip -4 -br address show ${name}`),
+                  {
+                    says: `podCIDR ${range}`,
+                    from: 'API server',
+                    again: `kubectl get node ${machine.name} -o jsonpath={.spec.podCIDR}`,
+                  },
+                ],
+                cure: [
+                  on(machine, `sudo ip link delete ${name}`),
+                  `kubectl get pods -A -o wide --field-selector spec.nodeName=${machine.name}   # delete those outside of ${range}: they come back inside`,
+                ],
+              }),
+            ),
         );
     }),
 };

@@ -5,7 +5,12 @@ import { type MachineLook, machinesWith, type Snapshot } from '../snapshot.ts';
 import { bytesText, entityOf, on, recent, seenOn, timeOn } from './on-machine.ts';
 
 type Filesystem = NonNullable<MachineFacts['filesystems']>[number];
-type Signal = 'nodefs.available' | 'imagefs.available' | 'nodefs.inodesFree' | 'imagefs.inodesFree' | 'memory.available';
+type Signal =
+  | 'nodefs.available'
+  | 'imagefs.available'
+  | 'nodefs.inodesFree'
+  | 'imagefs.inodesFree'
+  | 'memory.available';
 
 /** The kubelet's own, where its configuration names none at all; naming one switches the others off. */
 const defaults: Readonly<Record<string, string>> = {
@@ -20,16 +25,30 @@ const imageFolder = '/var/lib/containerd';
 /** What stops working when it cannot be written. */
 const written = [kubeletFolder, imageFolder, '/var/lib/etcd', '/etc/kubernetes', '/var/log'];
 /** Always full, or never written. */
-const images = /^(squashfs|iso9660|erofs|udf|cramfs|overlay|tmpfs|ramfs|devtmpfs)$/;
+const images = /^(squashfs|iso9660|erofs|udf|cramfs|devtmpfs)$/;
 
 function holding(filesystems: readonly Filesystem[], folder: string): Filesystem | undefined {
   const isAbove = (mount: string) => mount === '/' || folder === mount || folder.startsWith(`${mount}/`);
   return filesystems
     .filter(({ mount }) => isAbove(mount))
-    .reduce<Filesystem | undefined>((best, each) => (best && best.mount.length >= each.mount.length ? best : each), undefined);
+    .reduce<Filesystem | undefined>(
+      (best, each) => (best && best.mount.length >= each.mount.length ? best : each),
+      undefined,
+    );
 }
 
-const units: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, k: 1e3, K: 1e3, M: 1e6, G: 1e9, T: 1e12 };
+const units: Readonly<Record<string, number>> = {
+  '': 1,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+  k: 1e3,
+  K: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+};
 
 /** '15%' of a total, '1Gi'; undefined for what is neither. */
 export function amount(text: string, total: number): number | undefined {
@@ -129,7 +148,8 @@ const roomOn = (snapshot: Snapshot) =>
 export const diskFull: Rule = {
   id: 'disk-full',
   layer: 'machine',
-  symptom: 'Pods are evicted or not started, images are not pulled, etcd or the kubelet ends with "no space left on device".',
+  symptom:
+    'Pods are evicted or not started, images are not pulled, etcd or the kubelet ends with "no space left on device".',
   cause: 'A filesystem of the machine is full, or below the share at which its kubelet evicts pods.',
   cure: 'Make room: unused images, old journals, what grows in /var. Then a bigger disk or limits on logs.',
   sources: ['kubernetes docs: concepts/scheduling-eviction/node-pressure-eviction', 'kubernetes/kubernetes#107127'],
@@ -171,7 +191,9 @@ export const inodesUsedUp: Rule = {
         .filter(({ type, inodes }) => !images.test(type) && inodes > 0)
         .flatMap((filesystem): readonly Finding[] => {
           const { mount, inodes, inodesFree } = filesystem;
-          const below = thresholdsOf(filesystem, value, machine.facts.kubelet, 'inodesFree').find(({ least }) => inodesFree < least);
+          const below = thresholdsOf(filesystem, value, machine.facts.kubelet, 'inodesFree').find(
+            ({ least }) => inodesFree < least,
+          );
           const isOut = inodesFree / inodes < 0.01;
           if (!isOut && !(below && inodesFree / inodes <= plenty)) return [];
           return [
@@ -181,14 +203,18 @@ export const inodesUsedUp: Rule = {
               certainty: 'certain',
               about: [entityOf(machine)],
               evidence: [seenOn(machine, `${mount}: ${inodesFree} inodes free of ${inodes}`, `df -i ${mount}`)],
-              cure: [on(machine, `sudo du --inodes -x -d3 ${mount} | sort -n | tail -n 20`), on(machine, 'sudo crictl rmi --prune')],
+              cure: [
+                on(machine, `sudo du --inodes -x -d3 ${mount} | sort -n | tail -n 20`),
+                on(machine, 'sudo crictl rmi --prune'),
+              ],
             },
           ];
         }),
     ),
 };
 
-const remounted = /Remounting filesystem read-only|EXT4-fs error|XFS .*(shut ?down|[Cc]orruption)|I\/O error|critical medium error/;
+const remounted =
+  /Remounting filesystem read-only|EXT4-fs error|XFS .*(shut ?down|[Cc]orruption)|I\/O error|critical medium error/;
 
 export const readOnly: Rule = {
   id: 'filesystem-read-only',
@@ -252,11 +278,23 @@ export const evictionThreshold: Rule = {
           ),
         ...(memory
           ? [threshold(kubelet, 'memory.available', memory.totalBytes)].flatMap(each =>
-              each ? [{ ...each, free: memory.availableBytes, total: memory.totalBytes, where: 'memory', again: 'free -h' }] : [],
+              each
+                ? [
+                    {
+                      ...each,
+                      free: memory.availableBytes,
+                      total: memory.totalBytes,
+                      where: 'memory',
+                      again: 'free -h',
+                    },
+                  ]
+                : [],
             )
           : []),
       ];
-      const absurd = rows.filter(({ least, free, total }) => (least > free && free / total > plenty) || least > total / 2);
+      const absurd = rows.filter(
+        ({ least, free, total }) => (least > free && free / total > plenty) || least > total / 2,
+      );
       return absurd.map(({ signal, text, least, free, total, where, again }): Finding => {
         const isEvicting = least > free;
         return {
@@ -265,7 +303,11 @@ export const evictionThreshold: Rule = {
           certainty: 'certain',
           about: [entityOf(machine)],
           evidence: [
-            seenOn(machine, `evictionHard: ${signal}: ${text}`, 'sudo grep -A8 evictionHard /var/lib/kubelet/config.yaml'),
+            seenOn(
+              machine,
+              `evictionHard: ${signal}: ${text}`,
+              'sudo grep -A8 evictionHard /var/lib/kubelet/config.yaml',
+            ),
             seenOn(machine, `${bytesText(free)} of ${bytesText(total)} free`, again),
           ],
           cure: [

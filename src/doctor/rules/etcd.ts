@@ -1,7 +1,17 @@
 // etcd: down, one member down, full, slow.
 import type { Evidence, Explains, Finding, Rule } from '../rule.ts';
 import type { MachineLook, Snapshot } from '../snapshot.ts';
-import { containerOf, controlPlanes, endOf, hasEtcd, isMemberOf, isStarting, lastWords, logOf, processOn } from './members.ts';
+import {
+  containerOf,
+  controlPlanes,
+  endOf,
+  hasEtcd,
+  isMemberOf,
+  isStarting,
+  lastWords,
+  logOf,
+  processOn,
+} from './members.ts';
 import { entityOf, list, on, seenOn, timeOn } from './on-machine.ts';
 
 const needs = [
@@ -36,7 +46,9 @@ function membersOf(snapshot: Snapshot): readonly Member[] {
 
 function downMembers(snapshot: Snapshot) {
   const members = membersOf(snapshot);
-  const down = members.filter(({ machine, isWell }) => isWell === false && isMemberOf(snapshot, machine) && !isStarting(machine, snapshot));
+  const down = members.filter(
+    ({ machine, isWell }) => isWell === false && isMemberOf(snapshot, machine) && !isStarting(machine, snapshot),
+  );
   const lost = members.filter(({ machine, isWell }) => isWell === false || machine.unreached?.kind === 'no answer');
   return { members, down, hasQuorum: members.length - lost.length > members.length / 2 };
 }
@@ -46,7 +58,9 @@ function evidenceOf({ machine, says }: Member): readonly Evidence[] {
   const words = lastWords(container);
   return [
     seenOn(machine, `etcd’s health: ${says}`, 'curl -m 3 http://127.0.0.1:2381/health'),
-    ...(container && container.state !== 'running' ? [seenOn(machine, endOf(container), 'sudo crictl ps -a --name etcd')] : []),
+    ...(container && container.state !== 'running'
+      ? [seenOn(machine, endOf(container), 'sudo crictl ps -a --name etcd')]
+      : []),
     ...(words && container?.state !== 'running' ? [seenOn(machine, words, logOf('etcd'))] : []),
   ];
 }
@@ -75,12 +89,13 @@ const upward: readonly Explains[] = [
 export const etcdFull: Rule = {
   id: 'etcd-no-space',
   layer: 'control-plane',
-  symptom: 'Everything can be read and nothing written: "etcdserver: mvcc: database space exceeded". After a while nodes become NotReady.',
+  symptom:
+    'Everything can be read and nothing written: "etcdserver: mvcc: database space exceeded". After a while nodes become NotReady.',
   cause: 'etcd reached its quota (2 GiB by default) and raised the alarm NOSPACE.',
   cure: 'Compact and defragment it, then disarm the alarm; find what writes so much.',
   sources: ['etcd docs: op-guide/maintenance, space quota'],
   needs: ['machine.health', 'machine.certificates', 'api.nodes'],
-  explains: [...upward, { rule: 'node-not-ready', by: 'everything' }],
+  explains: [...upward, { rule: 'api-unreached', by: 'object' }, { rule: 'node-not-ready', by: 'everything' }],
   find: snapshot =>
     membersOf(snapshot)
       .filter(({ says }) => isFull(says))
@@ -90,7 +105,11 @@ export const etcdFull: Rule = {
           says: `etcd on ${machine.name} is full (alarm NOSPACE): the cluster can be read, and nothing in it changed`,
           severity: 'error',
           certainty: 'certain',
-          about: [entityOf(machine), processOn('etcd', machine), ...(snapshot.api.state === 'silent' ? (['object:api'] as const) : [])],
+          about: [
+            entityOf(machine),
+            processOn('etcd', machine),
+            ...(snapshot.api.state === 'silent' ? (['object:api'] as const) : []),
+          ],
           evidence: [seenOn(machine, says, 'curl -m 3 http://127.0.0.1:2381/health')],
           cure: [
             `${etcdctl} endpoint status -w json   # its revision`,
@@ -132,7 +151,11 @@ export const etcdDown: Rule = {
           ...(snapshot.api.state === 'silent' ? (['object:api'] as const) : []),
         ],
         evidence: evidenceOf(first),
-        cure: [on(first.machine, logOf('etcd')), on(first.machine, 'sudo systemctl restart kubelet'), 'homelab restore FILE   # when its data is lost'],
+        cure: [
+          on(first.machine, logOf('etcd')),
+          on(first.machine, 'sudo systemctl restart kubelet'),
+          'homelab restore FILE   # when its data is lost',
+        ],
       },
     ];
   },
@@ -150,23 +173,33 @@ export const etcdMemberDown: Rule = {
   find(snapshot) {
     const { members, down, hasQuorum } = downMembers(snapshot);
     if (!hasQuorum) return [];
-    return down.map((member): Finding => ({
-      says: `etcd’s member on ${member.machine.name} is down (${why(member)}); ${members.length - down.length} of ${members.length} hold the majority`,
-      severity: 'error',
-      certainty: 'certain',
-      about: [entityOf(member.machine), processOn('etcd', member.machine)],
-      evidence: evidenceOf(member),
-      cure: [
-        on(member.machine, logOf('etcd')),
-        on(member.machine, 'sudo systemctl restart kubelet'),
-        `homelab remove-node ${member.machine.name} --dead && homelab join-node ${member.machine.name}   # when its data is lost`,
-      ],
-    }));
+    return down.map(
+      (member): Finding => ({
+        says: `etcd’s member on ${member.machine.name} is down (${why(member)}); ${members.length - down.length} of ${members.length} hold the majority`,
+        severity: 'error',
+        certainty: 'certain',
+        about: [entityOf(member.machine), processOn('etcd', member.machine)],
+        evidence: evidenceOf(member),
+        cure: [
+          on(member.machine, logOf('etcd')),
+          on(member.machine, 'sudo systemctl restart kubelet'),
+          `homelab remove-node ${member.machine.name} --dead && homelab join-node ${member.machine.name}   # when its data is lost`,
+        ],
+      }),
+    );
   },
 };
 
-/** etcd 3.4 to 3.6. */
-const slowness = /slow fdatasync|apply request took too long|took too long.* to execute|failed to send out heartbeat on time|leader changed/;
+/** etcd 3.4 to 3.6. It warns from 100 ms on, which a busy machine has now and then. */
+const slowness =
+  /slow fdatasync|apply request took too long|took too long.* to execute|failed to send out heartbeat on time/;
+const slowSeconds = 0.5;
+
+function isSlow(line: string): boolean {
+  const [, amount, unit] = /"(?:took|exceeded-duration)":"([\d.]+)(ms|s|m)/.exec(line) ?? [];
+  const factor = unit === 'ms' ? 0.001 : unit === 'm' ? 60 : 1;
+  return slowness.test(line) && Number(amount) * factor >= slowSeconds;
+}
 
 export const etcdSlow: Rule = {
   id: 'etcd-slow',
@@ -184,7 +217,9 @@ export const etcdSlow: Rule = {
   find: snapshot =>
     controlPlanes(snapshot).flatMap((machine): readonly Finding[] => {
       const container = containerOf(machine, 'etcd');
-      const slow = (container?.lastLines ?? []).filter(line => slowness.test(line) && isFresh(line, timeOn(machine, snapshot)));
+      const slow = (container?.lastLines ?? []).filter(
+        line => isSlow(line) && isFresh(line, timeOn(machine, snapshot)),
+      );
       const last = slow.at(-1);
       if (last === undefined || slow.length < 3) return [];
       return [
@@ -192,10 +227,16 @@ export const etcdSlow: Rule = {
           says: `etcd on ${machine.name} waits for its disk: ${message(last)} (${slow.length} of its last ${container?.lastLines.length} lines)`,
           severity: 'warning',
           certainty: 'likely',
-          settledBy: on(machine, 'sudo iostat -x 1 5   # await of the disk below /var/lib/etcd; above 10 ms is too much'),
+          settledBy: on(
+            machine,
+            'sudo iostat -x 1 5   # await of the disk below /var/lib/etcd; above 10 ms is too much',
+          ),
           about: [entityOf(machine)],
           evidence: [seenOn(machine, last, logOf('etcd'))],
-          cure: [on(machine, 'sudo iotop -b -n 3 -o   # who writes beside it?'), 'to last: /var/lib/etcd on a disk of its own, an SSD'],
+          cure: [
+            on(machine, 'sudo iotop -b -n 3 -o   # who writes beside it?'),
+            'to last: /var/lib/etcd on a disk of its own, an SSD',
+          ],
         },
       ];
     }),

@@ -8,7 +8,9 @@ type Drop = NonNullable<MachineFacts['firewall']>['drops'][number];
 type Row = NonNullable<MachineFacts['reach']>[number];
 
 function dropsOf({ facts }: MachineLook, port: number, protocol: string): readonly Drop[] {
-  return (facts.firewall?.drops ?? []).filter(each => each.port === port && (each.protocol === protocol || each.protocol === ''));
+  return (facts.firewall?.drops ?? []).filter(
+    each => each.port === port && (each.protocol === protocol || each.protocol === ''),
+  );
 }
 
 /** Nothing came back, which is what a dropped packet looks like; a refusal means that nobody listens. */
@@ -43,7 +45,9 @@ export const apiPortBlocked: Rule = {
       if (!row) return [];
       // Where nobody reaches it, it is the API server that is missing.
       const others = machinesWith(snapshot, 'reach').filter(each => each.machine !== machine);
-      const reaching = others.filter(each => each.value.some(other => other.to === row.to && other.port === row.port && other.ok));
+      const reaching = others.filter(each =>
+        each.value.some(other => other.to === row.to && other.port === row.port && other.ok),
+      );
       const [drop] = dropsOf(machine, row.port, 'tcp');
       if (!drop && reaching.length === 0) return [];
       return [
@@ -88,11 +92,14 @@ export const kubeletPortBlocked: Rule = {
       const names = [machine.name, machine.address, address ? addressOf(address) : ''].filter(each => each !== '');
       const rows = machinesWith(snapshot, 'reach')
         .filter(each => each.machine !== machine && isControlPlane(each.machine, snapshot))
-        .flatMap(by => by.value.filter(({ to, port }) => port === 10250 && names.includes(to)).map(row => ({ by: by.machine, row })));
+        .flatMap(by =>
+          by.value.filter(({ to, port }) => port === 10250 && names.includes(to)).map(row => ({ by: by.machine, row })),
+        );
       const swallowed = rows.find(({ row }) => isSwallowed(row));
       const isReached = rows.some(({ row }) => row.ok);
       // Others of its ports answer from there: otherwise it is the link, not this port.
-      const isAlive = swallowed?.by.facts.reach?.some(({ to, port, ok }) => names.includes(to) && port !== 10250 && ok) === true;
+      const isAlive =
+        swallowed?.by.facts.reach?.some(({ to, port, ok }) => names.includes(to) && port !== 10250 && ok) === true;
       if (isReached || (!drop && !(swallowed && isAlive))) return [];
       return [
         {
@@ -103,7 +110,15 @@ export const kubeletPortBlocked: Rule = {
           about: [entityOf(machine)],
           evidence: [
             ...(drop ? [seenOn(machine, drop.rule, 'sudo nft list ruleset')] : []),
-            ...(swallowed ? [seenOn(swallowed.by, `${machine.name}:10250: ${swallowed.row.says}`, `nc -zv -w2 ${machine.name} 10250`)] : []),
+            ...(swallowed
+              ? [
+                  seenOn(
+                    swallowed.by,
+                    `${machine.name}:10250: ${swallowed.row.says}`,
+                    `nc -zv -w2 ${machine.name} 10250`,
+                  ),
+                ]
+              : []),
           ],
           cure: open(machine, drop),
         },
@@ -133,7 +148,10 @@ export const tunnelPortBlocked: Rule = {
           certainty: tunnel ? 'certain' : 'possible',
           ...(tunnel ? {} : { settledBy: on(machine, 'ip -br link | grep -E "cilium_vxlan|flannel"') }),
           about: [entityOf(machine)],
-          evidence: [seenOn(machine, drop.rule, 'sudo nft list ruleset'), ...(tunnel ? [seenOn(machine, `${tunnel.name} is there`, 'ip -br link')] : [])],
+          evidence: [
+            seenOn(machine, drop.rule, 'sudo nft list ruleset'),
+            ...(tunnel ? [seenOn(machine, `${tunnel.name} is there`, 'ip -br link')] : []),
+          ],
           cure: open(machine, drop),
         },
       ];

@@ -3,7 +3,7 @@ import type { Rule } from '../rule.ts';
 import { certificateRules } from './certificates.ts';
 import { cniRules } from './cni.ts';
 import { containerdRules } from './containerd.ts';
-import { manifestRules, processRules } from './control-plane.ts';
+import { processRules } from './control-plane.ts';
 import { diskRules } from './disks.ts';
 import { etcdRules } from './etcd.ts';
 import { firewallRules } from './firewall.ts';
@@ -11,8 +11,9 @@ import { homelabFirst } from './homelab.ts';
 import { identityRules } from './identity.ts';
 import { kubeletRules } from './kubelet.ts';
 import { kubeletConfigRules } from './kubelet-config.ts';
+import { manifestRules } from './manifests.ts';
 import { memoryRules } from './memory.ts';
-import { nicRules } from './nic.ts';
+import { nicRules } from './nic-power.ts';
 import { silenceRules } from './silence.ts';
 
 export const hostRules: readonly Rule[] = [

@@ -2,7 +2,19 @@
 import semver from 'semver';
 import type { Finding, Rule } from '../rule.ts';
 import { type MachineLook, machinesWith, objects, type Snapshot } from '../snapshot.ts';
-import { clockOf, clusterTime, entityOf, isControlPlane, isRunning, list, nodeNamed, on, seenOn, span, timeOn } from './on-machine.ts';
+import {
+  clockOf,
+  clusterTime,
+  entityOf,
+  isControlPlane,
+  isRunning,
+  list,
+  nodeNamed,
+  on,
+  seenOn,
+  span,
+  timeOn,
+} from './on-machine.ts';
 
 /** '1.31.4' of 'v1.31.4', '1.31.4-1.1', or undefined. */
 function versionOf(text: string): string | undefined {
@@ -35,7 +47,11 @@ function oddOnes(snapshot: Snapshot): readonly Odd[] {
   if (usual === undefined) return [];
   return all
     .filter(({ installed }) => installed !== usual)
-    .map(each => ({ ...each, usual, running: versionOf(nodeNamed(snapshot, each.machine.name)?.status.nodeInfo.kubeletVersion ?? '') }));
+    .map(each => ({
+      ...each,
+      usual,
+      running: versionOf(nodeNamed(snapshot, each.machine.name)?.status.nodeInfo.kubeletVersion ?? ''),
+    }));
 }
 
 /** homelab changes versions one machine after the other, and says so there. */
@@ -59,10 +75,15 @@ export const kubeletUpgraded: Rule = {
     isBeingUpgraded(snapshot)
       ? []
       : oddOnes(snapshot).map(({ machine, installed, running, usual }): Finding => {
-          const entry = machine.facts.packageLog?.findLast(({ text }) => /(?:Upgrade|Install|Downgrade)[^;]*\bkubelet\b/.test(text));
+          const entry = machine.facts.packageLog?.findLast(({ text }) =>
+            /(?:Upgrade|Install|Downgrade)[^;]*\bkubelet\b/.test(text),
+          );
           const held = machine.facts.packages?.find(({ name }) => name === 'kubelet')?.held;
-          const waits = running !== undefined && running !== installed ? `; ${running} still runs, until its next start` : '';
-          const by = entry ? `: ${/unattended/.test(entry.command + entry.text) ? 'unattended-upgrades' : `"${entry.command}"`} did it at ${clockOf(entry.at, snapshot)}` : '';
+          const waits =
+            running !== undefined && running !== installed ? `; ${running} still runs, until its next start` : '';
+          const by = entry
+            ? `: ${/unattended/.test(entry.command + entry.text) ? 'unattended-upgrades' : `"${entry.command}"`} did it at ${clockOf(entry.at, snapshot)}`
+            : '';
           return {
             says: `${machine.name} has kubelet ${installed}, ${waits === '' ? 'the other machines' : 'the others'} have ${usual}${by}${held === false ? '; the package is not on hold' : ''}${waits}`,
             severity: 'warning',
@@ -70,12 +91,27 @@ export const kubeletUpgraded: Rule = {
             about: [entityOf(machine)],
             ...(entry ? { since: entry.at } : {}),
             evidence: [
-              seenOn(machine, `kubelet ${installed}${held === undefined ? '' : held ? ', on hold' : ', not on hold'}`, 'kubelet --version; apt-mark showhold'),
-              ...(entry ? [seenOn(machine, `${entry.at} ${entry.command}: ${entry.text}`, 'grep -B3 -A3 kubelet /var/log/apt/history.log')] : []),
+              seenOn(
+                machine,
+                `kubelet ${installed}${held === undefined ? '' : held ? ', on hold' : ', not on hold'}`,
+                'kubelet --version; apt-mark showhold',
+              ),
+              ...(entry
+                ? [
+                    seenOn(
+                      machine,
+                      `${entry.at} ${entry.command}: ${entry.text}`,
+                      'grep -B3 -A3 kubelet /var/log/apt/history.log',
+                    ),
+                  ]
+                : []),
             ],
             cure: [
               semver.gt(installed, usual)
-                ? on(machine, `sudo apt-get install -y --allow-downgrades --allow-change-held-packages kubelet='${usual}-*' && sudo systemctl restart kubelet   # or homelab upgrade --to v${installed} for all`)
+                ? on(
+                    machine,
+                    `sudo apt-get install -y --allow-downgrades --allow-change-held-packages kubelet='${usual}-*' && sudo systemctl restart kubelet   # or homelab upgrade --to v${installed} for all`,
+                  )
                 : `homelab upgrade --to v${usual}`,
               on(machine, 'sudo apt-mark hold kubelet kubeadm kubectl   # to last'),
             ],
@@ -131,17 +167,25 @@ export const servingNotApproved: Rule = {
   symptom: 'kubectl logs and exec fail with "remote error: tls: internal error", metrics-server has nothing of a node.',
   cause: 'The kubelet asked for the certificate that it serves (serverTLSBootstrap), and nobody approved its request.',
   cure: 'Look at the request and approve it: homelab does so after checking whose it is.',
-  sources: ['kubernetes docs: tasks/administer-cluster/kubeadm/kubeadm-certs, kubelet serving certs', 'siderolabs/talos kubelet-csr diagnostic'],
-  needs: ['machine.kubelet', 'machine.certificates', 'machine.clock', 'api.csr', 'api.leases'],
+  sources: [
+    'kubernetes docs: tasks/administer-cluster/kubeadm/kubeadm-certs, kubelet serving certs',
+    'siderolabs/talos kubelet-csr diagnostic',
+  ],
+  needs: ['machine.certificates', 'machine.clock', 'api.csr', 'api.leases'],
   explains: [],
   find(snapshot) {
     const all = objects(snapshot, 'csr').filter(({ spec }) => spec.signerName === signer);
-    const answered = (each: (typeof all)[number]) => each.status.conditions.some(({ type }) => type === 'Approved' || type === 'Denied' || type === 'Failed');
+    const answered = (each: (typeof all)[number]) =>
+      each.status.conditions.some(({ type }) => type === 'Approved' || type === 'Denied' || type === 'Failed');
     const users = [...new Set(all.map(({ spec }) => spec.username))];
     return users.flatMap((user): readonly Finding[] => {
       const name = user.replace(/^system:node:/, '');
       const mine = all.filter(({ spec }) => spec.username === user);
-      const newest = mine.toSorted((one, other) => Date.parse(one.metadata.creationTimestamp) - Date.parse(other.metadata.creationTimestamp)).at(-1);
+      const newest = mine
+        .toSorted(
+          (one, other) => Date.parse(one.metadata.creationTimestamp) - Date.parse(other.metadata.creationTimestamp),
+        )
+        .at(-1);
       if (!newest || answered(newest)) return [];
       // Whoever approves gets a moment.
       const age = (clusterTime(snapshot) - Date.parse(newest.metadata.creationTimestamp)) / 1000;
@@ -162,8 +206,20 @@ export const servingNotApproved: Rule = {
           about: [entityOf({ name }), `object:csr/${newest.metadata.name}`],
           since: newest.metadata.creationTimestamp,
           evidence: [
-            { says: `${newest.metadata.name} of ${user}: Pending`, from: 'API server', again: `kubectl get csr ${newest.metadata.name}` },
-            ...(machine && files ? [seenOn(machine, file ? `${servingFile} ends ${file.notAfter}` : `${servingFile} is not there`, `sudo ls -l ${servingFile}`)] : []),
+            {
+              says: `${newest.metadata.name} of ${user}: Pending`,
+              from: 'API server',
+              again: `kubectl get csr ${newest.metadata.name}`,
+            },
+            ...(machine && files
+              ? [
+                  seenOn(
+                    machine,
+                    file ? `${servingFile} ends ${file.notAfter}` : `${servingFile} is not there`,
+                    `sudo ls -l ${servingFile}`,
+                  ),
+                ]
+              : []),
           ],
           cure: [
             'homelab bootstrap   # approves it after checking names and addresses',
@@ -184,20 +240,36 @@ export const staticPods: Rule = {
   cure: 'Set staticPodPath and restart the kubelet.',
   sources: ['kubernetes docs: tasks/configure-pod-container/static-pod'],
   needs: ['machine.kubelet', 'machine.units', 'api.nodes'],
-  explains: ['etcd-down', 'etcd-member-down', 'apiserver-down', 'scheduler-down', 'controller-manager-down'].map(rule => ({ rule, by: 'machine' })),
+  explains: ['etcd-down', 'etcd-member-down', 'apiserver-down', 'scheduler-down', 'controller-manager-down'].map(
+    rule => ({ rule, by: 'machine' }),
+  ),
   find: snapshot =>
     machinesWith(snapshot, 'kubelet').flatMap(({ machine, value: { staticPodPath } }): readonly Finding[] => {
       const unit = machine.facts.units?.['kubelet'];
-      if (staticPodPath === undefined || !isControlPlane(machine, snapshot) || staticPodPath.replace(/\/$/, '') === '/etc/kubernetes/manifests') return [];
+      if (
+        staticPodPath === undefined ||
+        !isControlPlane(machine, snapshot) ||
+        staticPodPath.replace(/\/$/, '') === '/etc/kubernetes/manifests'
+      )
+        return [];
       return [
         {
           says: `the kubelet of ${machine.name} ${staticPodPath === '' ? 'reads no static pods' : `reads its static pods from ${staticPodPath}`}: the control plane there is not started${unit && isRunning(unit) ? '' : ' when it comes up'}`,
           severity: 'error',
           certainty: 'certain',
           about: [entityOf(machine)],
-          evidence: [seenOn(machine, `staticPodPath: ${staticPodPath || '(none)'}`, 'sudo grep staticPodPath /var/lib/kubelet/config.yaml')],
+          evidence: [
+            seenOn(
+              machine,
+              `staticPodPath: ${staticPodPath || '(none)'}`,
+              'sudo grep staticPodPath /var/lib/kubelet/config.yaml',
+            ),
+          ],
           cure: [
-            on(machine, "sudo sed -i '/^staticPodPath:/d; $a staticPodPath: /etc/kubernetes/manifests' /var/lib/kubelet/config.yaml"),
+            on(
+              machine,
+              "sudo sed -i '/^staticPodPath:/d; $a staticPodPath: /etc/kubernetes/manifests' /var/lib/kubelet/config.yaml",
+            ),
             on(machine, 'sudo systemctl restart kubelet'),
             'kubectl -n kube-system edit configmap kubelet-config   # and here: an upgrade writes the file anew from it',
           ],

@@ -7,7 +7,10 @@ export interface Reason {
   readonly cure: readonly string[];
 }
 
-const certificate = ['sudo openssl x509 -noout -enddate -in /var/lib/kubelet/pki/kubelet-client-current.pem', 'sudo ls -l /etc/kubernetes/kubelet.conf'];
+const certificate = [
+  'sudo openssl x509 -noout -enddate -in /var/lib/kubelet/pki/kubelet-client-current.pem',
+  'sudo ls -l /etc/kubernetes/kubelet.conf',
+];
 
 /** The first that fits wins: what is specific stands before what is general. */
 export const reasons: readonly Reason[] = [
@@ -28,7 +31,8 @@ export const reasons: readonly Reason[] = [
     cure: ['stat -fc %T /sys/fs/cgroup   # cgroup2fs is what it wants'],
   },
   {
-    pattern: /failed to load kubelet config file|failed to decode|strict decoding error|invalid configuration|failed to validate kubelet configuration/i,
+    pattern:
+      /failed to load kubelet config file|failed to decode|strict decoding error|invalid configuration|failed to validate kubelet configuration/i,
     says: 'its configuration cannot be read',
     cure: ['sudo cat /var/lib/kubelet/config.yaml', 'sudo journalctl -u kubelet -n 20   # names the field'],
   },
@@ -38,7 +42,8 @@ export const reasons: readonly Reason[] = [
     cure: ['cat /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet', 'kubelet --version'],
   },
   {
-    pattern: /validate (?:service connection|CRI v1 runtime API)|failed to get cgroup driver from the CRI|connect: no such file or directory.*containerd\.sock|containerd\.sock.*(?:no such file|connection refused)/,
+    pattern:
+      /validate (?:service connection|CRI v1 runtime API)|failed to get cgroup driver from the CRI|connect: no such file or directory.*containerd\.sock|containerd\.sock.*(?:no such file|connection refused)/,
     says: 'it does not reach the container runtime',
     cure: ['systemctl status containerd', 'sudo ctr version'],
   },
@@ -47,10 +52,22 @@ export const reasons: readonly Reason[] = [
     says: 'another process has its port',
     cure: ['sudo ss -ltnp | grep -E ":(10248|10250) "'],
   },
-  { pattern: /inotify_init.*too many open files|failed to create fsnotify watcher/, says: 'the kernel has no inotify instances left', cure: ['sysctl fs.inotify'] },
-  { pattern: /no space left on device/, says: 'the disk is full', cure: ['df -h /var/lib/kubelet', 'df -i /var/lib/kubelet'] },
+  {
+    pattern: /inotify_init.*too many open files|failed to create fsnotify watcher/,
+    says: 'the kernel has no inotify instances left',
+    cure: ['sysctl fs.inotify'],
+  },
+  {
+    pattern: /no space left on device/,
+    says: 'the disk is full',
+    cure: ['df -h /var/lib/kubelet', 'df -i /var/lib/kubelet'],
+  },
   { pattern: /read-only file system/, says: 'its disk is read-only', cure: ['findmnt -T /var/lib/kubelet'] },
-  { pattern: /failed to run Kubelet|command failed|panic:/, says: 'it ends with an error', cure: ['sudo journalctl -u kubelet -n 50'] },
+  {
+    pattern: /failed to run Kubelet|command failed|panic:/,
+    says: 'it ends with an error',
+    cure: ['sudo journalctl -u kubelet -n 50'],
+  },
   // It goes on without one, and asks again: a hint where nothing else was said.
   {
     pattern: /node "?[\w.-]+"? (?:is )?not (?:found|allowed)|nodes "[\w.-]+" (?:not found|is forbidden)/,
@@ -60,7 +77,9 @@ export const reasons: readonly Reason[] = [
 ];
 
 /** The newest line that says why; undefined when none does. */
-export function reasonOf(lines: readonly { readonly at: string; readonly text: string }[]): { readonly reason: Reason; readonly line: string; readonly at: string } | undefined {
+export function reasonOf(
+  lines: readonly { readonly at: string; readonly text: string }[],
+): { readonly reason: Reason; readonly line: string; readonly at: string } | undefined {
   const said = lines.filter(({ text }) => !/systemd\[\d+\]/.test(text));
   for (const reason of reasons) {
     const line = said.findLast(({ text }) => reason.pattern.test(text));

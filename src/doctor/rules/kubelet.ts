@@ -3,23 +3,46 @@ import type { Explains, Finding, Rule } from '../rule.ts';
 import { type MachineLook, machinesWith, type Snapshot } from '../snapshot.ts';
 import { graceSeconds } from './containerd.ts';
 import { reasonOf } from './kubelet-reasons.ts';
-import { clockOf, entityOf, isControlPlane, isCrashing, isRunning, nodeNamed, on, readyOf, recent, seenOn, settledFor, span, timeOn } from './on-machine.ts';
+import {
+  clockOf,
+  entityOf,
+  isControlPlane,
+  isCrashing,
+  isRunning,
+  nodeNamed,
+  on,
+  readyOf,
+  recent,
+  seenOn,
+  settledFor,
+  span,
+  timeOn,
+} from './on-machine.ts';
 
 const nodeGone: readonly Explains[] = [{ rule: 'node-not-ready', by: 'machine' }];
 /** Without its kubelet a control plane keeps what runs; after a reboot nothing of it does. */
 const controlPlaneToo: readonly Explains[] = [
   ...nodeGone,
-  ...['etcd-down', 'etcd-member-down', 'apiserver-down', 'scheduler-down', 'controller-manager-down'].map((rule): Explains => ({ rule, by: 'machine' })),
+  ...['etcd-down', 'etcd-member-down', 'apiserver-down', 'scheduler-down', 'controller-manager-down'].map(
+    (rule): Explains => ({ rule, by: 'machine' }),
+  ),
 ];
 
 const show = 'systemctl status kubelet';
-const state = (unit: { readonly active: string; readonly sub: string; readonly result: string; readonly since: string }) =>
+const state = (unit: {
+  readonly active: string;
+  readonly sub: string;
+  readonly result: string;
+  readonly since: string;
+}) =>
   `ActiveState=${unit.active}, SubState=${unit.sub}, Result=${unit.result}${unit.since ? `, since ${unit.since}` : ''}`;
 
 /** 'k8s-worker2 is NotReady because its kubelet …', or without the first half where it is not so. */
 function because(snapshot: Snapshot, machine: MachineLook, what: string): string {
   const ready = readyOf(nodeNamed(snapshot, machine.name));
-  return ready !== undefined && ready.status !== 'True' ? `${machine.name} is NotReady because its kubelet ${what}` : `the kubelet of ${machine.name} ${what}`;
+  return ready !== undefined && ready.status !== 'True'
+    ? `${machine.name} is NotReady because its kubelet ${what}`
+    : `the kubelet of ${machine.name} ${what}`;
 }
 
 function isMember(units: NonNullable<MachineLook['facts']['units']>): boolean {
@@ -30,9 +53,13 @@ export const kubeletStopped: Rule = {
   id: 'kubelet-stopped',
   layer: 'runtime',
   symptom: 'A node is NotReady: "Kubelet stopped posting node status". The machine answers, its containers run on.',
-  cause: 'The kubelet does not run: somebody stopped it, or it was not started at boot because it is disabled or masked.',
+  cause:
+    'The kubelet does not run: somebody stopped it, or it was not started at boot because it is disabled or masked.',
   cure: 'Start it, and enable it at boot.',
-  sources: ['kubernetes docs: concepts/architecture/nodes, node heartbeats', 'kubernetes/kubernetes pkg/controller/nodelifecycle'],
+  sources: [
+    'kubernetes docs: concepts/architecture/nodes, node heartbeats',
+    'kubernetes/kubernetes pkg/controller/nodelifecycle',
+  ],
   needs: ['machine.units', 'api.nodes'],
   explains: controlPlaneToo,
   find: snapshot =>
@@ -59,7 +86,11 @@ export const kubeletStopped: Rule = {
       const how = `${masked ? 'is masked' : disabled ? 'is disabled' : ''}${masked || disabled ? ' and ' : ''}${disabled && !unit.since ? 'was not started' : 'was stopped'}`;
       return [
         {
-          says: because(snapshot, machine, `${how}${unit.since ? ` at ${clockOf(unit.since, snapshot)}` : ''} (systemd: ${unit.active})`),
+          says: because(
+            snapshot,
+            machine,
+            `${how}${unit.since ? ` at ${clockOf(unit.since, snapshot)}` : ''} (systemd: ${unit.active})`,
+          ),
           severity: 'error',
           certainty: 'certain',
           about: [entityOf(machine)],
@@ -73,7 +104,14 @@ export const kubeletStopped: Rule = {
           // Who masks a unit means it.
           ...(masked
             ? {}
-            : { fix: { machine: machine.name, title: 'Start the kubelet', script: 'systemctl start kubelet\n', undo: 'systemctl stop kubelet\n' } }),
+            : {
+                fix: {
+                  machine: machine.name,
+                  title: 'Start the kubelet',
+                  script: 'systemctl start kubelet\n',
+                  undo: 'systemctl stop kubelet\n',
+                },
+              }),
         },
       ];
     }),
@@ -101,10 +139,20 @@ export const kubeletNotAtBoot: Rule = {
             certainty: 'certain',
             about: [entityOf(machine)],
             evidence: [seenOn(machine, `UnitFileState=${unit.enabled}`, `systemctl is-enabled ${name}`)],
-            cure: [...(isMasked ? [on(machine, `sudo systemctl unmask ${name}`)] : []), on(machine, `sudo systemctl enable ${name}`)],
+            cure: [
+              ...(isMasked ? [on(machine, `sudo systemctl unmask ${name}`)] : []),
+              on(machine, `sudo systemctl enable ${name}`),
+            ],
             ...(isMasked
               ? {}
-              : { fix: { machine: machine.name, title: `Enable ${name} at boot`, script: `systemctl enable ${name}\n`, undo: `systemctl disable ${name}\n` } }),
+              : {
+                  fix: {
+                    machine: machine.name,
+                    title: `Enable ${name} at boot`,
+                    script: `systemctl enable ${name}\n`,
+                    undo: `systemctl disable ${name}\n`,
+                  },
+                }),
           },
         ];
       }),
@@ -144,14 +192,31 @@ export const kubeletHangs: Rule = {
           ...(isStuck ? {} : { settledBy: on(machine, 'curl -m 3 http://127.0.0.1:10248/healthz?verbose') }),
           about: [entityOf(machine)],
           evidence: [
-            ...(unit.frozen ? [seenOn(machine, `process ${unit.pid} is in state T`, `ps -o stat= -p ${unit.pid}`)] : []),
-            ...(isSilent ? [seenOn(machine, `127.0.0.1:10248/healthz: ${health.says}`, 'curl -m 3 http://127.0.0.1:10248/healthz')] : []),
+            ...(unit.frozen
+              ? [seenOn(machine, `process ${unit.pid} is in state T`, `ps -o stat= -p ${unit.pid}`)]
+              : []),
+            ...(isSilent
+              ? [seenOn(machine, `127.0.0.1:10248/healthz: ${health.says}`, 'curl -m 3 http://127.0.0.1:10248/healthz')]
+              : []),
             seenOn(machine, state(unit), show),
           ],
-          cure: [...(unit.frozen ? [on(machine, `sudo kill -CONT ${unit.pid}`)] : []), on(machine, 'sudo systemctl restart kubelet')],
+          cure: [
+            ...(unit.frozen ? [on(machine, `sudo kill -CONT ${unit.pid}`)] : []),
+            on(machine, 'sudo systemctl restart kubelet'),
+          ],
           fix: unit.frozen
-            ? { machine: machine.name, title: 'Let the kubelet go on', script: `kill -CONT ${unit.pid}\n`, undo: `kill -STOP ${unit.pid}\n` }
-            : { machine: machine.name, title: 'Restart the kubelet', script: 'systemctl restart kubelet\n', undo: 'true\n' },
+            ? {
+                machine: machine.name,
+                title: 'Let the kubelet go on',
+                script: `kill -CONT ${unit.pid}\n`,
+                undo: `kill -STOP ${unit.pid}\n`,
+              }
+            : {
+                machine: machine.name,
+                title: 'Restart the kubelet',
+                script: 'systemctl restart kubelet\n',
+                undo: 'true\n',
+              },
         },
       ];
     }),
@@ -163,7 +228,10 @@ export const kubeletCrashes: Rule = {
   symptom: 'A node is NotReady, and its kubelet is started again every ten seconds.',
   cause: 'The kubelet ends by itself; its last words say why.',
   cure: 'Mend what it complains of; systemd starts it again by itself.',
-  sources: ['kubernetes docs: setup/production-environment/tools/kubeadm/troubleshooting-kubeadm', 'kubernetes/kubernetes cmd/kubelet/app/server.go'],
+  sources: [
+    'kubernetes docs: setup/production-environment/tools/kubeadm/troubleshooting-kubeadm',
+    'kubernetes/kubernetes cmd/kubelet/app/server.go',
+  ],
   needs: ['machine.units', 'machine.journal', 'machine.clock', 'api.nodes'],
   explains: controlPlaneToo,
   find: snapshot =>
@@ -173,14 +241,23 @@ export const kubeletCrashes: Rule = {
       // kubeadm's package starts one on a bare machine, which ends until there is a configuration.
       if (!unit || !isExpected || !isCrashing(unit)) return [];
       const end = unit.active === 'failed' ? Date.parse(unit.since) : timeOn(machine, snapshot);
-      const found = reasonOf(recent(machine.facts.journal?.['kubelet'], /./, 900, Number.isNaN(end) ? timeOn(machine, snapshot) : end));
+      const found = reasonOf(
+        recent(machine.facts.journal?.['kubelet'], /./, 900, Number.isNaN(end) ? timeOn(machine, snapshot) : end),
+      );
       return [
         {
-          says: because(snapshot, machine, `does not stay up${unit.restarts > 0 ? ` (started ${unit.restarts} times)` : ''}: ${found ? found.reason.says : `systemd says ${unit.result}`}`),
+          says: because(
+            snapshot,
+            machine,
+            `does not stay up${unit.restarts > 0 ? ` (started ${unit.restarts} times)` : ''}: ${found ? found.reason.says : `systemd says ${unit.result}`}`,
+          ),
           severity: 'error',
           certainty: 'certain',
           about: [entityOf(machine)],
-          evidence: [...(found ? [seenOn(machine, found.line, 'sudo journalctl -u kubelet -n 50')] : []), seenOn(machine, state(unit), show)],
+          evidence: [
+            ...(found ? [seenOn(machine, found.line, 'sudo journalctl -u kubelet -n 50')] : []),
+            seenOn(machine, state(unit), show),
+          ],
           cure: [
             ...(found?.reason.cure ?? ['sudo journalctl -u kubelet -n 50']).map(line => on(machine, line)),
             on(machine, 'sudo systemctl restart kubelet'),
@@ -195,11 +272,17 @@ export const clientCertificate = '/var/lib/kubelet/pki/kubelet-client-current.pe
 export const kubeletCertificate: Rule = {
   id: 'kubelet-certificate-ended',
   layer: 'runtime',
-  symptom: 'A node is NotReady although its kubelet is active: the API server does not let it in ("certificate has expired", Unauthorized).',
-  cause: 'Its client certificate ended: the machine was off, or the API server away, while it should have been renewed.',
+  symptom:
+    'A node is NotReady although its kubelet is active: the API server does not let it in ("certificate has expired", Unauthorized).',
+  cause:
+    'Its client certificate ended: the machine was off, or the API server away, while it should have been renewed.',
   cure: 'Give it a new one; it renews it by itself afterwards.',
-  sources: ['kubernetes/kubeadm#2054', 'kubernetes docs: tasks/administer-cluster/kubeadm/kubeadm-certs', 'kubernetes docs: tasks/tls/certificate-rotation'],
-  needs: ['machine.certificates', 'machine.clock', 'machine.units', 'api.nodes'],
+  sources: [
+    'kubernetes/kubeadm#2054',
+    'kubernetes docs: tasks/administer-cluster/kubeadm/kubeadm-certs',
+    'kubernetes docs: tasks/tls/certificate-rotation',
+  ],
+  needs: ['machine.certificates', 'machine.clock', 'api.nodes'],
   explains: [{ rule: 'kubelet-crashes', by: 'machine' }, ...nodeGone],
   find: snapshot =>
     machinesWith(snapshot, 'certificates').flatMap(({ machine, value }): readonly Finding[] => {
@@ -208,12 +291,18 @@ export const kubeletCertificate: Rule = {
       if (!file || !(over >= 0)) return [];
       return [
         {
-          says: because(snapshot, machine, `is not let in: its client certificate ended at ${clockOf(file.notAfter, snapshot)}, ${span(over)} ago`),
+          says: because(
+            snapshot,
+            machine,
+            `is not let in: its client certificate ended at ${clockOf(file.notAfter, snapshot)}, ${span(over)} ago`,
+          ),
           severity: 'error',
           certainty: 'certain',
           about: [entityOf(machine)],
           since: file.notAfter,
-          evidence: [seenOn(machine, `notAfter=${file.notAfter}`, `sudo openssl x509 -noout -enddate -in ${clientCertificate}`)],
+          evidence: [
+            seenOn(machine, `notAfter=${file.notAfter}`, `sudo openssl x509 -noout -enddate -in ${clientCertificate}`),
+          ],
           cure: isControlPlane(machine, snapshot)
             ? ['homelab certs renew   # makes one for it, too']
             : [
@@ -226,4 +315,10 @@ export const kubeletCertificate: Rule = {
     }),
 };
 
-export const kubeletRules: readonly Rule[] = [kubeletCertificate, kubeletCrashes, kubeletStopped, kubeletHangs, kubeletNotAtBoot];
+export const kubeletRules: readonly Rule[] = [
+  kubeletCertificate,
+  kubeletCrashes,
+  kubeletStopped,
+  kubeletHangs,
+  kubeletNotAtBoot,
+];

@@ -41,7 +41,10 @@ export function isMemberOf(snapshot: Snapshot, machine: MachineLook): boolean {
 
 /** etcd belongs to it, and not to machines outside of the cluster. Reads `certificates` and `health`. */
 export function hasEtcd({ facts }: MachineLook): boolean {
-  return facts.health?.['etcd'] !== undefined || facts.certificates?.some(({ path }) => path === '/etc/kubernetes/pki/etcd/server.crt') === true;
+  return (
+    facts.health?.['etcd'] !== undefined ||
+    facts.certificates?.some(({ path }) => path === '/etc/kubernetes/pki/etcd/server.crt') === true
+  );
 }
 
 /** It booted, or its kubelet began, so lately that what it starts need not be there yet. Reads `identity`, `units` and `clock`. */
@@ -69,7 +72,15 @@ export function lastWords(container: Container | undefined): string | undefined 
 /** 'its container exited with 1', or what else its state says; empty where that is not known. */
 export function endOf(container: Container | undefined): string {
   if (!container) return '';
-  return container.state === 'exited' ? `its container ended with exit code ${container.exitCode}` : `its container is ${container.state}`;
+  return container.state === 'exited'
+    ? `its container ended with exit code ${container.exitCode}`
+    : `its container is ${container.state}`;
 }
 
-export const logOf = (component: Component) => `sudo sh -c 'tail -n 20 /var/log/pods/kube-system_${component}-*/*/*.log'`;
+export const logOf = (component: Component) =>
+  `sudo sh -c 'tail -n 20 /var/log/pods/kube-system_${component}-*/*/*.log'`;
+
+export const manifestFolder = '/etc/kubernetes/manifests';
+
+/** What is wrong there is why the API is silent, if it is. */
+export const apiEntity = (snapshot: Snapshot) => (snapshot.api.state === 'silent' ? (['object:api'] as const) : []);

@@ -13,48 +13,59 @@ export const memoryShort: Rule = {
   symptom: 'MemoryPressure, evictions, processes killed although no container is at its limit.',
   cause: 'The machine itself has no memory left.',
   cure: 'Find what takes it; give pods requests and limits, the machine more memory, or move pods away.',
-  sources: ['kubernetes docs: concepts/scheduling-eviction/node-pressure-eviction', 'kubernetes/node-problem-detector config/kernel-monitor.json'],
+  sources: [
+    'kubernetes docs: concepts/scheduling-eviction/node-pressure-eviction',
+    'kubernetes/node-problem-detector config/kernel-monitor.json',
+  ],
   needs: ['machine.memory', 'machine.kubelet', 'machine.kernelLog', 'machine.clock', 'machine.identity'],
-  explains: ['kubelet-crashes', 'containerd-stopped', 'etcd-down', 'etcd-member-down', 'apiserver-down', 'node-pressure', 'pod-evicted'].map(
-    rule => ({ rule, by: 'machine' }),
-  ),
+  explains: [
+    'kubelet-crashes',
+    'containerd-stopped',
+    'etcd-down',
+    'etcd-member-down',
+    'apiserver-down',
+    'node-pressure',
+    'pod-evicted',
+  ].map(rule => ({ rule, by: 'machine' })),
   find: snapshot =>
-    machinesWith(snapshot, 'memory').flatMap(({ machine, value: { totalBytes, availableBytes } }): readonly Finding[] => {
-      const { facts } = machine;
-      const least = threshold(facts.kubelet, 'memory.available', totalBytes);
-      // A threshold that no machine could keep is another rule's.
-      const isBelow = least !== undefined && availableBytes < least.least && availableBytes / totalBytes < 0.25;
-      const isShort = availableBytes / totalBytes < 0.03;
-      // Where the kernel log is the host's, its victims are somebody else's.
-      const victim = facts.identity?.container
-        ? undefined
-        : recent(facts.kernelLog, killed, 3600, timeOn(machine, snapshot)).at(-1);
-      if (!isBelow && !isShort && !victim) return [];
-      const [, , name = 'a process'] = killed.exec(victim?.text ?? '') ?? [];
-      const free = `${bytesText(availableBytes)} of ${bytesText(totalBytes)} available`;
-      const kill = victim ? `the kernel killed ${name} at ${clockOf(victim.at, snapshot)}` : '';
-      return [
-        {
-          says:
-            isBelow || isShort
-              ? `${machine.name} has no memory left: ${free}${isBelow ? `, below the ${least.text} at which the kubelet evicts pods` : ''}${kill && `; ${kill}`}`
-              : `${machine.name} ran out of memory: ${kill} (now ${free})`,
-          severity: isBelow || isShort ? 'error' : 'warning',
-          certainty: 'certain',
-          about: [entityOf(machine)],
-          ...(victim ? { since: victim.at } : {}),
-          evidence: [
-            seenOn(machine, free, 'free -m'),
-            ...(victim ? [seenOn(machine, victim.text, "journalctl -k -g 'Out of memory'")] : []),
-          ],
-          cure: [
-            on(machine, 'ps -eo rss,pid,comm --sort=-rss | head -n 15'),
-            `kubectl get pods -A -o wide --field-selector spec.nodeName=${machine.name}   # those without memory limits`,
-            'to last: requests and limits for what takes it, or more memory',
-          ],
-        },
-      ];
-    }),
+    machinesWith(snapshot, 'memory').flatMap(
+      ({ machine, value: { totalBytes, availableBytes } }): readonly Finding[] => {
+        const { facts } = machine;
+        const least = threshold(facts.kubelet, 'memory.available', totalBytes);
+        // A threshold that no machine could keep is another rule's.
+        const isBelow = least !== undefined && availableBytes < least.least && availableBytes / totalBytes < 0.25;
+        const isShort = availableBytes / totalBytes < 0.03;
+        // Where the kernel log is the host's, its victims are somebody else's.
+        const victim = facts.identity?.container
+          ? undefined
+          : recent(facts.kernelLog, killed, 3600, timeOn(machine, snapshot)).at(-1);
+        if (!isBelow && !isShort && !victim) return [];
+        const [, , name = 'a process'] = killed.exec(victim?.text ?? '') ?? [];
+        const free = `${bytesText(availableBytes)} of ${bytesText(totalBytes)} available`;
+        const kill = victim ? `the kernel killed ${name} at ${clockOf(victim.at, snapshot)}` : '';
+        return [
+          {
+            says:
+              isBelow || isShort
+                ? `${machine.name} has no memory left: ${free}${isBelow ? `, below the ${least.text} at which the kubelet evicts pods` : ''}${kill && `; ${kill}`}`
+                : `${machine.name} ran out of memory: ${kill} (now ${free})`,
+            severity: isBelow || isShort ? 'error' : 'warning',
+            certainty: 'certain',
+            about: [entityOf(machine)],
+            ...(victim ? { since: victim.at } : {}),
+            evidence: [
+              seenOn(machine, free, 'free -m'),
+              ...(victim ? [seenOn(machine, victim.text, "journalctl -k -g 'Out of memory'")] : []),
+            ],
+            cure: [
+              on(machine, 'ps -eo rss,pid,comm --sort=-rss | head -n 15'),
+              `kubectl get pods -A -o wide --field-selector spec.nodeName=${machine.name}   # those without memory limits`,
+              'to last: requests and limits for what takes it, or more memory',
+            ],
+          },
+        ];
+      },
+    ),
 };
 
 export const swapOn: Rule = {
@@ -87,7 +98,11 @@ export const swapOn: Rule = {
           about: [entityOf(machine)],
           evidence: [
             seenOn(machine, `swap: ${names}`, 'swapon --show'),
-            seenOn(machine, 'failSwapOn: true', 'sudo grep failSwapOn /var/lib/kubelet/config.yaml   # true is the default'),
+            seenOn(
+              machine,
+              'failSwapOn: true',
+              'sudo grep failSwapOn /var/lib/kubelet/config.yaml   # true is the default',
+            ),
           ],
           cure: [
             on(machine, 'sudo swapoff -a'),
@@ -116,13 +131,18 @@ export const conntrackFull: Rule = {
   symptom: 'New connections fail at random, old ones go on; "nf_conntrack: table full, dropping packet".',
   cause: 'The kernel’s table of connections is full.',
   cure: 'Raise its limit, and find who opens so many.',
-  sources: ['kernel docs: networking/nf_conntrack-sysctl', 'kubernetes/node-problem-detector config/plugin/network_problem.sh'],
+  sources: [
+    'kernel docs: networking/nf_conntrack-sysctl',
+    'kubernetes/node-problem-detector config/plugin/network_problem.sh',
+  ],
   needs: ['machine.conntrack', 'machine.kernelLog', 'machine.clock'],
   explains: ['api-port-blocked', 'kubelet-port-blocked'].map(rule => ({ rule, by: 'machine' })),
   find: snapshot =>
     machinesWith(snapshot, 'conntrack').flatMap(({ machine, value: { count, max } }): readonly Finding[] => {
       if (max <= 0 || count / max < 0.9) return [];
-      const dropped = recent(machine.facts.kernelLog, /nf_conntrack: .*table full/, 3600, timeOn(machine, snapshot)).at(-1);
+      const dropped = recent(machine.facts.kernelLog, /nf_conntrack: .*table full/, 3600, timeOn(machine, snapshot)).at(
+        -1,
+      );
       const isFull = count / max >= 0.98 || dropped !== undefined;
       return [
         {
@@ -131,12 +151,19 @@ export const conntrackFull: Rule = {
           certainty: 'certain',
           about: [entityOf(machine)],
           evidence: [
-            seenOn(machine, `${count} of ${max}`, 'sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max'),
+            seenOn(
+              machine,
+              `${count} of ${max}`,
+              'sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max',
+            ),
             ...(dropped ? [seenOn(machine, dropped.text, 'journalctl -k -g nf_conntrack')] : []),
           ],
           cure: [
             on(machine, `sudo sysctl -w net.netfilter.nf_conntrack_max=${max * 4}`),
-            on(machine, `echo net.netfilter.nf_conntrack_max = ${max * 4} | sudo tee /etc/sysctl.d/90-conntrack.conf   # to last`),
+            on(
+              machine,
+              `echo net.netfilter.nf_conntrack_max = ${max * 4} | sudo tee /etc/sysctl.d/90-conntrack.conf   # to last`,
+            ),
             on(machine, 'sudo conntrack -S'),
           ],
           fix: {
@@ -150,13 +177,16 @@ export const conntrackFull: Rule = {
     }),
 };
 
-const noWatches = /inotify_init1?: too many open files|failed to create fsnotify watcher|inotify_add_watch.*no space left|no space left on device.*inotify|too many open files.*(?:inotify|fsnotify)/i;
+const noWatches =
+  /inotify_init1?: too many open files|failed to create fsnotify watcher|inotify_add_watch.*no space left|no space left on device.*inotify|too many open files.*(?:inotify|fsnotify)/i;
 
 export const inotifyUsedUp: Rule = {
   id: 'inotify-used-up',
   layer: 'machine',
-  symptom: '"too many open files" or "failed to create fsnotify watcher" from the kubelet, a log agent or kubectl logs -f.',
-  cause: 'The kernel’s inotify instances (128 by default) are used up: one is needed for every watched file of logs and configuration.',
+  symptom:
+    '"too many open files" or "failed to create fsnotify watcher" from the kubelet, a log agent or kubectl logs -f.',
+  cause:
+    'The kernel’s inotify instances (128 by default) are used up: one is needed for every watched file of logs and configuration.',
   cure: 'Raise fs.inotify.max_user_instances and max_user_watches.',
   sources: ['kubermatic/kubermatic#7490', 'grafana/loki#1153', 'kubernetes/kops#2913'],
   needs: ['machine.sysctl', 'machine.journal', 'machine.clock', 'api.pods'],
@@ -188,9 +218,15 @@ export const inotifyUsedUp: Rule = {
           about: log ? [entityOf(machine), `pod:${log.pod}`] : [entityOf(machine)],
           evidence: [
             log && !unitLine
-              ? { says: said, from: log.pod, again: `kubectl -n ${log.pod.split('/')[0]} logs ${log.pod.split('/')[1]}` }
+              ? {
+                  says: said,
+                  from: log.pod,
+                  again: `kubectl -n ${log.pod.split('/')[0]} logs ${log.pod.split('/')[1]}`,
+                }
               : seenOn(machine, said, `journalctl -u ${unitLine?.unit} -n 50`),
-            ...(limit === undefined ? [] : [seenOn(machine, `fs.inotify.max_user_instances = ${limit}`, 'sysctl fs.inotify.max_user_instances')]),
+            ...(limit === undefined
+              ? []
+              : [seenOn(machine, `fs.inotify.max_user_instances = ${limit}`, 'sysctl fs.inotify.max_user_instances')]),
           ],
           cure: [
             on(machine, 'sudo sysctl -w fs.inotify.max_user_instances=8192 fs.inotify.max_user_watches=1048576'),
@@ -206,7 +242,8 @@ const mapsTooLow = /max virtual memory areas vm\.max_map_count \[?(\d+)\]? (?:is
 export const mapCountLow: Rule = {
   id: 'map-count-low',
   layer: 'machine',
-  symptom: 'Wazuh’s indexer, OpenSearch or Elasticsearch ends: "max virtual memory areas vm.max_map_count [65530] is too low".',
+  symptom:
+    'Wazuh’s indexer, OpenSearch or Elasticsearch ends: "max virtual memory areas vm.max_map_count [65530] is too low".',
   cause: 'The kernel’s limit is the default, and this program refuses to run below 262144.',
   cure: 'Set vm.max_map_count on every machine that may run it.',
   sources: ['wazuh/wazuh-kubernetes indexer StatefulSet', 'opensearch docs: install-and-configure, vm.max_map_count'],
@@ -217,7 +254,9 @@ export const mapCountLow: Rule = {
       const line = lines.find(each => mapsTooLow.test(each));
       if (line === undefined) return [];
       const [namespace = '', name = ''] = pod.split('/');
-      const nodeName = objects(snapshot, 'pods').find(({ metadata }) => metadata.namespace === namespace && metadata.name === name)?.spec.nodeName ?? '';
+      const nodeName =
+        objects(snapshot, 'pods').find(({ metadata }) => metadata.namespace === namespace && metadata.name === name)
+          ?.spec.nodeName ?? '';
       const value = snapshot.machines.find(machine => machine.name === nodeName)?.facts.sysctl?.['vm.max_map_count'];
       // Raised since: the next start will do.
       if (value !== undefined && Number(value) >= 262_144) return [];
@@ -228,7 +267,13 @@ export const mapCountLow: Rule = {
           certainty: value === undefined ? 'likely' : 'certain',
           settledBy: `ssh ${nodeName || 'MACHINE'} sysctl vm.max_map_count`,
           about: [`pod:${pod}`, ...(nodeName ? [entityOf({ name: nodeName })] : [])],
-          evidence: [{ says: line, from: `${pod} (${container})`, again: `kubectl -n ${namespace} logs ${name} -c ${container} --previous` }],
+          evidence: [
+            {
+              says: line,
+              from: `${pod} (${container})`,
+              again: `kubectl -n ${namespace} logs ${name} -c ${container} --previous`,
+            },
+          ],
           cure: [
             `ssh ${nodeName || 'MACHINE'} sudo sysctl -w vm.max_map_count=262144`,
             `ssh ${nodeName || 'MACHINE'} 'echo vm.max_map_count = 262144 | sudo tee /etc/sysctl.d/90-map-count.conf'   # to last, on every machine it may run on`,

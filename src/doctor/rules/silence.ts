@@ -15,7 +15,7 @@ import {
   silentAfterSeconds,
 } from './on-machine.ts';
 
-const needs = ['machine.reach', 'machine.clock', 'machine.identity', 'api.nodes', 'api.leases'] as const;
+const needs = ['machine.reach', 'machine.clock', 'machine.identity', 'api.leases'] as const;
 
 /** All that others say of a machine that does not answer us. */
 interface Hearsay {
@@ -116,7 +116,7 @@ export const networkHere: Rule = {
   cause:
     'All machines at once are rarely down; the network of the computer that asks often is: another Wi-Fi, a VPN, a router that restarts.',
   cure: 'Look at the network of this computer first.',
-  sources: ['design: a look from one place cannot tell its own network from all the others'],
+  sources: ['nagios docs: determining status and reachability of network hosts'],
   needs: [],
   explains: [
     { rule: 'machine-silent', by: 'machine' },
@@ -137,14 +137,12 @@ export const networkHere: Rule = {
           ...snapshot.machines.map(entityOf),
           ...(snapshot.api.state === 'silent' ? (['object:api'] as const) : []),
         ],
-        evidence: snapshot.machines
-          .slice(0, 3)
-          .map(({ name, unreached }) => ({
-            says: `${name}: ${unreached?.says ?? ''}`,
-            from: 'this computer',
-            again: `ssh ${name} true`,
-          })),
-        cure: ['ip route get ' + (first?.address || 'ADDRESS'), 'homelab doctor'],
+        evidence: snapshot.machines.slice(0, 3).map(({ name, unreached }) => ({
+          says: `${name}: ${unreached?.says ?? ''}`,
+          from: 'this computer',
+          again: `ssh ${name} true`,
+        })),
+        cure: [`ip route get ${first?.address || 'ADDRESS'}`, 'homelab doctor'],
       },
     ];
   },
@@ -174,7 +172,7 @@ export const machineSilent: Rule = {
       const [peer] = told.tried;
       const heard = told.isStale ? `; its kubelet was last heard of at ${clockOf(told.heard, snapshot)}` : '';
       return {
-        says: `${machine.name} is off, or its network link is down: it answers neither this computer${peer === undefined ? '' : ` nor ${list(told.tried)}`}${heard}`,
+        says: `${machine.name} is off, or its network link is down: ${peer === undefined ? 'it does not answer this computer' : `it answers neither this computer nor ${list(told.tried)}`}${heard}`,
         severity: 'error',
         certainty,
         settledBy: `the console or the lights of ${machine.name}: a dark port is the link, a dark machine is the power`,
@@ -228,7 +226,7 @@ export const machinePath: Rule = {
   cause: 'The machine lives; the way from here to its SSH does not: sshd stopped, a firewall, another port, a route.',
   cure: 'Log in by way of a machine that reaches it, and look at sshd and the firewall there.',
   sources: ['openssh docs: ssh(1) -J'],
-  needs,
+  needs: ['machine.reach', 'machine.clock', 'api.leases'],
   explains: [],
   find: snapshot =>
     isEverySilent(snapshot)
@@ -277,7 +275,7 @@ export const nodeSilent: Rule = {
     'kubernetes/kubernetes pkg/controller/nodelifecycle',
     'kubernetes docs: concepts/architecture/nodes, node heartbeats',
   ],
-  needs: ['machine.units', 'machine.clock', 'api.nodes', 'api.leases'],
+  needs: ['machine.units', 'api.nodes', 'api.leases'],
   explains: [{ rule: 'node-not-ready', by: 'machine' }],
   find: snapshot =>
     objects(snapshot, 'nodes').flatMap((node): readonly Finding[] => {

@@ -1,0 +1,587 @@
+// Constructed, one field at a time: machines that are silent, full, short of memory, out of time, or somebody else.
+
+import { clockHere, clockOff, clockUnsynchronised } from '../../src/doctor/rules/clock.ts';
+import {
+  diskFull,
+  diskNearlyFull,
+  diskRules,
+  evictionThreshold,
+  inodesUsedUp,
+  readOnly,
+} from '../../src/doctor/rules/disks.ts';
+import {
+  addressChanged,
+  identityRules,
+  machineIdTwice,
+  nodeRenamed,
+  productUuidTwice,
+} from '../../src/doctor/rules/identity.ts';
+import {
+  conntrackFull,
+  inotifyUsedUp,
+  mapCountLow,
+  memoryRules,
+  memoryShort,
+  swapOn,
+} from '../../src/doctor/rules/memory.ts';
+import { mainRuleGone, rulesWiped } from '../../src/doctor/rules/routing.ts';
+import {
+  machineHangs,
+  machinePath,
+  machineSilent,
+  networkHere,
+  nodeSilent,
+  silenceRules,
+} from '../../src/doctor/rules/silence.ts';
+import type { Snapshot } from '../../src/doctor/snapshot.ts';
+import { type Case, testRules } from './cases.ts';
+import {
+  ago,
+  apiOnly,
+  crashing,
+  healthy,
+  lease,
+  type Name,
+  notReady,
+  peersSee,
+  silent,
+  stopped,
+  unit,
+  with1,
+  without,
+} from './constructed.ts';
+import { eachObject, withObjects } from './rig.ts';
+
+const gib = 2 ** 30;
+const root = (machine: Name, change: object, from?: Snapshot) =>
+  with1(
+    machine,
+    ({ filesystems }) => ({
+      filesystems: filesystems.map(each => (each.mount === '/' ? { ...each, ...change } : each)),
+    }),
+    from,
+  );
+const kubelet = (machine: Name, change: object, from?: Snapshot) =>
+  with1(machine, facts => ({ kubelet: { ...facts.kubelet, ...change } }), from);
+const identity = (machine: Name, change: object, from?: Snapshot) =>
+  with1(machine, facts => ({ identity: { ...facts.identity, ...change } }), from);
+const clock = (machine: Name, change: object, from?: Snapshot) =>
+  with1(machine, facts => ({ clock: { ...facts.clock, ...change } }), from);
+
+const gone = notReady('w2', peersSee('w2', 'timed out', silent('w2')));
+const allSilent = silent('cp', silent('w1', silent('w2')));
+
+const silence: readonly Case[] = [
+  {
+    rule: machineSilent,
+    when: 'nobody reaches it',
+    in: gone,
+    says: /^w2 is off, or its network link is down: it answers neither this computer nor cp and w1; its kubelet was last heard of at 02:11 UTC$/,
+    severity: 'error',
+    about: 'machine:w2',
+    near: {
+      'a peer still reaches its SSH': peersSee('w2', 'timed out', silent('w2'), [0, 10250]),
+      'a peer has a ping of it': peersSee('w2', 'timed out', notReady('w2', silent('w2')), [22, 10250]),
+      'its kubelet was heard of 4 s ago': peersSee('w2', 'timed out', silent('w2')),
+      'it answers': notReady('w2', peersSee('w2', 'timed out', healthy)),
+    },
+  },
+  {
+    rule: machineSilent,
+    when: 'only we and the API have not heard of it',
+    in: notReady('w2', without('cp', 'reach', without('w1', 'reach', silent('w2')))),
+    says: /^w2 is off, or its network link is down: it does not answer this computer; its/,
+    severity: 'error',
+    certainty: 'likely',
+    near: {},
+  },
+  {
+    rule: machineHangs,
+    when: 'its kernel answers and nothing else does',
+    in: notReady('w2', peersSee('w2', 'timed out', silent('w2'), [22, 10250])),
+    says: /^w2 hangs: it answers cp's ping, but no service/,
+    severity: 'error',
+    certainty: 'likely',
+    near: {
+      'its SSH refuses cp: something lives there': notReady('w2', peersSee('w2', 'refused', silent('w2'), [22, 10250])),
+      'it does not answer the ping either': gone,
+    },
+  },
+  {
+    rule: machinePath,
+    when: 'others reach its SSH',
+    in: silent('w2'),
+    says: /^w2 lives, but this computer cannot log in/,
+    severity: 'warning',
+    near: { 'nobody reaches it': gone, 'nothing answers us at all': allSilent },
+  },
+  {
+    rule: networkHere,
+    when: 'none of three answers',
+    in: allSilent,
+    says: /^none of the 3 machines answers/,
+    severity: 'error',
+    certainty: 'likely',
+    near: { 'one of three answers': silent('cp', silent('w1')), 'nobody was asked': apiOnly(healthy) },
+  },
+  {
+    rule: nodeSilent,
+    when: 'nobody looked at the machine',
+    in: notReady('w2', apiOnly(healthy)),
+    says: /^nothing is heard of w2 since 02:11 UTC: .*nobody looked/,
+    severity: 'error',
+    certainty: 'possible',
+    near: {
+      'the machine was looked at': notReady('w2', healthy),
+      'its kubelet itself says that it is not ready': notReady('w2', apiOnly(healthy), 'False', 'PLEG is not healthy'),
+      'it did not answer SSH, which says more': notReady('w2', silent('w2')),
+    },
+  },
+];
+testRules(silenceRules, silence, {
+  recordedHits: ['worker-kubelet-stopped: node-silent', 'worker-link-down: node-silent'],
+});
+
+const disks: readonly Case[] = [
+  {
+    rule: diskFull,
+    when: 'less is free than the kubelet keeps',
+    in: root('w1', { freeBytes: 3 * gib }),
+    says: /^\/ of w1 is full: 3\.0 GiB of 40 GiB free, below the 10% at which the kubelet evicts pods \(nodefs\.available\)$/,
+    severity: 'error',
+    near: {
+      'it keeps less': kubelet(
+        'w1',
+        { evictionHard: { 'nodefs.available': '1Gi', 'imagefs.available': '1Gi' } },
+        root('w1', { freeBytes: 3 * gib }),
+      ),
+      'more is free': root('w1', { freeBytes: 7 * gib }),
+      'it is a snap’s image': root('w1', { freeBytes: 0, type: 'squashfs' }),
+      'its kubelet’s thresholds are not known': without('w1', 'kubelet', root('w1', { freeBytes: 3 * gib })),
+      'its threshold is absurd': kubelet('w1', { evictionHard: { 'nodefs.available': '95%' } }),
+    },
+  },
+  {
+    rule: diskFull,
+    when: 'nothing is free, and of the kubelet nothing is known',
+    in: without('w1', 'kubelet', root('w1', { freeBytes: 0 })),
+    says: /^\/ of w1 is full: 0 MiB of 40 GiB free$/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: diskNearlyFull,
+    when: 'less than a twentieth is left',
+    in: without('w1', 'kubelet', root('w1', { freeBytes: 1.5 * gib })),
+    says: /^\/ of w1 is nearly full: 1\.5 GiB/,
+    severity: 'warning',
+    near: {
+      'a twentieth is left': without('w1', 'kubelet', root('w1', { freeBytes: 2.1 * gib })),
+      'the disk is so large that it is still much': without(
+        'w1',
+        'kubelet',
+        root('w1', { sizeBytes: 4000 * gib, freeBytes: 100 * gib }),
+      ),
+    },
+  },
+  {
+    rule: inodesUsedUp,
+    when: 'no inode is left and there is room',
+    in: root('w1', { inodesFree: 0 }),
+    says: /^\/ of w1 has no inodes left/,
+    severity: 'error',
+    near: {
+      'some are left': root('w1', { inodesFree: 200_000 }),
+      'the filesystem has no fixed number of them': root('w1', { inodes: 0, inodesFree: 0 }),
+    },
+  },
+  {
+    rule: inodesUsedUp,
+    when: 'fewer are left than the kubelet keeps',
+    in: root('w1', { inodesFree: 100_000 }),
+    says: /has only 100000 of 2600000 inodes left/,
+    severity: 'error',
+    near: { 'its kubelet’s thresholds are not known': without('w1', 'kubelet', root('w1', { inodesFree: 100_000 })) },
+  },
+  {
+    rule: readOnly,
+    when: 'the kernel has remounted it',
+    in: with1(
+      'w1',
+      () => ({ kernelLog: [{ at: ago(600), text: 'EXT4-fs (vda1): Remounting filesystem read-only' }] }),
+      root('w1', { readOnly: true }),
+    ),
+    says: /^\/ of w1 is read-only: the kernel says EXT4-fs/,
+    severity: 'error',
+    near: {
+      'another one is': with1('w1', ({ filesystems }) => ({
+        filesystems: filesystems.map(each => ({ ...each, readOnly: each.mount === '/boot' })),
+      })),
+      'what is written has its own': with1('w1', ({ filesystems: [first, ...more] }) => ({
+        filesystems: first
+          ? [{ ...first, readOnly: true }, ...['/var', '/etc'].map(mount => ({ ...first, mount })), ...more]
+          : more,
+      })),
+    },
+  },
+  {
+    rule: evictionThreshold,
+    when: 'the kubelet wants 95 % free',
+    in: kubelet('w1', { evictionHard: { 'nodefs.available': '95%' } }),
+    says: /^the kubelet of w1 takes \/ for full below 95% \(nodefs\.available\), and 22 GiB of 40 GiB are free: its threshold is wrong, not the disk$/,
+    severity: 'error',
+    near: {
+      'the disk is full indeed': root('w1', { freeBytes: 3 * gib }),
+      'it names another signal only': kubelet('w1', { evictionHard: { 'pid.available': '95%' } }),
+    },
+  },
+  {
+    rule: evictionThreshold,
+    when: 'more than half of the memory is to stay free, and is',
+    in: kubelet('w1', { evictionHard: { 'memory.available': '4500Mi' } }),
+    says: /takes memory for full below 4500Mi/,
+    severity: 'warning',
+    near: { 'it is a gigabyte': kubelet('w1', { evictionHard: { 'memory.available': '1Gi' } }) },
+  },
+];
+testRules(diskRules, disks);
+
+const swapped = (machine: Name, from?: Snapshot) =>
+  with1(machine, () => ({ swap: [{ name: '/swap.img', sizeBytes: 2 * gib }] }), from);
+const killed = 'Out of memory: Killed process 4242 (java) total-vm:8388608kB, anon-rss:6291456kB';
+const tooManyWatches =
+  'kubelet[812]: E1122 02:13:00 run.go:74] "command failed" err="inotify_init: too many open files"';
+const indexer = (from: Snapshot = healthy): Snapshot => ({
+  ...withObjects(from, 'pods', [
+    { metadata: { namespace: 'wazuh', name: 'wazuh-indexer-0', uid: 'p1' }, spec: { nodeName: 'w1' }, status: {} },
+  ]),
+  logs: [
+    {
+      pod: 'wazuh/wazuh-indexer-0',
+      container: 'indexer',
+      lines: ['[1]: max virtual memory areas vm.max_map_count [65530] is too low, increase to at least [262144]'],
+    },
+  ],
+});
+
+const memory: readonly Case[] = [
+  {
+    rule: memoryShort,
+    when: 'less is there than the kubelet keeps',
+    in: with1('w1', () => ({ memory: { totalBytes: 8 * gib, availableBytes: 80 * 2 ** 20 } })),
+    says: /^w1 has no memory left: 80 MiB of 8\.0 GiB available, below the 100Mi/,
+    severity: 'error',
+    near: {
+      'enough is': with1('w1', () => ({ memory: { totalBytes: 8 * gib, availableBytes: gib } })),
+      'a container was killed at its own limit': with1('w1', () => ({
+        kernelLog: [{ at: ago(60), text: `Memory cgroup ${killed.toLowerCase()}`.replace('killed', 'Killed') }],
+      })),
+      'the threshold is absurd': kubelet('w1', { evictionHard: { 'memory.available': '7Gi' } }),
+    },
+  },
+  {
+    rule: memoryShort,
+    when: 'the kernel has killed a process of the machine',
+    in: with1('w1', () => ({ kernelLog: [{ at: ago(600), text: killed }] })),
+    says: /^w1 ran out of memory: the kernel killed java at 02:04 UTC/,
+    severity: 'warning',
+    near: {
+      'it was yesterday': with1('w1', () => ({ kernelLog: [{ at: ago(20_000), text: killed }] })),
+      'the kernel is the host’s': identity(
+        'w1',
+        { container: true },
+        with1('w1', () => ({ kernelLog: [{ at: ago(600), text: killed }] })),
+      ),
+    },
+  },
+  {
+    rule: swapOn,
+    when: 'the kubelet ends beside it',
+    in: unit('w1', 'kubelet', crashing, swapped('w1')),
+    says: /^swap is on on w1 \(\/swap\.img \(2\.0 GiB\)\): its kubelet does not start beside it$/,
+    severity: 'error',
+    near: {
+      'the kubelet may have it': kubelet('w1', { failSwapOn: false }, unit('w1', 'kubelet', crashing, swapped('w1'))),
+      'there is none': unit('w1', 'kubelet', crashing),
+      'the machine is a container whose kubelet runs': identity('w1', { container: true }, swapped('w1')),
+      'there is no kubelet': unit('w1', 'kubelet', { ...stopped, load: 'not-found' }, swapped('w1')),
+    },
+  },
+  {
+    rule: swapOn,
+    when: 'the kubelet runs since before',
+    in: swapped('w1'),
+    says: /will not start again beside it/,
+    severity: 'warning',
+    near: {},
+  },
+  {
+    rule: conntrackFull,
+    when: 'the kernel drops packets',
+    in: with1('w1', () => ({
+      conntrack: { count: 245_000, max: 262_144 },
+      kernelLog: [{ at: ago(30), text: 'nf_conntrack: nf_conntrack: table full, dropping packet' }],
+    })),
+    says: /^the connection table of w1 is full \(245000 of 262144\): new connections are dropped$/,
+    severity: 'error',
+    near: {
+      'there is room again': with1('w1', () => ({
+        conntrack: { count: 90_000, max: 262_144 },
+        kernelLog: [{ at: ago(30), text: 'nf_conntrack: nf_conntrack: table full, dropping packet' }],
+      })),
+      'it has no limit': with1('w1', () => ({ conntrack: { count: 90_000, max: 0 } })),
+    },
+  },
+  {
+    rule: conntrackFull,
+    when: 'it is nearly full',
+    in: with1('w1', () => ({ conntrack: { count: 245_000, max: 262_144 } })),
+    says: /is nearly full/,
+    severity: 'warning',
+    near: {},
+  },
+  {
+    rule: inotifyUsedUp,
+    when: 'the kubelet says so',
+    in: with1('w1', () => ({
+      sysctl: { 'fs.inotify.max_user_instances': '128' },
+      journal: { kubelet: [{ at: ago(60), text: tooManyWatches }] },
+    })),
+    says: /^w1 has no inotify instances left \(fs\.inotify\.max_user_instances is 128\): its kubelet cannot watch files$/,
+    severity: 'error',
+    near: {
+      'it said so an hour ago': with1('w1', () => ({
+        sysctl: { 'fs.inotify.max_user_instances': '128' },
+        journal: { kubelet: [{ at: ago(3600), text: tooManyWatches }] },
+      })),
+      'the limit is low and nobody minds': with1('w1', () => ({ sysctl: { 'fs.inotify.max_user_instances': '128' } })),
+    },
+  },
+  {
+    rule: inotifyUsedUp,
+    when: 'a pod’s log says so',
+    in: {
+      ...indexer(with1('w1', () => ({ sysctl: { 'fs.inotify.max_user_instances': '128' } }))),
+      logs: [
+        {
+          pod: 'wazuh/wazuh-indexer-0',
+          container: 'x',
+          lines: ['failed to create fsnotify watcher: too many open files'],
+        },
+      ],
+    },
+    says: /: pod wazuh\/wazuh-indexer-0 cannot watch files/,
+    severity: 'error',
+    about: 'pod:wazuh/wazuh-indexer-0',
+    near: {},
+  },
+  {
+    rule: mapCountLow,
+    when: 'the indexer says so and it is low',
+    in: indexer(),
+    says: /^wazuh\/wazuh-indexer-0 does not start because vm\.max_map_count is too low on w1 \(65530, it wants 262144\)$/,
+    severity: 'error',
+    about: 'machine:w1',
+    near: {
+      'it was raised since': with1('w1', () => ({ sysctl: { 'vm.max_map_count': '262144' } }), indexer()),
+      'nobody asks for more': { ...indexer(), logs: [] },
+    },
+  },
+  {
+    rule: mapCountLow,
+    when: 'the machine was not asked',
+    in: without('w1', 'sysctl', indexer()),
+    says: /65530/,
+    severity: 'error',
+    certainty: 'likely',
+    near: {},
+  },
+];
+testRules(memoryRules, memory);
+
+const all = (change: (machine: Name, from: Snapshot) => Snapshot) => change('cp', change('w1', change('w2', healthy)));
+const cloned = eachObject(healthy, 'nodes', item => ({
+  ...item,
+  status: { ...item.status, nodeInfo: { ...item.status.nodeInfo, machineID: '77' } },
+}));
+const moved = with1('w1', ({ nics }) => ({
+  nics: nics.map(each => (each.name === 'ens18' ? { ...each, addresses: ['192.168.0.57/24'] } : each)),
+}));
+const renamed = identity('w1', { hostname: 'debian' }, notReady('w1', healthy));
+const cilium = (machine: Name, from?: Snapshot) =>
+  with1(machine, ({ cni }) => ({ cni: { ...cni, links: [{ name: 'cilium_host', addresses: [], mtu: 1500 }] } }), from);
+const keeps = (machine: Name, networkdKeepsForeign: boolean, from?: Snapshot) =>
+  with1(machine, ({ routing }) => ({ routing: { ...routing, networkdKeepsForeign } }), from);
+
+const identities: readonly Case[] = [
+  {
+    rule: clockHere,
+    when: 'all machines are ahead by the same',
+    in: all((machine, from) => clock(machine, { offsetMs: 600_000 }, from)),
+    says: /^the clock of this computer is 10 min behind: 3 machines agree/,
+    severity: 'warning',
+    certainty: 'likely',
+    near: {
+      'one of them is ahead': clock('w1', { offsetMs: 600_000 }),
+      'they differ from one another': clock(
+        'cp',
+        { offsetMs: 90_000 },
+        clock('w1', { offsetMs: 600_000 }, clock('w2', { offsetMs: -300_000 })),
+      ),
+      'it is a second': all((machine, from) => clock(machine, { offsetMs: 1000 }, from)),
+    },
+  },
+  {
+    rule: clockOff,
+    when: 'one machine is behind the others',
+    in: clock('w1', { offsetMs: -600_000, synchronized: false, service: 'none' }),
+    says: /^the clock of w1 is 10 min behind the other machines’; no time service is enabled there$/,
+    severity: 'error',
+    near: {
+      'all are off by the same: ours is the wrong one': all((machine, from) =>
+        clock(machine, { offsetMs: 600_000 }, from),
+      ),
+      'it is within what the look itself took': clock('w1', { offsetMs: 5000, uncertaintyMs: 6000 }),
+    },
+  },
+  {
+    rule: clockOff,
+    when: 'there is one machine to compare with, ours',
+    in: { ...clock('cp', { offsetMs: -600_000 }), machines: clock('cp', { offsetMs: -600_000 }).machines.slice(0, 1) },
+    says: /^the clock of cp is 10 min behind this computer’s/,
+    severity: 'error',
+    certainty: 'possible',
+    near: {},
+  },
+  {
+    rule: clockOff,
+    when: 'it is a few seconds',
+    in: clock('w1', { offsetMs: 5000 }),
+    says: /5 s ahead of/,
+    severity: 'warning',
+    near: {},
+  },
+  {
+    rule: clockUnsynchronised,
+    when: 'nothing keeps it',
+    in: clock('w1', { synchronized: false, service: 'none' }),
+    says: /^nothing keeps the clock of w1/,
+    severity: 'warning',
+    near: {
+      'a service is there and has not got an answer yet': clock('w1', { synchronized: false }),
+      'the clock is the host’s': identity(
+        'w1',
+        { container: true },
+        clock('w1', { synchronized: false, service: 'none' }),
+      ),
+      'it is off, and that is said': clock('w1', { synchronized: false, service: 'none', offsetMs: 60_000 }),
+    },
+  },
+  {
+    rule: machineIdTwice,
+    when: 'two machines have one',
+    in: identity('w2', { machineId: '1'.repeat(32) }),
+    says: /^w1 and w2 have the same machine-id \(11111111…\)/,
+    severity: 'warning',
+    near: {
+      'it is unknown on both': identity('w1', { machineId: '' }, identity('w2', { machineId: '' })),
+      'the API knows another one, and the machines their own': cloned,
+    },
+  },
+  {
+    rule: machineIdTwice,
+    when: 'only the API was asked',
+    in: apiOnly(cloned),
+    says: /^cp, w1 and w2 have the same/,
+    severity: 'warning',
+    near: {},
+  },
+  {
+    rule: productUuidTwice,
+    when: 'two guests have one',
+    in: identity('w2', { productUuid: '00000001-0000-4000-8000-000000000000' }),
+    says: /^w1 and w2 have the same product UUID/,
+    severity: 'note',
+    near: {
+      'they are containers of one host': identity(
+        'w1',
+        { container: true },
+        identity('w2', { container: true, productUuid: '00000001-0000-4000-8000-000000000000' }),
+      ),
+      'the firmware names none': identity('w1', { productUuid: 'unknown' }, identity('w2', { productUuid: 'unknown' })),
+    },
+  },
+  {
+    rule: addressChanged,
+    when: 'DHCP gave it another one',
+    in: moved,
+    says: /^w1 has the address 192\.168\.0\.57 now; the cluster knows it as 192\.168\.0\.11$/,
+    severity: 'error',
+    near: {
+      'it has both': with1('w1', ({ nics }) => ({
+        nics: nics.map(each => ({ ...each, addresses: [...each.addresses, '192.168.0.57/24'] })),
+      })),
+      'its adapters are not known': without('w1', 'nics', moved),
+    },
+  },
+  {
+    rule: nodeRenamed,
+    when: 'it joined a second time',
+    in: withObjects(renamed, 'nodes', [
+      ...(renamed.lists.nodes.state === 'seen' ? renamed.lists.nodes.items : []),
+      { metadata: { name: 'debian' }, status: { conditions: [{ type: 'Ready', status: 'True' }] } },
+    ]),
+    says: /^w1 calls itself debian now, and joined a second time as debian/,
+    severity: 'error',
+    near: {
+      'its node reports all the same: the kubelet was told its name': identity('w1', { hostname: 'debian' }),
+      'its name is its own, in capitals': identity('w1', { hostname: 'W1' }, notReady('w1', healthy)),
+      'its kubelet does not run: that is why': unit('w1', 'kubelet', stopped, renamed),
+      'its node was heard of lately': withObjects(renamed, 'leases', [
+        lease('kube-node-lease', 'w1', 5),
+        lease('kube-system', 'kube-scheduler', 1),
+      ]),
+    },
+  },
+  {
+    rule: nodeRenamed,
+    when: 'no second node came of it',
+    in: renamed,
+    says: /^w1 calls itself debian now: nobody reports/,
+    severity: 'error',
+    certainty: 'possible',
+    near: {},
+  },
+  {
+    rule: mainRuleGone,
+    when: 'the rule is gone',
+    in: with1('w1', ({ routing }) => ({ routing: { ...routing, mainRule: false } })),
+    says: /^w1 has lost its routing rule/,
+    severity: 'error',
+    near: {
+      'networkd may remove it': keeps('w1', false, cilium('w1')),
+      'the rules are not known': without('w1', 'routing'),
+    },
+  },
+  {
+    rule: rulesWiped,
+    when: 'Cilium’s rules are foreign to networkd',
+    in: keeps('w1', false, cilium('w1')),
+    says: /^systemd-networkd on w1 will remove/,
+    severity: 'warning',
+    near: {
+      'it leaves them': keeps('w1', true, cilium('w1')),
+      'there is no Cilium': keeps('w1', false),
+      'its links are not known': without('w1', 'cni', keeps('w1', false, cilium('w1'))),
+    },
+  },
+];
+testRules(identityRules, identities, {
+  recordedHits: [
+    'broken-pods',
+    'healthy-no-dns-image',
+    'worker-cordoned',
+    'worker-kubelet-stopped',
+    'worker-link-down',
+  ].map(state => `${state}: machine-id-twice`),
+});
