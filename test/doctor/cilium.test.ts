@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Rule } from '../../src/doctor/rule.ts';
 import { ciliumAgentRules, ciliumRules } from '../../src/doctor/rules/cilium.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
+import { labState } from './lab-states.ts';
 import { bare, config, everRead, found, having, type Lists, log, pod } from './products.ts';
 import { recorded, states } from './recorded.ts';
 import { eachObject, withFacts } from './rig.ts';
@@ -391,6 +392,11 @@ describe('rules of Cilium', () => {
 
   it.each(states)('are silent on the recorded cluster without Cilium: %s', async state => {
     const snapshot = await recorded(state);
+    expect(all.flatMap(each => each.find(snapshot))).toEqual([]);
+  });
+
+  it('are silent on the healthy lab', async () => {
+    const snapshot = await labState('healthy');
     expect(all.flatMap(each => each.find(snapshot))).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import type { MachineFacts } from '../../src/doctor/machine-facts.ts';
 import type { Rule } from '../../src/doctor/rule.ts';
 import { longhornRules } from '../../src/doctor/rules/longhorn.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
+import { labState } from './lab-states.ts';
 import { ago, bare, everRead, found, having, type Lists, log, pod } from './products.ts';
 import { recorded, states } from './recorded.ts';
 import { eachObject, withFacts } from './rig.ts';
@@ -325,6 +326,11 @@ describe('rules of Longhorn', () => {
 
   it.each(states)('are silent on the recorded cluster without Longhorn: %s', async state => {
     const snapshot = await recorded(state);
+    expect(longhornRules.flatMap(each => each.find(snapshot))).toEqual([]);
+  });
+
+  it('are silent on the healthy lab', async () => {
+    const snapshot = await labState('healthy');
     expect(longhornRules.flatMap(each => each.find(snapshot))).toEqual([]);
   });
 });

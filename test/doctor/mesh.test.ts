@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Rule } from '../../src/doctor/rule.ts';
 import { meshRules } from '../../src/doctor/rules/mesh.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
+import { labState } from './lab-states.ts';
 import { ago, bare, config, everRead, found, having, type Lists, log, pod, service } from './products.ts';
 import { recorded, states } from './recorded.ts';
 import { withFacts } from './rig.ts';
@@ -360,43 +361,6 @@ describe('gateway-unserved', () => {
   });
 });
 
-describe('mesh-injector-down', () => {
-  const hook = (failurePolicy = 'Fail', name = 'istio-sidecar-injector') => ({
-    metadata: { name },
-    webhooks: [
-      {
-        name: 'namespace.sidecar-injector.istio.io',
-        failurePolicy,
-        clientConfig: { service: { namespace: 'istio-system', name: 'istiod', port: 443 } },
-      },
-    ],
-  });
-  const endpoints = (ready: boolean) => ({
-    metadata: meta('istiod', 'istio-system'),
-    subsets: [ready ? { addresses: [{ ip: '10.244.1.4' }] } : { notReadyAddresses: [{ ip: '10.244.1.4' }] }],
-  });
-
-  it('names the webhook that nobody answers', () => {
-    const [finding] = found(
-      rule('mesh-injector-down'),
-      having(empty, { mutatingwebhookconfigurations: [hook()], endpoints: [endpoints(false)] }),
-    );
-    expect(finding).toMatchObject({
-      severity: 'error',
-      certainty: 'certain',
-      about: ['webhook:istio-sidecar-injector', 'service:istio-system/istiod'],
-    });
-  });
-
-  it.each([
-    ['istiod is ready', [hook()], [endpoints(true)]],
-    ['pods may be made without it', [hook('Ignore')], [endpoints(false)]],
-    ['it is not Istio’s', [hook('Fail', 'vault-injector')], [endpoints(false)]],
-  ])('is silent when %s', (_, mutatingwebhookconfigurations, given) => {
-    expect(says('mesh-injector-down', having(empty, { mutatingwebhookconfigurations, endpoints: given }))).toEqual([]);
-  });
-});
-
 describe('mesh-cni-chain (F-11)', () => {
   const daemon = { metadata: meta('istio-cni-node', 'kube-system') };
   const victim = pod('was-0', {
@@ -484,6 +448,11 @@ describe('rules of the mesh', () => {
 
   it.each(states)('are silent on the recorded cluster without a mesh: %s', async state => {
     const snapshot = await recorded(state);
+    expect(meshRules.flatMap(each => each.find(snapshot))).toEqual([]);
+  });
+
+  it('are silent on the healthy lab', async () => {
+    const snapshot = await labState('healthy');
     expect(meshRules.flatMap(each => each.find(snapshot))).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import { keptEnvironment, keptExcerpts, keptFlags } from '../../src/doctor/objec
 import type { Rule } from '../../src/doctor/rule.ts';
 import { appRules, platformRules } from '../../src/doctor/rules/platform.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
+import { labState } from './lab-states.ts';
 import { ago, at, bare, config, everRead, found, having, type Lists, log, pod, service } from './products.ts';
 import { recorded, states } from './recorded.ts';
 import { withFacts } from './rig.ts';
@@ -290,6 +291,20 @@ describe('metrics-server-certificates (F-36)', () => {
       about: ['pod:kube-system/metrics-server-1', 'service:kube-system/metrics-server', 'machine:n2'],
     });
     expect(found(rule('metrics-server-certificates'), snapshot)[0]?.certainty).toBe('possible');
+  });
+
+  it('is silent about a pod of a machine that fell silent: only the pod is marked, not its containers', () => {
+    const one = server();
+    const marked = {
+      ...one,
+      status: {
+        ...one.status,
+        containerStatuses: one.status.containerStatuses.map(each => ({ ...each, ready: true })),
+      },
+    };
+    expect(
+      says('metrics-server-certificates', withFacts(having(empty, { pods: [marked] }), 'n2', kubelet(false))),
+    ).toEqual([]);
   });
 
   it.each([
@@ -640,6 +655,11 @@ describe('rules of products', () => {
 
   it.each(states)('are silent on the recorded cluster without them: %s', async state => {
     const snapshot = await recorded(state);
+    expect(all.flatMap(each => each.find(snapshot))).toEqual([]);
+  });
+
+  it('are silent on the healthy lab', async () => {
+    const snapshot = await labState('healthy');
     expect(all.flatMap(each => each.find(snapshot))).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-// Istio: what keeps a mesh from carrying traffic: its injector, its chain of CNI plugins, the kernel's shortcut; and the group's list.
+// Istio: what keeps a mesh from carrying traffic: its chain of CNI plugins, the kernel's shortcut; and the group's list.
 import type { Finding, Rule } from '../rule.ts';
 import { machinesWith, objects } from '../snapshot.ts';
 import { ciliumConfig, fails, podEntity } from './installed.ts';
@@ -6,53 +6,6 @@ import { corsOrigin, preflightDenied } from './mesh-browser.ts';
 import { mutualWithoutSidecar, serverFirst, strictCallers } from './mesh-encryption.ts';
 import { gatewayUnserved, staleEdge } from './mesh-entry.ts';
 import { sidecarPods } from './mesh-lookup.ts';
-
-const injectorDown: Rule = {
-  id: 'mesh-injector-down',
-  layer: 'mesh',
-  symptom: 'No new pod is made in the namespaces of the mesh.',
-  cause:
-    "Istio's sidecar injector must answer before a pod may be made (failurePolicy Fail), and nothing runs behind its Service.",
-  cure: 'Bring istiod back; if it cannot come back by itself, let pods be made without it for that time.',
-  sources: ['istio/istio#21147', 'istio/istio#43882', 'istio.io: docs/ops/common-problems/injection'],
-  needs: ['api.mutatingwebhookconfigurations', 'api.endpoints'],
-  explains: [
-    { rule: 'webhook-unanswered', by: 'webhook' },
-    { rule: 'pods-not-created', by: 'webhook' },
-  ],
-  find: snapshot =>
-    objects(snapshot, 'mutatingwebhookconfigurations')
-      .filter(({ metadata }) => /istio.*sidecar-injector|istio-revision-tag/.test(metadata.name))
-      .flatMap(({ metadata, webhooks }): readonly Finding[] => {
-        const service = webhooks.find(each => each.failurePolicy === 'Fail')?.clientConfig.service;
-        const look = snapshot.lists.endpoints;
-        if (!service || look.state !== 'seen') return [];
-        const behind = look.items.find(
-          each => each.metadata.namespace === service.namespace && each.metadata.name === service.name,
-        );
-        if (behind?.subsets.some(({ addresses }) => addresses.length > 0)) return [];
-        const name = `${service.namespace}/${service.name}`;
-        return [
-          {
-            says: `No pod with a sidecar can be made: Istio's injector ${metadata.name} must be asked, and no istiod is ready behind ${name}`,
-            severity: 'error',
-            certainty: 'certain',
-            about: [`webhook:${metadata.name}`, `service:${name}`],
-            evidence: [
-              {
-                says: behind ? `endpoints of ${name}: none ready` : `${name} has no endpoints`,
-                from: 'Endpoints',
-                again: `kubectl get endpoints -n ${service.namespace} ${service.name}`,
-              },
-            ],
-            cure: [
-              `kubectl get pods -n ${service.namespace} -l app=istiod -o wide`,
-              `kubectl rollout restart -n ${service.namespace} deployment/istiod`,
-            ],
-          },
-        ];
-      }),
-};
 
 const cniChain: Rule = {
   id: 'mesh-cni-chain',
@@ -155,7 +108,6 @@ const socketLb: Rule = {
 
 /** Before the symptoms of pods. */
 export const meshRules: readonly Rule[] = [
-  injectorDown,
   cniChain,
   socketLb,
   strictCallers,

@@ -267,12 +267,7 @@ export const sealedWithoutKey: Rule = {
     'bitnami-labs/sealed-secrets: README.md (backup of the private key)',
   ],
   needs: ['api.sealedsecrets', 'api.pods'],
-  explains: [
-    { rule: 'config-missing', by: 'pod' },
-    { rule: 'container-cannot-start', by: 'pod' },
-    { rule: 'volume-not-mounted', by: 'pod' },
-    ...crashing,
-  ],
+  explains: [{ rule: 'config-missing', by: 'pod' }, { rule: 'container-cannot-start', by: 'pod' }, ...crashing],
   find(snapshot) {
     const closed = objects(snapshot, 'sealedsecrets').flatMap(secret => {
       const synced = secret.status?.conditions.find(({ type }) => type === 'Synced');
