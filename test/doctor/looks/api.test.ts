@@ -126,7 +126,7 @@ falco        sh.helm.release.v1.falco.v1  helm.sh/release.v1   1     1d    falco
 
   it('goes on where the API server is not ready and answers all the same', () => {
     const { api, lists } = look({
-      '*readyz*': `printf '[+]ping ok\\n[-]etcd failed: reason withheld\\nreadyz check failed\\n' >&2; exit 1`,
+      '*readyz*': `printf '%s\\n' 'Error from server (InternalError): an error on the server ("[+]ping ok\\n[-]etcd failed: reason withheld\\nreadyz check failed") has prevented the request from succeeding' >&2; exit 1`,
       '*" get nodes,"*': printing(list(node)),
     });
     expect(api).toEqual({ state: 'answers', says: '[-]etcd failed: reason withheld', from: 'k8s-cp' });
