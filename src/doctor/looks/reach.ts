@@ -13,7 +13,7 @@ export const reach: Look = {
   script: about => `own=" $(hostname -I 2>/dev/null) "
 knock() {
   case $own in *" $2 "*) return 0 ;; esac
-  said=$(timeout 2 bash -c 'exec 3<>"/dev/tcp/$1/$2"' - "$2" "$3" 2>&1) && code=0 || code=$?
+  said=$(timeout 4 bash -c 'exec 3<>"/dev/tcp/$1/$2"' - "$2" "$3" 2>&1) && code=0 || code=$?
   printf '%s %s %s %s\\n' "$1" "$3" "$code" "$(printf %s "$said" | tail -n 1 | cut -c -200)"
 }
 greet() {
