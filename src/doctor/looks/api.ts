@@ -121,7 +121,9 @@ export function readApi(output: Output, from: string): Pick<Snapshot, 'api' | 'l
 
 // What kubectl says when nobody answers, or what is not ready: '[-]etcd failed: reason withheld'.
 function wordsOf(text: string): string {
+  // kubectl quotes the server's words into one line.
   const lines = text
+    .replaceAll('\\n', '\n')
     .split('\n')
     .map(line => line.trim())
     .filter(line => line !== '' && !/^([EWI]\d{4} |\[\+\])/.test(line));

@@ -10,15 +10,15 @@ export const health: Look = {
   id: 'health',
   lane: 'daemons',
   facts: ['health', 'listening'],
-  // What a frozen process listens on still takes connections: only an answer counts.
+  // What a frozen process listens on still takes connections: only an answer counts. Five seconds: a busy machine is no broken one.
   script:
     () => `say() { printf '%s %s %s\\n' "$1" "$2" "$(printf %s "$3" | tr -d '\\r' | tr '\\n' '\\037' | cut -c -1500)"; }
 plain() {
-  said=$(timeout 3 bash -c 'exec 3<>"/dev/tcp/$1/$2" && printf "GET %s HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n" "$3" >&3 && cat <&3' - "$2" "$3" "$4" 2>&1) && code=0 || code=$?
+  said=$(timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2" && printf "GET %s HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n" "$3" >&3 && cat <&3' - "$2" "$3" "$4" 2>&1) && code=0 || code=$?
   say "$1" "$code" "$said"
 }
 secure() {
-  said=$(printf 'GET %s HTTP/1.0\\r\\n\\r\\n' "$4" | timeout 3 openssl s_client -quiet -connect "$2:$3" 2>&1) && code=0 || code=$?
+  said=$(printf 'GET %s HTTP/1.0\\r\\n\\r\\n' "$4" | timeout 5 openssl s_client -quiet -connect "$2:$3" 2>&1) && code=0 || code=$?
   say "$1" "$code" "$said"
 }
 flag() { sed -n "s|^ *- --$2=||p" "/etc/kubernetes/manifests/$1.yaml" 2>/dev/null | head -n 1; }
@@ -40,7 +40,7 @@ if [ -e /etc/kubernetes/manifests/etcd.yaml ] || [ -e /etc/kubernetes/pki/etcd/s
   plain etcd "$(h=\${url%:*}; [ -n "$h" ] && [ "$h" != 0.0.0.0 ] && echo "$h" || echo 127.0.0.1)" "$(p=\${url##*:}; echo "\${p:-2381}")" /health &
 fi
 if [ -S /run/containerd/containerd.sock ] || command -v containerd >/dev/null; then
-  said=$(timeout 3 ctr plugins ls 2>&1) && code=0 || code=$?
+  said=$(timeout 5 ctr plugins ls 2>&1) && code=0 || code=$?
   say containerd "$code" "$(printf '%s\\n' "$said" | if [ "$code" = 0 ]; then awk '$2 ~ /^(cri|runtime)$/ && $1 ~ /cri/ { print $1, $2, $NF }'; else tail -n 1; fi)"
 fi
 wait

@@ -25,11 +25,10 @@ export function logsScript(kubectl: string, lists: Lists): string | undefined {
   if (wanted.length === 0) return undefined;
   const parts = wanted.map(({ namespace, pod, container, previous }): Part => {
     const ask = `k logs ${command('-n', namespace, pod, '-c', container, `--tail=${lines}`)}`;
-    // What it said the last time is gone with its container; then what it says now.
-    return {
-      id: `${namespace}/${pod}/${container}`,
-      script: previous ? `${ask} --previous 2>/dev/null || ${ask}` : ask,
-    };
+    // What it said the last time is gone with its container, which kubectl tells as if that were the log; then what it says now.
+    const last = `said=$(${ask} --previous 2>/dev/null) || said=
+case $said in '' | 'unable to retrieve container logs'*) ${ask} ;; *) printf '%s\\n' "$said" ;; esac`;
+    return { id: `${namespace}/${pod}/${container}`, script: previous ? last : ask };
   });
   const side = Array.from({ length: lanes }, (_, lane) => parts.filter((_, index) => index % lanes === lane));
   return `k() { ${kubectl} "$@"; }\n${sideBySide(side)}exit 0\n`;
@@ -39,7 +38,9 @@ export function logsScript(kubectl: string, lists: Lists): string | undefined {
 export function readLogs({ stdout }: { readonly stdout: string }): readonly ContainerLog[] {
   return [...answersIn(stdout)].flatMap(([id, { code, output }]): readonly ContainerLog[] => {
     const at = id.lastIndexOf('/');
-    const said = output.split('\n').filter(line => line.trim() !== '');
+    const said = output
+      .split('\n')
+      .filter(line => line.trim() !== '' && !line.startsWith('unable to retrieve container logs'));
     if (code !== 0 || said.length === 0) return [];
     const last = said.slice(-lines).map(line => redacted(line.slice(0, 500)));
     return [{ pod: id.slice(0, at), container: id.slice(at + 1), lines: last }];

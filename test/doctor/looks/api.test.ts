@@ -126,7 +126,7 @@ falco        sh.helm.release.v1.falco.v1  helm.sh/release.v1   1     1d    falco
 
   it('goes on where the API server is not ready and answers all the same', () => {
     const { api, lists } = look({
-      '*readyz*': `printf '[+]ping ok\\n[-]etcd failed: reason withheld\\nreadyz check failed\\n' >&2; exit 1`,
+      '*readyz*': `printf '%s\\n' 'Error from server (InternalError): an error on the server ("[+]ping ok\\n[-]etcd failed: reason withheld\\nreadyz check failed") has prevented the request from succeeding' >&2; exit 1`,
       '*" get nodes,"*': printing(list(node)),
     });
     expect(api).toEqual({ state: 'answers', says: '[-]etcd failed: reason withheld', from: 'k8s-cp' });
@@ -193,13 +193,17 @@ describe('logs', () => {
         of('a-1', 'a', status('app', { restartCount: 1, state: crashing })),
         of('b-1', 'b', status('app', { restartCount: 1, state: crashing })),
         of('c-1', 'c', status('app', { restartCount: 1, state: crashing })),
+        of('d-1', 'd', status('app', { restartCount: 1, state: crashing })),
+        of('e-1', 'e', status('app', { restartCount: 1, state: crashing })),
       ),
     );
     const bin = standIns(scratch(), {
       kubectl: `case "$*" in
   *c-1*) echo 'Error from server: Get "https://10.0.0.1:10250/": dial tcp: i/o timeout' >&2; exit 1 ;;
   *a-1*--previous*) echo 'started'; echo 'password=hunter22 refused' ;;
-  *--previous*) echo 'previous terminated container "app" not found' >&2; exit 1 ;;
+  *b-1*--previous*) echo 'previous terminated container "app" not found' >&2; exit 1 ;;
+  *--previous*) printf 'unable to retrieve container logs for containerd://858dfae' ;;
+  *d-1*) printf 'unable to retrieve container logs for containerd://858dfae' ;;
   *) echo 'still starting' ;;
 esac`,
     });
@@ -207,6 +211,7 @@ esac`,
     expect([...logs].sort((one, other) => (one.pod < other.pod ? -1 : 1))).toEqual([
       { pod: 'demo/a-1', container: 'app', lines: ['started', 'password=[redacted] refused'] },
       { pod: 'demo/b-1', container: 'app', lines: ['still starting'] },
+      { pod: 'demo/e-1', container: 'app', lines: ['still starting'] },
     ]);
   });
 

@@ -303,6 +303,14 @@ sandbox = 'registry.k8s.io/pause:3.10'
     );
   });
 
+  it('that is not in time says nothing about its configuration', () => {
+    const bin = standIns(scratch(), {
+      containerd: 'echo "version = 3"; exit 124',
+      'dpkg-query': 'echo installed 2.1.5',
+    });
+    expect(dash(`set -eu\n${containerd.script(about)}`, { bin }).code).toBe(124);
+  });
+
   it('is not there where it is not installed', () => expect(parsed(containerd, '')).toEqual({}));
 });
 
