@@ -232,7 +232,9 @@ export function isNear(one: string, other: string): boolean {
   if (one === other || Math.min(one.length, other.length) < 3) return false;
   if (one.replaceAll(/\d+/g, '') === other.replaceAll(/\d+/g, '')) return false;
   if (one.toLowerCase() === other.toLowerCase()) return true;
-  return distance(one, other) <= (Math.min(one.length, other.length) < 5 ? 1 : 2);
+  // Of short words, one letter makes another word; only letters that changed places are a slip.
+  if (Math.min(one.length, other.length) < 5) return [...one].sort().join('') === [...other].sort().join('');
+  return distance(one, other) <= 2;
 }
 
 function distance(one: string, other: string): number {
