@@ -1,9 +1,9 @@
 // The reading of what the cluster runs, asked on a control plane when a node is to be emptied.
 import { adminKubectl } from '../model/kubectl.ts';
+import { amountsOf, requestsOf } from '../model/quantities.ts';
 import type { Budget, LonghornVolume, Owner, Pod, Service, Volume, Workloads, WorkNode } from '../model/workloads.ts';
 import { cordonMark } from '../model/world.ts';
 import type { Fragment, Frame } from './frames.ts';
-import { amountsOf, requestsOf } from '../model/quantities.ts';
 import { type ApiObject, list, type NodeTerms, type PodObject, type Selecting } from './workload-objects.ts';
 
 const kubectl = adminKubectl(20);

@@ -68,7 +68,8 @@ describe('every rule', () => {
   it('says symptom, cause and cure in whole sentences, and where it is known from', () => {
     const wrong = rules.flatMap(({ id, symptom, cause, cure, sources, layer }) => [
       ...[symptom, cause, cure].filter(text => !sentence.test(text)).map(text => `${id}: ${text}`),
-      ...(sources.length === 0 || sources.some(source => !/[#/.(:]|IST\d/.test(source) || /layers\.md|^design/.test(source))
+      ...(sources.length === 0 ||
+      sources.some(source => !/[#/.(:]|IST\d/.test(source) || /layers\.md|^design/.test(source))
         ? [`${id}: sources ${sources.join(', ')}`]
         : []),
       ...(layers.includes(layer) ? [] : [`${id}: layer ${layer}`]),

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { parseQuantity } from '../../src/model/quantities.ts';
 import { parseWorkloads } from '../../src/engine/workloads.ts';
+import { parseQuantity } from '../../src/model/quantities.ts';
 import type { Pod, Workloads } from '../../src/model/workloads.ts';
 import { nothingRuns } from '../workloads-sample.ts';
 
