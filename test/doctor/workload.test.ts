@@ -365,7 +365,9 @@ describe('pods that end', () => {
       { ...withPods(stopped, leaving(-30), leaving(0)), at: stopped.at + 600_000 },
       rules,
     ).broken;
-    expect(first?.rule).toBe('node-not-ready');
-    expect(first?.consequences.map(({ rule }) => rule)).toContain('pod-stuck-terminating');
+    expect(first?.rule).toBe('node-silent');
+    expect(first?.consequences.flatMap(each => [each, ...each.consequences]).map(({ rule }) => rule)).toContain(
+      'pod-stuck-terminating',
+    );
   });
 });

@@ -143,7 +143,7 @@ export const certificatesEnding: Rule = {
   symptom: 'Nothing yet; when they end, the cluster stops.',
   cause:
     'Certificates of kubeadm last a year, and only an upgrade or `certs renew` makes new ones. Kubelets renew their own, unless something keeps them from it.',
-  cure: 'Renew them.',
+  cure: 'Renew the certificates with homelab certs renew.',
   sources: ['kubernetes docs: tasks/administer-cluster/kubeadm/kubeadm-certs', 'kubernetes/kubeadm#1361'],
   needs: ['machine.certificates', 'machine.clock'],
   explains: [],

@@ -122,7 +122,7 @@ export const kubeletNotAtBoot: Rule = {
   layer: 'runtime',
   symptom: 'After the next reboot the node stays NotReady.',
   cause: 'The kubelet or containerd runs, and is disabled or masked at boot.',
-  cure: 'Enable it.',
+  cure: 'Enable the kubelet, so that it starts with the machine.',
   sources: ['systemctl(1): enable, mask'],
   needs: ['machine.units'],
   explains: [],
