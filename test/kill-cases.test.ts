@@ -14,9 +14,11 @@ test('each kind of step is killed at both boundaries and inside, once whatever t
     'started containerd/package',
     'inside containerd/package',
     'finished containerd/package',
+    'proving containerd',
     'started control-plane/init',
     'inside control-plane/init',
     'finished control-plane/init',
+    'proving control-plane',
   ]);
   expect(killCases(planned, 'inside control').map(({ name }) => name)).toEqual(['inside control-plane/init']);
   expect(
@@ -31,6 +33,16 @@ test('the machine is drawn among those that have the step, the same for the same
   expect(new Set(drawn)).toEqual(new Set(planned.slice(0, 3)));
   expect(stepFor(each, planned, 7)).toBe(stepFor(each, planned.toReversed(), 7));
   expect(stepFor(each, ['control-plane/k8s-cp/init'], 7)).toBeUndefined();
+});
+
+test('a phase is killed while it is proven where it has steps, somewhere within the time that its proofs took', () => {
+  const [proving] = killCases(planned, 'proving control-plane');
+  if (proving === undefined) throw new Error('no case');
+  expect(stepFor(proving, planned, 7)).toBe('control-plane');
+  expect(stepFor(proving, planned.slice(0, 3), 7)).toBeUndefined();
+  const delays = Array.from({ length: 40 }, (_, seed) => delayMs(proving, 9_000, seed));
+  expect(Math.max(...delays)).toBeGreaterThan(6_000);
+  expect(Math.max(...delays)).toBeLessThan(9_000);
 });
 
 test('inside is within the time that the step took', () => {

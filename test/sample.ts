@@ -160,6 +160,7 @@ function member(world: World, each: Host, index: number): World {
     kubeletVersion: version,
     unschedulable: false,
     cordonedByUs: false,
+    isControlPlane: each.role === 'control-plane',
   };
   const joined = withFacts(world, each.name, {
     membership: { state: 'joined', role: each.role, caHash },
@@ -193,10 +194,15 @@ export function nodeObject({
   kubeletVersion,
   unschedulable,
   cordonedByUs,
+  isControlPlane,
 }: NodeFacts): object {
   return {
     kind: 'Node',
-    metadata: { name, ...(cordonedByUs ? { annotations: { 'homelab/cordoned': 'drain' } } : {}) },
+    metadata: {
+      name,
+      ...(cordonedByUs ? { annotations: { 'homelab/cordoned': 'drain' } } : {}),
+      ...(isControlPlane ? { labels: { 'node-role.kubernetes.io/control-plane': '' } } : {}),
+    },
     spec: { ...(podCidr === 'unknown' ? {} : { podCIDR: podCidr }), ...(unschedulable ? { unschedulable } : {}) },
     status: {
       addresses: [

@@ -11,7 +11,8 @@ export function plainStation(remote: Remote): Station {
     work: ({ script }, _run, _asker, options) => remote.exec(script, options),
     wait: async () => granted,
     exec: (script, options) => remote.exec(script, options),
-    upload: (localPath, remotePath, options) => remote.upload(localPath, remotePath, options),
+    upload: ({ localPath, remotePath, sha256 }, _run, _asker, options) =>
+      remote.upload(localPath, remotePath, { ...options, sha256 }),
     reconnect: async () => undefined,
     close: () => remote.close(),
   };

@@ -55,7 +55,11 @@ export interface ApiReading extends Pick<World, 'nodes' | 'live' | 'servingReque
 
 const nodeObject = z.object({
   kind: z.literal('Node'),
-  metadata: z.object({ name: z.string(), annotations: z.record(z.string(), z.string()).default({}) }),
+  metadata: z.object({
+    name: z.string(),
+    annotations: z.record(z.string(), z.string()).default({}),
+    labels: z.record(z.string(), z.string()).default({}),
+  }),
   spec: z.object({ podCIDR: z.string().optional(), unschedulable: z.boolean().default(false) }),
   status: z.object({
     addresses: z.array(z.object({ type: z.string(), address: z.string() })).default([]),
@@ -135,6 +139,7 @@ function nodeFrom({ metadata, spec, status }: z.output<typeof nodeObject>): Node
     kubeletVersion: status.nodeInfo.kubeletVersion.replace(/^v/, ''),
     unschedulable: spec.unschedulable,
     cordonedByUs: metadata.annotations[cordonMark] !== undefined,
+    isControlPlane: metadata.labels['node-role.kubernetes.io/control-plane'] !== undefined,
   };
 }
 

@@ -17,6 +17,8 @@ export interface Reading
   extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs' | 'upgrading' | 'etcd' | 'workloads'> {
   readonly facts: Facts;
   readonly fence: FenceReading;
+  /** What homelab began there and did not come to the end of, by its own note. */
+  readonly begun?: Begun;
   /** Undefined where nobody asked. */
   readonly upgrade?: UpgradeFacts | undefined;
 }
@@ -154,6 +156,7 @@ export function parseReading(
       timeService: text('time-service').split('.service')[0]?.trim() || 'none',
     },
     fence: fenceOf(host, frames.get('fence'), run),
+    begun,
     nodes: api.nodes,
     live: api.live,
     servingRequests: api.servingRequests,
@@ -217,6 +220,19 @@ function splitBegun(output: string): { readonly files: string; readonly begun: B
 // A machine that is bare or whole says so by its files and its API server, whatever was begun before.
 function withBegun(found: Membership, begun: Begun): Membership {
   return found.state === 'partial' && begun !== undefined ? { ...found, begun } : found;
+}
+
+/**
+ * Files alone call a control plane whole as soon as its kubelet has a kubeconfig of its own. One whose join homelab began, and whose node
+ * is not marked as a control plane, was cut off after that: its etcd may be no member yet, or one without a vote.
+ */
+export function factsAmong({ facts, begun }: Pick<Reading, 'facts' | 'begun'>, nodes: World['nodes']): Facts {
+  const { host, membership } = facts;
+  const node = nodes === 'unknown' ? undefined : nodes.find(({ name }) => name === host);
+  const isWhole = membership.state !== 'joined' || membership.role === 'worker' || node?.isControlPlane !== false;
+  if (isWhole || begun?.step !== 'join') return facts;
+  const why = 'kubeadm join did not finish: the node is not marked as a control plane';
+  return { ...facts, membership: withBegun(partial(host, why), begun) };
 }
 
 function parseMembership(host: string, output: string): Membership {

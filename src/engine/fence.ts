@@ -60,7 +60,7 @@ export function parseFence(frame: Frame | undefined, run: string): FenceReading 
 export function verdictOf({
   code,
   stderr,
-}: ExecResult): { readonly verdict: Verdict; readonly who: string } | undefined {
+}: Pick<ExecResult, 'code' | 'stderr'>): { readonly verdict: Verdict; readonly who: string } | undefined {
   const match = code === refusedCode ? new RegExp(`^${refusedMark} ([a-z]+) (.*)$`, 'm').exec(stderr) : null;
   return match ? { verdict: match[1] as Verdict, who: match[2] ?? '' } : undefined;
 }

@@ -134,13 +134,7 @@ export function createMachine(
     async run(step, signal) {
       const { action } = step;
       for (const upload of action.uploads ?? []) {
-        const { localPath, remotePath, sha256 } = upload;
-        await timed(`${step.id} upload`, () =>
-          worker.again(
-            () => station.upload(localPath, remotePath, { sha256, timeoutMs: action.timeoutMs, signal }),
-            signal,
-          ),
-        );
+        await timed(`${step.id} upload`, () => worker.upload(upload, action.timeoutMs, signal));
       }
       const script = `set -eu\n${await variables(action.secrets)}${action.script}`;
       const result = await timed(step.id, () => worker.work(step.id, script, action.timeoutMs, signal));

@@ -5,7 +5,7 @@ import type { Phase, Plan, Step } from '../model/plan.ts';
 import type { Goal, World } from '../model/world.ts';
 import { claim, letGo, refuseHeld, waitForWorks } from './claims.ts';
 import { type ExecuteContext, execute } from './execute.ts';
-import type { Reading } from './facts.ts';
+import { factsAmong, type Reading } from './facts.ts';
 import { inLanes, together, valuesOf } from './lanes.ts';
 import {
   compareMembership,
@@ -53,10 +53,11 @@ export async function survey(context: RunContext, patient = true): Promise<Surve
   const look = async () => valuesOf(await inLanes(machines, context.fork, machine => machine.observe(context.stop)));
   let readings = await look();
   if (patient && (await waitForWorks(readings, context))) readings = await look();
+  const nodes = readings.map(reading => reading.nodes).find(isKnown) ?? 'unknown';
   const world: World = {
     ...context.goal,
-    facts: new Map(readings.map(({ facts }) => [facts.host, facts])),
-    nodes: readings.map(reading => reading.nodes).find(isKnown) ?? 'unknown',
+    facts: new Map(readings.map(reading => [reading.facts.host, factsAmong(reading, nodes)])),
+    nodes,
     live: readings.map(reading => reading.live).find(isKnown) ?? 'unknown',
     // Several control planes tell the same; one that does not answer tells none.
     servingRequests: readings.find(reading => reading.nodes !== 'unknown')?.servingRequests ?? [],

@@ -1,6 +1,7 @@
 // What a run asks of a machine when it changes it. Over SSH it is sh; a simulation answers without a machine.
 import type { FenceRequest } from '../model/fence.ts';
-import type { ExecOptions, ExecResult, LastingRemote, UploadOptions } from '../model/ports.ts';
+import type { Upload } from '../model/plan.ts';
+import type { ExecOptions, ExecResult, LastingRemote } from '../model/ports.ts';
 import { type Asker, fenceScript, guarded, type Work, waitScript, workScript } from './fence-script.ts';
 
 export interface Station {
@@ -17,7 +18,8 @@ export interface Station {
     options: ExecOptions,
     claim?: { readonly run: string; readonly asker: Asker },
   ): Promise<ExecResult>;
-  upload(localPath: string, remotePath: string, options: UploadOptions): Promise<void>;
+  /** Only while the run holds the machine. */
+  upload(upload: Upload, run: string, asker: Asker, options: ExecOptions): Promise<void>;
   reconnect(options: ExecOptions): Promise<void>;
   close(): Promise<void>;
 }
@@ -33,7 +35,8 @@ export function stationOver(remote: LastingRemote): Station {
       remote.exec(workScript(work, run, asker), { ...options, timeoutMs: timeoutMs + graceMs }),
     wait: (unit, options) => remote.exec(waitScript(unit), options),
     exec: (script, options, claim) => remote.exec(claim ? guarded(script, claim.run, claim.asker) : script, options),
-    upload: (localPath, remotePath, options) => remote.upload(localPath, remotePath, options),
+    upload: ({ localPath, remotePath, sha256 }, run, asker, options) =>
+      remote.upload(localPath, remotePath, { ...options, sha256, guard: fenceScript({ kind: 'renew', run }, asker) }),
     reconnect: options => remote.reconnect(options),
     close: () => remote.close(),
   };

@@ -1,6 +1,7 @@
 // Changing one machine: claim it, begin each work once, hold on through lost connections, let it go.
 import { HomelabError } from '../model/errors.ts';
 import type { FenceRequest } from '../model/fence.ts';
+import type { Upload } from '../model/plan.ts';
 import type { Clock, ExecResult } from '../model/ports.ts';
 import { type FenceReading, fenceError, verdictOf } from './fence.ts';
 import { type Asker, cutOffCode } from './fence-script.ts';
@@ -25,6 +26,8 @@ export interface Worker {
   ): Promise<void>;
   /** One mutation. Throws HL_FENCE, and HL_SSH_LOST when the machine stays away; any exit code is a result. */
   work(step: string, script: string, timeoutMs: number, signal: AbortSignal): Promise<ExecResult>;
+  /** What a step needs beside its script. Throws HL_FENCE as a work does. */
+  upload(upload: Upload, timeoutMs: number, signal: AbortSignal): Promise<void>;
   /** A script that is not repeated; under a claim only while it holds. */
   exec(script: string, timeoutMs: number, signal: AbortSignal): Promise<ExecResult>;
   /** For what may be asked twice: connects anew when the connection is lost, and asks again. */
@@ -115,6 +118,15 @@ export function createWorker(station: Station, { run, who, clock, onNote }: Work
       const answer = verdictOf(result);
       if (answer) throw fenceError(host, answer.verdict, answer.who);
       return result;
+    },
+    async upload(upload, timeoutMs, signal) {
+      const from = asker;
+      if (!from) throw new Error(`${upload.remotePath} was sent to ${host} without a claim`);
+      await again(() => station.upload(upload, run, from, { timeoutMs, signal }), signal).catch((error: unknown) => {
+        const { exitStatus: code = 0, stderr = '' } = error instanceof HomelabError ? error.context : {};
+        const answer = verdictOf({ code, stderr });
+        throw answer ? fenceError(host, answer.verdict, answer.who) : error;
+      });
     },
     async exec(script, timeoutMs, signal) {
       const result = await station.exec(

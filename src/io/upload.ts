@@ -12,8 +12,12 @@ import { dataLoader, type RootWay, sentinel } from './sudo.ts';
 const wrongSum = 65;
 
 /** Says 'have', or 'need' and then takes the file from stdin. A file that another user could change is not had. */
-export function receiveScript(remotePath: string, sha256: string, bytes: number): string {
-  return `target=${sh(remotePath)}
+export function receiveScript(remotePath: string, sha256: string, bytes: number, guard = ''): string {
+  return `guard() {
+${guard}
+:
+}
+target=${sh(remotePath)}
 want=${sh(sha256)}
 size=${bytes}
 # Without SHA instructions openssl is three times as fast as coreutils.
@@ -23,6 +27,7 @@ if [ -f "$target" ] && [ ! -L "$target" ] && [ -z "$(find "$target" ! -user 0 -o
   echo have
   exit 0
 fi
+(guard) < /dev/null
 mkdir -p "$(dirname "$target")"
 # What an upload has left that was ended with no chance to tidy up.
 rm -f "$target".??????????
@@ -37,7 +42,8 @@ if [ "$(stat -c %s "$part")" != "$size" ]; then
   exit 1
 fi
 if [ "$got" != "$want" ]; then exit ${wrongSum}; fi
-mv -fT "$part" "$target"
+# In one with the guard: what it holds is let go of afterwards.
+(guard; mv -fT "$part" "$target") < /dev/null
 `;
 }
 
@@ -61,7 +67,7 @@ export async function uploadFile(
       timeoutMs: options.timeoutMs,
       signal: options.signal,
       timings,
-      send: channel => channel.write(`${receiveScript(remotePath, options.sha256, size)}${sentinel}\n`),
+      send: channel => channel.write(`${receiveScript(remotePath, options.sha256, size, options.guard)}${sentinel}\n`),
       onOutput(channel, stdout) {
         if (sending || !stdout.includes('need\n')) return;
         sending = stream(file, channel).catch((error: unknown) => {

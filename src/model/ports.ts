@@ -20,6 +20,8 @@ export interface UploadOptions {
   readonly sha256: string;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** sh that ends with another status than 0 when it may not be: before anything is written, and again before the file gets its name. */
+  readonly guard?: string;
 }
 
 /** One open connection to one machine. Calls queue: one remote command at a time. */

@@ -70,6 +70,8 @@ export interface NodeFacts {
   readonly unschedulable: boolean;
   /** Carries the mark of homelab's own cordon. */
   readonly cordonedByUs: boolean;
+  /** Carries kubeadm's label of a control plane, the last thing that its init and join make there. */
+  readonly isControlPlane: boolean;
 }
 
 /** A member of etcd as etcd itself lists it. */
@@ -240,6 +242,7 @@ export function withMember(world: World, host: Host, caHash: string): World {
     kubeletVersion: version,
     unschedulable: false,
     cordonedByUs: false,
+    isControlPlane: host.role === 'control-plane',
   };
   const servingRequests = servesClusterCertificates(world)
     ? [...world.servingRequests, servingRequestOf(host)]

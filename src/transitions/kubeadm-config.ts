@@ -85,8 +85,9 @@ export function certSANs(goal: Goal): readonly string[] {
   return [...new Set([endpointOf(goal).replace(/:6443$/, ''), ...own, ...kubernetes.certSANs])];
 }
 
-// The API server was reached and the token made a moment ago; kubeadm's own 5 minutes would only be waited for in vain.
-const discoveryTimeout = '1m0s';
+// The API server was reached and the token made a moment ago; kubeadm's own 5 minutes would only be waited for in vain. It asks every 5 s: where
+// its last question falls on the deadline, it says that ("would exceed context deadline") instead of what was wrong all the time.
+const discoveryTimeout = '58s';
 
 /** kubeadm join's document. `caHash` pins the cluster's CA: a stranger on the endpoint's address is not believed. */
 export function renderJoin(goal: Goal, host: Host, caHash: string): string {

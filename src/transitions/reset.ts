@@ -48,6 +48,16 @@ function isForeign(world: World, host: Host): boolean {
   return membership.state === 'joined' && ours.length > 0 && !ours.includes(membership.caHash);
 }
 
+/**
+ * sh: the last copy of a cluster's data does not go without a trace. A member that a cut off join has left answers nothing, and its
+ * snapshot would be waited for all the time that a large one may take.
+ */
+export const saveEtcd = `${etcdctl}
+if pgrep -ox etcd >/dev/null && etcdctl endpoint status >/dev/null 2>&1 && etcdctl snapshot save /var/lib/etcd/homelab.db --command-timeout=300s >/dev/null 2>&1; then
+  mv /var/lib/etcd/homelab.db "$saved/etcd.db"
+fi
+`;
+
 /** sh: saves what explains the machine's past, then takes away what kubeadm, kubelet and the pod network made. */
 export function resetScript(podSubnet: string): string {
   return `umask 077
@@ -57,12 +67,7 @@ journalctl --unit=kubelet --unit=containerd --since=-2d --no-pager > "$saved/jou
 timeout 20 ctr -n k8s.io containers list > "$saved/containers.txt" 2>/dev/null || true
 ip -4 route > "$saved/routes.txt" || true
 [ ! -d /etc/kubernetes ] || tar -C /etc -cf "$saved/kubernetes.tar" kubernetes
-${etcdctl}
-# The last copy of a cluster's data does not go without a trace.
-if pgrep -ox etcd >/dev/null && etcdctl snapshot save /var/lib/etcd/homelab.db --command-timeout=300s >/dev/null 2>&1; then
-  mv /var/lib/etcd/homelab.db "$saved/etcd.db"
-fi
-# Before anything goes: a bootstrap does not go on with what a reset that was cut off has left.
+${saveEtcd}# Before anything goes: a bootstrap does not go on with what a reset that was cut off has left.
 rm -f /var/lib/homelab/begun
 if command -v kubeadm >/dev/null; then
   kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock --skip-phases=remove-etcd-member > "$saved/kubeadm-reset.log" 2>&1 || { code=$?; cat "$saved/kubeadm-reset.log" >&2; exit "$code"; }

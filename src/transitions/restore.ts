@@ -106,7 +106,7 @@ export function restore(world: World, host: Host, from: Restore): Transition {
 function restored(before: World, host: Host, { manifest: { caHash }, sha256 }: Restore): World {
   const world = withMember({ ...before, live: 'unknown', nodes: [] }, host, caHash);
   const others = membersBeside(before, host).map(
-    ({ name, address }): NodeFacts => ({
+    ({ name, address, role }): NodeFacts => ({
       name,
       address,
       podCidr: 'at join',
@@ -114,6 +114,7 @@ function restored(before: World, host: Host, { manifest: { caHash }, sha256 }: R
       kubeletVersion: factsOf(before, name).kubelet,
       unschedulable: false,
       cordonedByUs: false,
+      isControlPlane: role === 'control-plane',
     }),
   );
   return {

@@ -18,8 +18,10 @@ export interface Finding {
 const needed: readonly (readonly [RegExp, RegExp])[] = [
   [/^registry password/, /^\/etc\/containerd\/certs\.d\/registry\.home\.arpa:5000\/hosts\.toml$/],
   [/^encryption key/, /^\/etc\/kubernetes\/homelab\/encryption\.yaml$/],
-  [/^(ca|sa|front-proxy-ca|etcd\/ca)\.key/, /^\/etc\/kubernetes\/pki\/(etcd\/)?[a-z-]+\.key$/],
+  [/^[a-z/-]+\.key/, /^\/etc\/kubernetes\/pki\/(etcd\/)?[a-z-]+\.key$/],
   [/^admin\.conf's key/, /^\/etc\/kubernetes\/admin\.conf$/],
+  // What a reset saves of a machine.
+  [/^(encryption key|[a-z/-]+\.key|admin\.conf's key)/, /^\/var\/log\/homelab\/reset-\w+\/kubernetes\.tar$/],
 ];
 
 /** Folders of a machine, as rows of the table. /proc is sampled and traced; images and packages are the bundle's. */

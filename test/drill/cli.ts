@@ -26,7 +26,7 @@ program
 program
   .command('killed')
   .description(
-    'homelab is killed at both boundaries of every kind of step and inside it; the re-run makes the same machines',
+    'homelab is killed at both boundaries of every kind of step, inside it and while a phase is proven; the re-run makes the same machines',
   )
   .addOption(new Option('--seed <N>', 'draws the machines and the moments').default(1).argParser(Number))
   .option('--cases <PATTERN>', 'cases whose name matches: "inside containerd/", "workers/join$"')

@@ -1,24 +1,32 @@
-// At which moments a run is killed: both boundaries of every kind of step, and a moment inside it. Machine and moment are drawn by seed.
+// At which moments a run is killed: both boundaries of every kind of step, a moment inside it, and while a phase is proven. Machine and
+// moment are drawn by seed.
 import { createHash } from 'node:crypto';
 
-export const moments = ['started', 'inside', 'finished'] as const;
+const moments = ['started', 'inside', 'finished'] as const;
 
 export interface KillCase {
   /** 'inside containerd/package' */
   readonly name: string;
-  readonly moment: (typeof moments)[number];
-  /** The step without its machine: 'containerd/package'. */
+  readonly moment: (typeof moments)[number] | 'proving';
+  /** The step without its machine: 'containerd/package'; of a proof the phase. */
   readonly step: string;
 }
 
-/** The kinds of steps of these ids, in order, each with its moments; those whose name matches. */
+/** The kinds of steps of these ids, in order, each with its moments, and after those of a phase its proofs; those whose name matches. */
 export function killCases(stepIds: readonly string[], pattern = ''): readonly KillCase[] {
   const steps = [...new Set(stepIds.map(kindOf))];
   const asked = new RegExp(pattern);
-  return steps
-    .flatMap(step => moments.map(moment => ({ name: `${moment} ${step}`, moment, step })))
+  return [...new Set(steps.map(phaseOf))]
+    .flatMap((phase): readonly KillCase[] => [
+      ...steps
+        .filter(step => phaseOf(step) === phase)
+        .flatMap(step => moments.map(moment => ({ name: `${moment} ${step}`, moment, step }))),
+      { name: `proving ${phase}`, moment: 'proving', step: phase },
+    ])
     .filter(({ name }) => asked.test(name));
 }
+
+const phaseOf = (step: string): string => step.split('/')[0] ?? '';
 
 /** phase/host/name → phase/name */
 export function kindOf(stepId: string): string {
@@ -26,14 +34,20 @@ export function kindOf(stepId: string): string {
   return `${phase}/${name.join('/')}`;
 }
 
-/** The id of the step at which it is killed, among those planned; undefined: none is planned. */
-export function stepFor({ name, step }: KillCase, planned: readonly string[], seed: number): string | undefined {
+/** The id of the step, or the phase, at which it is killed, among those planned; undefined: none is planned. */
+export function stepFor(
+  { name, moment, step }: KillCase,
+  planned: readonly string[],
+  seed: number,
+): string | undefined {
+  if (moment === 'proving') return planned.some(id => phaseOf(id) === step) ? step : undefined;
   const ids = planned.filter(id => kindOf(id) === step).toSorted();
   return ids[Math.floor(drawn(seed, `${name} machine`) * ids.length)];
 }
 
-/** How long after the step's beginning: within the time that such a step took before. */
+/** How long after its beginning: within the time that such a step, or the proofs, took before. */
 export function delayMs({ name, moment }: KillCase, tookMs: number, seed: number): number {
+  if (moment === 'proving') return Math.round(drawn(seed, `${name} moment`) * 0.9 * tookMs);
   if (moment !== 'inside') return 0;
   return Math.round(drawn(seed, `${name} moment`) * 0.8 * Math.min(tookMs, 1_800));
 }

@@ -17,6 +17,8 @@ export interface Killed {
   readonly seed: number;
   /** Of an uninterrupted run: every step, and how long it took. */
   readonly steps: Record<string, number>;
+  /** Of each phase that had steps, how long its proofs took. */
+  readonly proofs: Record<string, number>;
   readonly baseline: Snapshot;
   readonly chain: Record<string, Outcome>;
   readonly each: Record<string, Outcome>;

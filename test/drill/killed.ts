@@ -1,7 +1,16 @@
-// homelab is killed (kill -9) at both boundaries of every kind of step and inside it. The plain re-run must lead to the same machines.
+// homelab is killed (kill -9) at both boundaries of every kind of step, inside it, and while a phase is proven. The plain re-run must lead
+// to the same machines.
 import type { Lab } from '../lab/machines.ts';
 import { pause } from '../lab/run.ts';
-import { eventsOf, failuresOf, finished, type HomelabRun, startHomelab, story } from '../lab/run-homelab.ts';
+import {
+  type EventOf,
+  eventsOf,
+  failuresOf,
+  finished,
+  type HomelabRun,
+  startHomelab,
+  story,
+} from '../lab/run-homelab.ts';
 import { freshLab, homelab, homeOf, untilInside } from '../lab/test-lab.ts';
 import { compare, renderComparison } from '../snapshot/compare.ts';
 import { takeSnapshot } from '../snapshot/take.ts';
@@ -48,10 +57,18 @@ async function uninterrupted(seed: number): Promise<Killed> {
     const run = await bootstrap(lab);
     if (run.code !== 0) throw new Error(story(run));
     const steps = Object.fromEntries(eventsOf(run, 'step-finished').map(each => [each.id, each.durationMs]));
-    return { seed, steps, baseline: await takeSnapshot(lab), chain: {}, each: {}, rounds: [] };
+    return { seed, steps, proofs: proofsOf(run), baseline: await takeSnapshot(lab), chain: {}, each: {}, rounds: [] };
   } finally {
     await lab.down();
   }
+}
+
+/** From the moment at which what was done is known to be as predicted to the phase's end. */
+function proofsOf(run: HomelabRun): Record<string, number> {
+  const ends = new Map(eventsOf(run, 'phase-finished').map(({ phase, time }) => [phase, Date.parse(time)]));
+  return Object.fromEntries(
+    eventsOf(run, 'prediction').map(({ phase, time }) => [phase, (ends.get(phase) ?? 0) - Date.parse(time)]),
+  );
 }
 
 /** Round after round from bare machines, each run killed at the next moment not yet seen; until no round sees a new one. */
@@ -108,6 +125,18 @@ async function caseByCase(state: Killed, left: () => readonly KillCase[]): Promi
   }
 }
 
+/** What tells that a moment has come; a prediction is what a phase's proofs begin after. */
+const eventAt = {
+  started: 'step-started',
+  inside: 'step-started',
+  finished: 'step-finished',
+  proving: 'prediction',
+} as const satisfies Record<KillCase['moment'], Telling>;
+
+type Telling = 'step-started' | 'step-finished' | 'prediction';
+
+const idOf = (event: EventOf<Telling>): string => (event.type === 'prediction' ? event.phase : event.id);
+
 type Ended =
   | { readonly kind: 'killed'; readonly name: string; readonly outcome: Outcome }
   | { readonly kind: 'ended'; readonly run: HomelabRun };
@@ -120,20 +149,21 @@ async function runAndKill(lab: Lab, state: Killed, cases: readonly KillCase[]): 
     const planned = steps.map(({ id }) => id);
     return cases.map(each => ({ each, id: stepFor(each, planned, state.seed) }));
   });
-  const at = async (type: 'step-started' | 'step-finished') => {
-    const wanted = (await plan).filter(({ each }) => (each.moment === 'finished') === (type === 'step-finished'));
-    const event = await process.event(type, ({ id }) => wanted.some(each => each.id === id));
-    return wanted.find(each => each.id === event.id);
+  const at = async (type: Telling) => {
+    const wanted = (await plan).filter(({ each }) => eventAt[each.moment] === type);
+    const event = await process.event(type, each => wanted.some(({ id }) => id === idOf(each)));
+    return wanted.find(({ id }) => id === idOf(event));
   };
   const never = new Promise<never>(() => undefined);
   const found = await Promise.race([
     ended,
     at('step-started').catch(() => never),
     at('step-finished').catch(() => never),
+    at('prediction').catch(() => never),
   ]);
   if (found === undefined || 'kind' in found) return found ?? ended;
   const { each, id = '' } = found;
-  const tookMs = state.steps[id] ?? 0;
+  const tookMs = (each.moment === 'proving' ? state.proofs[id] : state.steps[id]) ?? 0;
   const delay = delayMs(each, tookMs, state.seed);
   if (delay > 0) await pause(delay);
   process.signal('SIGKILL');

@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { apiFragment } from '../../src/engine/api.ts';
-import { caHashOf, clockFragment, factFragments, kubeadmAtWork, parseReading } from '../../src/engine/facts.ts';
+import {
+  caHashOf,
+  clockFragment,
+  factFragments,
+  factsAmong,
+  kubeadmAtWork,
+  parseReading,
+} from '../../src/engine/facts.ts';
 import { freeFence } from '../../src/engine/fence.ts';
 import { type Frame, joinFragments, splitFrames } from '../../src/engine/frames.ts';
 import { HomelabError } from '../../src/model/errors.ts';
@@ -75,6 +82,7 @@ const sampleNodes: readonly NodeFacts[] = [
     kubeletVersion: '1.31.13',
     unschedulable: false,
     cordonedByUs: false,
+    isControlPlane: true,
   },
   {
     name: 'k8s-worker1',
@@ -84,6 +92,7 @@ const sampleNodes: readonly NodeFacts[] = [
     kubeletVersion: '1.31.13',
     unschedulable: true,
     cordonedByUs: true,
+    isControlPlane: false,
   },
 ];
 const apiAnswer = (found: readonly object[] = objects) =>
@@ -270,6 +279,26 @@ describe('where a machine stands', () => {
       begun: { step: 'init', digest: '0123456789abcdef' },
     });
     expect(membership(begun)).toEqual({ state: 'absent' });
+  });
+
+  it('calls a control plane’s join half done whose node is not marked, where homelab began it', () => {
+    const files = `pki/ca.crt\nadmin.conf\nkubelet.conf\nmanifests/kube-apiserver.yaml\nmanifests/etcd.yaml\nkubelet-config\n`;
+    const [first, second] = sampleNodes;
+    if (!first || !second) throw new Error('there are two nodes');
+    const told = (note: string, isControlPlane: boolean, name = 'k8s-worker1') => {
+      const reading = read({ ...worker, membership: `${files}${note}\n${caPem}` });
+      return factsAmong(reading, [first, { ...second, name, isControlPlane }]).membership;
+    };
+    expect(told('begun join 0123456789abcdef\n', false)).toMatchObject({
+      state: 'partial',
+      why: 'kubeadm join did not finish: the node is not marked as a control plane',
+      hint: expect.stringContaining('homelab reset k8s-worker1'),
+    });
+    const whole = { state: 'joined', role: 'control-plane' };
+    expect(told('begun join 0123456789abcdef\n', true)).toMatchObject(whole);
+    // Taken off by hand, or a node that has not registered yet: nothing that says that kubeadm was cut off.
+    expect(told('', false)).toMatchObject(whole);
+    expect(told('begun join 0123456789abcdef\n', false, 'another')).toMatchObject(whole);
   });
 
   it('begins nothing beside a kubeadm that is still at work, whatever homelab began before', () => {

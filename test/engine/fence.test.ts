@@ -14,6 +14,7 @@ import {
   waitScript,
   workScript,
 } from '../../src/engine/fence-script.ts';
+import { receiveScript } from '../../src/io/upload.ts';
 import { type Fence, type FenceRequest, granted, isHeld, judge, leaseSeconds, noFence } from '../../src/model/fence.ts';
 import { dash } from '../dash.ts';
 
@@ -23,6 +24,8 @@ const since = (pid: number) =>
   readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /, '')
     .split(' ')[19] ?? '';
+// sha256 of nothing
+const emptySum = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 const moment = { now: 1000, bootId: 'a', expectedBootId: 'a' };
 const mine: Fence = { serial: 4, run: 'me', seq: 2, until: 1030, session: 'alive', working: false, who: 'me@here' };
 const theirs: Fence = { ...mine, run: 'they' };
@@ -155,9 +158,7 @@ echo inactive > "$work/state"
         const isGranted = verdict === 'ok' || verdict === 'begun';
         // A work that was begun and is not there any more: its folder is not part of the record.
         const isGone = request.kind === 'work' && verdict === 'begun';
-        expect(verdictOf({ ...said, durationMs: 0 })?.verdict ?? 'granted').toBe(
-          isGone ? 'late' : isGranted ? 'granted' : verdict,
-        );
+        expect(verdictOf(said)?.verdict ?? 'granted').toBe(isGone ? 'late' : isGranted ? 'granted' : verdict);
         if (isGone) return;
         const after = found().fence;
         if (!isGranted) {
@@ -242,6 +243,22 @@ echo inactive > "$work/state"
     put({ ...theirs, until: uptime() + 100, session: 'gone' });
     expect(dash(fenceScript(claim, asker, dir), { bin }).code).toBe(0);
     expect(isHeld(found().fence, uptime())).toBe(true);
+  });
+
+  it('takes a file only from the one who holds it', () => {
+    const upload = { localPath: '/a.deb', remotePath: join(dir, 'cache/a.deb'), sha256: emptySum, bytes: 0 };
+    const sendAs = (run: string) => {
+      const guard = fenceScript({ kind: 'renew', run }, { who: run, bootId }, dir);
+      return dash(`set -eu\n${receiveScript(upload.remotePath, upload.sha256, upload.bytes, guard)}`, { bin });
+    };
+    put({ ...mine, until: uptime() + 100 });
+    expect(verdictOf(sendAs('they'))?.verdict).toBe('taken');
+    expect(existsSync(join(dir, 'cache'))).toBe(false);
+    put({ ...mine, until: uptime() - 100 });
+    expect(verdictOf(sendAs('me'))?.verdict).toBe('lapsed');
+    put({ ...mine, until: uptime() + 100 });
+    expect(sendAs('me')).toMatchObject({ code: 0, stdout: 'need\n' });
+    expect(existsSync(upload.remotePath)).toBe(true);
   });
 
   it('runs a guarded script only for the one who holds it', () => {

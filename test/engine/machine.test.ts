@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { apiFragment } from '../../src/engine/api.ts';
 import { clockFragment, factFragments } from '../../src/engine/facts.ts';
 import { fenceFragment, freeFence } from '../../src/engine/fence.ts';
+import { refusedCode, refusedMark } from '../../src/engine/fence-script.ts';
 import type { Fragment } from '../../src/engine/frames.ts';
 import { createMachine, type Machine, type MachineOptions } from '../../src/engine/machine.ts';
 import { intend, resourcesOf } from '../../src/engine/plan.ts';
@@ -169,6 +170,22 @@ describe('a step on a machine', () => {
     await machine.run(step(':', { uploads: [upload] }), signal);
     expect(remote.uploads).toEqual(['/a.deb → /var/cache/homelab/a.deb']);
     expect(machine.commands() - before).toBe(2);
+  });
+
+  it('sends nothing to a machine that another run has taken over', async () => {
+    const remote = new Answering(() => ok(''));
+    remote.upload = async () => {
+      throw new HomelabError('HL_STEP_FAILED', 'copying failed', {
+        context: { exitStatus: refusedCode, stderr: `${refusedMark} taken anna@laptop: homelab bootstrap\n` },
+      });
+    };
+    const machine = await held(remote);
+    const upload = { localPath: '/a.deb', remotePath: '/var/cache/homelab/a.deb', sha256: 'a', bytes: 1 };
+    expect(await failureOf(machine.run(step(':', { uploads: [upload] }), signal))).toMatchObject({
+      code: 'HL_FENCE',
+      message: expect.stringContaining('it was taken over (anna@laptop: homelab bootstrap)'),
+    });
+    expect(remote.asked).toEqual([]);
   });
 });
 

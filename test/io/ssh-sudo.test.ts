@@ -153,6 +153,7 @@ describe('shell texts', () => {
     scriptLoader,
     dataLoader,
     receiveScript: `set -eu\n${receiveScript("/var/tmp/it's", 'ab', 7)}`,
+    guardedReceiveScript: `set -eu\n${receiveScript('/var/tmp/a', 'ab', 7, '[ -e /run/a ] || exit 93')}`,
   };
   const hasShellcheck = spawnSync('shellcheck', ['--version']).status === 0;
   for (const [name, text] of Object.entries(texts)) {

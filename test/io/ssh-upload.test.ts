@@ -108,6 +108,25 @@ describe.skipIf(withoutSshd)(`uploads to a real sshd${withoutSshd ? ` (${without
     }
   });
 
+  test('what its guard does not let through is not written; what was let through and then is not any more gets no name', async () => {
+    const { dir, local, options } = file('content');
+    const folder = join(dir, 'cache');
+    const remote = await opened();
+    const never = await failure(
+      remote.upload(local, join(folder, 'copy'), { ...options, guard: 'echo never >&2; exit 93' }),
+    );
+    expect(never).toMatchObject({ context: { exitStatus: 93, stderr: 'never\n' } });
+    expect(readdirSync(dir)).toEqual(['local']);
+    // As when another run takes the machine while the file is on its way. Its own stdin is not the file's.
+    const once = `cat; echo asked >> ${dir}/asked; [ "$(wc -l < ${dir}/asked)" = 1 ] || { echo taken >&2; exit 93; }`;
+    const taken = await failure(remote.upload(local, join(folder, 'copy'), { ...options, guard: once }));
+    expect(taken).toMatchObject({ context: { exitStatus: 93, stderr: 'taken\n' } });
+    expect(readdirSync(folder)).toEqual([]);
+    expect(readFileSync(join(dir, 'asked'), 'utf8')).toBe('asked\nasked\n');
+    await remote.upload(local, join(folder, 'copy'), { ...options, guard: 'true' });
+    expect(readFileSync(join(folder, 'copy'), 'utf8')).toBe('content');
+  });
+
   test('an upload that is cut off leaves nothing', async () => {
     const { dir, local, options } = file(Buffer.alloc(60_000_000, 7));
     const proxy = await startProxy(sshd.port);

@@ -37,7 +37,7 @@ systemctl restart containerd
 for image in pause kube-proxy coredns; do ctr -n k8s.io images import "/srv/homelab-lab/images/$image.tar.gz" >/dev/null; done
 `;
 
-const initConfig = (address: string): string => `apiVersion: kubeadm.k8s.io/v1beta4
+const initConfig = (address: string, endpoint: string): string => `apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 localAPIEndpoint: {advertiseAddress: ${address}}
 nodeRegistration: {name: k8s-cp}
@@ -45,7 +45,7 @@ nodeRegistration: {name: k8s-cp}
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 kubernetesVersion: ${handMade.version}
-controlPlaneEndpoint: ${address}:6443
+controlPlaneEndpoint: ${endpoint}:6443
 networking: {podSubnet: ${handMade.podSubnet}, serviceSubnet: ${handMade.serviceSubnet}}
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
@@ -60,15 +60,19 @@ kind: KubeProxyConfiguration
 conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
 `;
 
-/** k8s-cp and two workers, the second under another name than its host's; its own CNI configuration and routes. */
-export async function makeByHand(lab: Lab): Promise<void> {
+/**
+ * k8s-cp and two workers, the second under another name than its host's; its own CNI configuration and routes. An endpoint that is a name
+ * stands in everybody's /etc/hosts.
+ */
+export async function makeByHand(lab: Lab, endpoint?: string): Promise<void> {
   const address = lab.hosts[0]?.address ?? '';
   await onAll(lab, software);
+  if (endpoint !== undefined) await onAll(lab, `echo ${sh(`${address} ${endpoint}`)} >>/etc/hosts`);
   await inside(
     lab,
     'k8s-cp',
     `for image in kube-apiserver kube-controller-manager kube-scheduler etcd; do ctr -n k8s.io images import "/srv/homelab-lab/images/$image.tar.gz" >/dev/null; done
-printf %s ${sh(initConfig(address))} >/root/kubeadm.yaml
+printf %s ${sh(initConfig(address, endpoint ?? address))} >/root/kubeadm.yaml
 kubeadm init --config /root/kubeadm.yaml >/root/init.log 2>&1 || { tail -n 20 /root/init.log; exit 1; }
 sed -i 's/^    - kube-scheduler$/&\\n    - --profiling=false/' /etc/kubernetes/manifests/kube-scheduler.yaml`,
   );

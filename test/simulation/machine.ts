@@ -41,6 +41,8 @@ export class SimulatedMachine {
   #last: Going | undefined;
   /** When each run was heard of last, by book-keeping of its own. */
   readonly #heard = new Map<string, number>();
+  /** Who claimed it last, by book-keeping of its own. */
+  #owner = '-';
   #boots = 0;
   #bootedAt = 0;
 
@@ -83,6 +85,7 @@ export class SimulatedMachine {
     this.#fence = granted(this.#now(), request, who, this.#uptime());
     this.#holder = session;
     this.#heard.set(request.run, this.#time.now);
+    if (request.kind === 'claim') this.#owner = request.run;
     return result(0);
   }
 
@@ -95,6 +98,7 @@ export class SimulatedMachine {
     const answer = this.ask(request, bootId, who, session);
     if (answer.code !== 0) return answer;
     if (this.#going) this.broken.push(`${work.step} began while ${this.#going.step} was going on`);
+    if (this.#owner !== run) this.broken.push(`${work.step} of ${run} began after ${this.#owner} had taken it`);
     if (silentMs > (leaseSeconds + 2) * 1000) this.broken.push(`${work.step} began after ${silentMs} ms of silence`);
     if (this.begun.some(each => each.run === run && each.seq === work.seq))
       this.broken.push(`${work.step} was begun twice`);

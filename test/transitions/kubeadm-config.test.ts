@@ -34,6 +34,12 @@ describe.each(versions)('kubeadm’s documents as %s, for %s', (api, version) =>
   it('for join', async () => {
     await expect(renderJoin(of({ version }), tainted, caHash)).toMatchFileSnapshot(golden(`join-${api}`));
   });
+
+  it('end discovery between two of kubeadm’s questions, 5 s apart, so that the last answer is what it tells', () => {
+    const [, seconds] =
+      /(?:discovery|timeout): (\d+)s$/m.exec(renderJoin(of({ version }), host('k8s-worker1'), caHash)) ?? [];
+    expect(Number(seconds) % 5).toBeGreaterThan(1);
+  });
 });
 
 describe('kubeadm’s documents', () => {
