@@ -6,7 +6,14 @@ import type { Cluster } from '../../src/model/cluster.ts';
 import type { Phase, Plan } from '../../src/model/plan.ts';
 import type { World } from '../../src/model/world.ts';
 import { phases } from '../../src/phases/index.ts';
-import { type Hop, upgradeBegins, upgradeEnds, upgradePhases, upgradeWatched } from '../../src/phases/upgrade.ts';
+import {
+  type Hop,
+  isBeginning,
+  upgradeBegins,
+  upgradeEnds,
+  upgradePhases,
+  upgradeWatched,
+} from '../../src/phases/upgrade.ts';
 import { living, threeControlPlanes } from '../life-sample.ts';
 import { cluster, everything, after as predicted, withFacts } from '../sample.ts';
 
@@ -114,6 +121,15 @@ describe('an upgrade of one hop', () => {
     expect(ids.filter(id => id.startsWith('k8s-cp-'))).toEqual(['k8s-cp-v1.31.14/k8s-cp/uncordon-k8s-cp']);
     expect(ids.filter(id => /^(kubeadm|images)-/.test(id))).toEqual([]);
     expect(ids.filter(id => id.endsWith('/kubeadm-upgrade'))).toHaveLength(3);
+  });
+
+  it('begins once: a run that goes on has its backup from before', () => {
+    expect(isBeginning(found)).toBe(true);
+    const noted = { ...found, steps: found.steps.filter(({ phase }) => phase === 'baseline') };
+    const next = outcome(noted, world, statesOf(world, list));
+    const left = planOf(next.world, list, next.states);
+    expect(left.steps.some(({ risk }) => risk !== 'safe')).toBe(true);
+    expect(isBeginning(left)).toBe(false);
   });
 
   it('leaves a node cordoned that its owner had cordoned', () => {
