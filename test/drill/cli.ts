@@ -80,6 +80,11 @@ program
   });
 
 program
+  .command('restore')
+  .description('a restore onto a machine whose power goes five times; refused on machines of another cluster')
+  .action(() => tests('drill', 'test/drill/restore.test.ts'));
+
+program
   .command('certs')
   .description('certificates renewed, renewed by hand, cut off at every step, and all ended with the cluster down')
   .action(() => tests('drill', 'test/drill/certs.test.ts'));
