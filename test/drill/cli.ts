@@ -71,6 +71,13 @@ program
   .action(() => tests('drill', 'test/drill/upgrade.test.ts'));
 
 program
+  .command('upgrade-ha')
+  .description(
+    'three control planes and two workers by a minor, both workers at once; what users noticed, and how long it took',
+  )
+  .action(() => tests('drill', 'test/drill/upgrade-ha.test.ts'));
+
+program
   .command('upgrade-killed')
   .description('homelab is killed at 20 drawn moments of an upgrade by a patch; plain re-runs make the same machines')
   .addOption(new Option('--seed <N>', 'draws the moments').default(1).argParser(Number))
