@@ -94,7 +94,8 @@ for n in $(seq 20); do kubectl create secret generic "s$n" -n shop --from-litera
     await lab.powerCut('k8s-worker1');
     await lab.powerOn('k8s-worker1');
     const cut = await process.ended;
-    expect([4, 6], story(cut)).toContain(cut.code);
+    // The machine has booted since: a run that looks anew may go on, this one may not.
+    expect([4, 5, 6], story(cut)).toContain(cut.code);
   });
 
   test('the plain re-run ends it: every secret is there, and nothing is left to do', async () => {
