@@ -65,9 +65,13 @@ export async function showPlan(found: Plan, session: Session, options: PlanOptio
   if (options.out !== undefined)
     await writeFile(options.out, renderPlanFile(goal.cluster.name, new Date(), found, redact));
   if (found.refusals.length > 0) {
-    throw new HomelabError('HL_REFUSED', `${found.refusals.length} refusals stand against this plan`, {
-      hint: 'each one above says what to do',
-    });
+    throw new HomelabError(
+      'HL_REFUSED',
+      `${found.refusals.length === 1 ? 'one thing stands' : `${found.refusals.length} things stand`} against this plan`,
+      {
+        hint: 'each one above says what to do',
+      },
+    );
   }
 }
 

@@ -82,7 +82,7 @@ export async function runReset(names: readonly string[], options: RunOptions, io
   );
 }
 
-/** Writes what an edit made, or says what is to be written by hand. */
+/** Writes what an edit made, or says what is to be written by hand; where the inventory says it already, neither. */
 export async function write(
   { before, edit }: EditedInventory,
   { rehearsal, options, bus }: Session,
@@ -91,6 +91,7 @@ export async function write(
   if (rehearsal) return;
   const { inventory } = options;
   if (edit.kind === 'edited') {
+    if (edit.text === before) return;
     await replaceFile(inventory, before, edit.text);
     bus.emit({ type: 'note', text: `${inventory} follows: see it with git diff or the like` });
     return;

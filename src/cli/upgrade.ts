@@ -5,7 +5,14 @@ import { apply, checkedPlan, survey } from '../engine/run.ts';
 import { setVersion } from '../inventory/edit.ts';
 import { editInventory, loadInventory } from '../inventory/load.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
-import { type UpgradePhase, upgradeBegins, upgradeEnds, upgradePhases, upgradeWatched } from '../phases/upgrade.ts';
+import {
+  isBeginning,
+  type UpgradePhase,
+  upgradeBegins,
+  upgradeEnds,
+  upgradePhases,
+  upgradeWatched,
+} from '../phases/upgrade.ts';
 import { upgradeCheck } from '../phases/upgrade-check/index.ts';
 import { type Running, upgradePath } from '../upgrade/path.ts';
 import { bundledVersions, runningVersions } from '../upgrade/running.ts';
@@ -46,8 +53,9 @@ export async function runUpgrade(options: UpgradeOptions, io: Io): Promise<numbe
         ...approval,
         async approve(found) {
           await approval.approve(found);
-          // Here, and not only on the machine that is about to be changed.
-          if (session.goal.cluster.backup && found.steps.some(({ risk }) => risk !== 'safe'))
+          // Here, and not only on the machine that is about to be changed. A run that goes on has one of how it was before: more would push it
+          // out of those that are kept.
+          if (session.goal.cluster.backup && isBeginning(found))
             await bringBackup(session, await backupsOf(session.goal.cluster, io));
         },
       };
@@ -56,8 +64,7 @@ export async function runUpgrade(options: UpgradeOptions, io: Io): Promise<numbe
       const phases = await phasesOf(session, to, options.parallel);
       await apply({ ...session, phases, bus: tellingTimeLeft(session.bus, stagesOf(phases)) });
       const edited = await editInventory(options.inventory, (before, context) => setVersion(before, to, context));
-      if (edited.before !== (edited.edit.kind === 'edited' ? edited.edit.text : undefined))
-        await write(edited, session, 'write yourself into its kubernetes section');
+      await write(edited, session, 'write yourself into its kubernetes section');
     },
     async path => aimOf(options, to)(await loadInventory(path)),
   );

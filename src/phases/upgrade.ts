@@ -1,7 +1,7 @@
 // Machines to the next version, hop by hop, one after the other: a phase a machine, so that each is proven before the next begins.
 import semver from 'semver';
 import type { Cluster, Host, Role } from '../model/cluster.ts';
-import type { Phase, Want } from '../model/plan.ts';
+import type { Phase, Plan, Want } from '../model/plan.ts';
 import { controlPlaneOf, endpointOf, factsOf, isAdopted, type World } from '../model/world.ts';
 import { kubeadmImages } from '../resources/images.ts';
 import { upgradeWatch } from '../resources/upgrade-watch.ts';
@@ -63,6 +63,11 @@ export function upgradeBegins(hops: readonly Hop[], to: string): Phase {
     },
     probes: () => [],
   };
+}
+
+/** Nothing has been upgraded yet. */
+export function isBeginning({ steps }: Plan): boolean {
+  return steps.some(({ phase, id }) => phase === 'baseline' && id.endsWith('/baseline'));
 }
 
 /** Before its end, while the counts are there. */

@@ -122,6 +122,8 @@ const objects = [
         metadata: { labels },
         spec: {
           automountServiceAccountToken: false,
+          // Where every worker is emptied at once they must have somewhere to go.
+          tolerations: [{ key: 'node-role.kubernetes.io/control-plane', operator: 'Exists', effect: 'NoSchedule' }],
           topologySpreadConstraints: [
             {
               maxSkew: 1,

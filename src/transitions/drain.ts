@@ -64,15 +64,19 @@ function drain(world: World, { name }: Host, found: NodeDrain | undefined): Tran
     now: isDone ? 'empty' : isAlone ? 'alone' : 'scheduled',
     to: isAlone ? 'alone' : 'empty',
     change: isDone || isAlone ? undefined : drainChange(world, name, found),
-    predict: before => ({
-      ...before,
-      nodes: withNode(before, name, node => ({
-        ...node,
-        unschedulable: true,
-        cordonedByUs: node.cordonedByUs || !node.unschedulable,
-      })),
-      workloads: before.workloads === 'unknown' || !found ? before.workloads : afterDrain(before.workloads, found),
-    }),
+    predict: before =>
+      isAlone
+        ? before
+        : {
+            ...before,
+            nodes: withNode(before, name, node => ({
+              ...node,
+              unschedulable: true,
+              cordonedByUs: node.cordonedByUs || !node.unschedulable,
+            })),
+            workloads:
+              before.workloads === 'unknown' || !found ? before.workloads : afterDrain(before.workloads, found),
+          },
   };
 }
 

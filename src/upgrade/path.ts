@@ -45,7 +45,7 @@ export function upgradePath({ now, to, available }: PathOptions): Path {
   if (minors(oldestServer, newestServer) > 1)
     return refuse(
       `API servers run v${oldestServer} and v${newestServer}, more than one minor apart: Kubernetes does not support that`,
-      `bring ${named(oldestServer, now.apiServers)} to v${newestServer} by itself first (remove-node and join-node), then run the same command again`,
+      `bring ${named(oldestServer, now.apiServers).join(', ')} to v${newestServer} by itself first (remove-node and join-node), then run the same command again`,
     );
   if (oldest === wanted) return { hops: [] };
   // What an interrupted upgrade began is brought to its end: then every machine starts from the same version.
@@ -71,7 +71,8 @@ function isOf(version: string, like: string, minor: number): boolean {
 }
 
 function downgrade(now: Running, oldest: string, newest: string, wanted: string): Path {
-  const reason = `${named(newest, now.apiServers, now.kubelets)} runs v${newest} already, and Kubernetes goes back to no older version`;
+  const names = named(newest, now.apiServers, now.kubelets);
+  const reason = `${names.join(', ')} ${names.length === 1 ? 'runs' : 'run'} v${newest} already, and Kubernetes goes back to no older version`;
   return oldest === newest
     ? refuse(
         reason,
@@ -92,11 +93,11 @@ function refuse(reason: string, hint: string): Path {
   return { refuse: { reason, hint } };
 }
 
-function named(version: string, ...versions: readonly Readonly<Record<string, string>>[]): string {
+function named(version: string, ...versions: readonly Readonly<Record<string, string>>[]): readonly string[] {
   const hosts = versions
     .flatMap(Object.entries)
     .flatMap(([host, each]) => (semver.valid(each) === version ? [host] : []));
-  return [...new Set(hosts)].join(', ');
+  return [...new Set(hosts)];
 }
 
 /** Oldest first, without v and without what is no version. */

@@ -6,12 +6,13 @@ import { canaries } from './canaries.ts';
 import { type DoctorDrill, doctorDrill } from './doctor.ts';
 import { type KilledOptions, killed } from './killed.ts';
 import { kinds, kubeadmKilled } from './kubeadm-killed.ts';
+import { type UpgradeKilledOptions, upgradeKilled } from './upgrade-killed.ts';
 
 const program = new Command('drill')
   .description('Matrices of bad luck on lab machines. Prints a line a case; exits 1 when one did not end well.')
   .addHelpText(
     'after',
-    '\nExamples:\n  npm run drill -- kubeadm-killed\n  npm run drill -- kubeadm-killed --only join --anew\n  npm run drill -- killed --seed 7\n  npm run drill -- killed --each --cases "finished workers/"\n  npm run drill -- bad-luck-life --case etcd\n  npm run drill -- simulation --schedules 100000',
+    '\nExamples:\n  npm run drill -- kubeadm-killed\n  npm run drill -- kubeadm-killed --only join --anew\n  npm run drill -- killed --seed 7\n  npm run drill -- killed --each --cases "finished workers/"\n  npm run drill -- upgrade-killed --seed 7\n  npm run drill -- bad-luck-life --case etcd\n  npm run drill -- simulation --schedules 100000',
   );
 
 program
@@ -68,6 +69,27 @@ program
     'v1.31.1 to v1.31.4 on four machines, with all that can come between; builds a second lab bundle (6 min)',
   )
   .action(() => tests('drill', 'test/drill/upgrade.test.ts'));
+
+program
+  .command('upgrade-ha')
+  .description(
+    'three control planes and two workers by a minor, both workers at once; what users noticed, and how long it took',
+  )
+  .action(() => tests('drill', 'test/drill/upgrade-ha.test.ts'));
+
+program
+  .command('upgrade-killed')
+  .description('homelab is killed at 20 drawn moments of an upgrade by a patch; plain re-runs make the same machines')
+  .addOption(new Option('--seed <N>', 'draws the moments').default(1).argParser(Number))
+  .option('--anew', 'forget what an earlier drill has done; after every change of homelab')
+  .action(async (options: UpgradeKilledOptions) => {
+    process.exitCode = await upgradeKilled(options);
+  });
+
+program
+  .command('restore')
+  .description('a restore onto a machine whose power goes five times; refused on machines of another cluster')
+  .action(() => tests('drill', 'test/drill/restore.test.ts'));
 
 program
   .command('certs')

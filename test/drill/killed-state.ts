@@ -1,4 +1,4 @@
-// What a killed drill has done so far, in the temp folder: an interrupted drill goes on, and what was done is not done again.
+// What a drill that kills homelab has done so far, in the temp folder: an interrupted drill goes on, and what was done is not done again.
 import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -26,19 +26,20 @@ export interface Killed {
   readonly rounds: { readonly text: string; readonly ok: boolean }[];
 }
 
-export const stateFile = (seed: number): string => path.join(tmpdir(), `homelab-drill-killed-${seed}.json`);
+export const stateFile = (drill: string, seed: number): string =>
+  path.join(tmpdir(), `homelab-drill-${drill}-${seed}.json`);
 
-export async function readKilled(seed: number): Promise<Killed | undefined> {
+export async function readState<T>(drill: string, seed: number): Promise<T | undefined> {
   try {
-    return JSON.parse(await readFile(stateFile(seed), 'utf8')) as Killed;
+    return JSON.parse(await readFile(stateFile(drill, seed), 'utf8')) as T;
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
   }
 }
 
-export async function saveKilled(state: Killed): Promise<void> {
-  await writeFile(stateFile(state.seed), JSON.stringify(state));
+export async function saveState(drill: string, state: { readonly seed: number }): Promise<void> {
+  await writeFile(stateFile(drill, state.seed), JSON.stringify(state));
 }
 
 export function tableOf(outcomes: Readonly<Record<string, Outcome>>): string {

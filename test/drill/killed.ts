@@ -13,9 +13,10 @@ import {
 } from '../lab/run-homelab.ts';
 import { freshLab, homelab, homeOf, untilInside } from '../lab/test-lab.ts';
 import { compare, renderComparison } from '../snapshot/compare.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
 import { takeSnapshot } from '../snapshot/take.ts';
 import { delayMs, type KillCase, killCases, stepFor } from './kill-cases.ts';
-import { type Killed, type Outcome, readKilled, saveKilled, stateFile, tableOf } from './killed-state.ts';
+import { type Killed, type Outcome, readState, saveState, stateFile, tableOf } from './killed-state.ts';
 
 export interface KilledOptions {
   readonly seed: number;
@@ -31,13 +32,13 @@ const labName = 'drill-killed';
 /** Exit code: 0 when every case led to a whole cluster that is like an uninterrupted run's. */
 export async function killed(options: KilledOptions): Promise<number> {
   const { seed } = options;
-  const before = options.anew ? undefined : await readKilled(seed);
+  const before = options.anew ? undefined : await readState<Killed>('killed', seed);
   const state = before ?? (await uninterrupted(seed));
-  await saveKilled(state);
+  await saveState('killed', state);
   const cases = killCases(Object.keys(state.steps), options.cases);
   const done = options.each ? state.each : state.chain;
   const left = () => cases.filter(({ name }) => done[name] === undefined);
-  console.log(`${cases.length} cases, ${left().length} to do, seed ${seed} (${stateFile(seed)})`);
+  console.log(`${cases.length} cases, ${left().length} to do, seed ${seed} (${stateFile('killed', seed)})`);
   for (const each of cases) console.log(`  ${each.name}`);
   await (options.each ? caseByCase(state, left) : inChains(state, left));
   const shown = Object.fromEntries(cases.flatMap(({ name }) => (done[name] ? [[name, done[name]]] : [])));
@@ -91,13 +92,13 @@ async function inChains(state: Killed, left: () => readonly KillCase[]): Promise
         const ended = [...(last.ok ? [] : [last.ended]), await typed(lab, result.run)].join(', then ');
         state.chain[seen.at(-1) ?? ''] = { ...last, ended, ok: false };
       }
-      await saveKilled(state);
+      await saveState('killed', state);
     }
-    const verdict = await verdictOf(lab, state);
+    const verdict = await verdictOf(lab, state.baseline);
     const text = `round ${round}: killed ${seen.length} times, then a whole run, then ${verdict.text}`;
     state.rounds.push({ text, ok: verdict.ok });
     console.log(text);
-    await saveKilled(state);
+    await saveState('killed', state);
     if (verdict.ok) await lab.down();
     else break;
     if (left().length === before) break;
@@ -112,7 +113,7 @@ async function caseByCase(state: Killed, left: () => readonly KillCase[]): Promi
     const ended: string[] = [];
     let again = await bootstrap(lab);
     for (; again.code !== 0 && ended.length < 8; again = await bootstrap(lab)) ended.push(await typed(lab, again));
-    const verdict = await verdictOf(lab, state);
+    const verdict = await verdictOf(lab, state.baseline);
     const outcome = {
       ...result.outcome,
       ended: [...(ended.length === 0 ? ['went on'] : ended), verdict.text].join(', then '),
@@ -120,7 +121,7 @@ async function caseByCase(state: Killed, left: () => readonly KillCase[]): Promi
     };
     state.each[each.name] = outcome;
     console.log(tableOf({ [each.name]: outcome }));
-    await saveKilled(state);
+    await saveState('killed', state);
     await lab.down();
   }
 }
@@ -198,23 +199,27 @@ function told(text: string): string {
 }
 
 /** The last run was whole: the next has nothing to do, and the machines are those of an uninterrupted one. */
-async function verdictOf(lab: Lab, state: Killed): Promise<{ readonly ok: boolean; readonly text: string }> {
-  const again = await bootstrap(lab);
+export async function verdictOf(
+  lab: Lab,
+  baseline: Snapshot,
+  bundle = lab.bundle,
+): Promise<{ readonly ok: boolean; readonly text: string }> {
+  const again = await bootstrap(lab, bundle);
   if (again.code !== 0 || finished(again).steps > 0)
     return {
       ok: false,
       text: `exit ${again.code}, ${finished(again).steps} steps in what should have been nothing to do`,
     };
   const snapshot = await takeSnapshot(lab);
-  const ok = compare(state.baseline, snapshot).length === 0;
-  return { ok, text: `0 steps; ${renderComparison(state.baseline, snapshot)}` };
+  const ok = compare(baseline, snapshot).length === 0;
+  return { ok, text: `0 steps; ${renderComparison(baseline, snapshot)}` };
 }
 
-const bootstrapArgs = (lab: Lab): readonly string[] => [
-  ...['bootstrap', '--yes', '--bundle', lab.bundle ?? ''],
+const bootstrapArgs = (lab: Lab, bundle = lab.bundle): readonly string[] => [
+  ...['bootstrap', '--yes', '--bundle', bundle ?? ''],
   ...['-i', lab.inventoryPath],
 ];
 
-async function bootstrap(lab: Lab): Promise<HomelabRun> {
-  return (await startHomelab(homeOf(lab), bootstrapArgs(lab))).ended;
+export async function bootstrap(lab: Lab, bundle = lab.bundle): Promise<HomelabRun> {
+  return (await startHomelab(homeOf(lab), bootstrapArgs(lab, bundle))).ended;
 }

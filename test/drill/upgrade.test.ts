@@ -17,6 +17,7 @@ import {
   story,
 } from '../lab/run-homelab.ts';
 import { freshLab, homelab, homeOf, inside, kubectl, untilInside, whyNoCluster } from '../lab/test-lab.ts';
+import { workload } from './workload.ts';
 
 const reason = await whyNoCluster();
 const to = 'v1.31.4';
@@ -205,27 +206,3 @@ ctr -n k8s.io images label registry.k8s.io/kube-apiserver:${to} io.cri-container
     expect(evidence).toContain(`every machine runs ${to}`);
   });
 });
-
-const labels = { app: 'shop' };
-const workload = {
-  apiVersion: 'v1',
-  kind: 'List',
-  items: [
-    {
-      apiVersion: 'apps/v1',
-      kind: 'Deployment',
-      metadata: { name: 'shop' },
-      spec: {
-        replicas: 2,
-        selector: { matchLabels: labels },
-        template: {
-          metadata: { labels },
-          spec: {
-            containers: [{ name: 'shop', image: 'registry.k8s.io/pause:3.10', imagePullPolicy: 'IfNotPresent' }],
-            terminationGracePeriodSeconds: 1,
-          },
-        },
-      },
-    },
-  ],
-};

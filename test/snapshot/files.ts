@@ -26,6 +26,8 @@ const roots = [
 /** Folders whose own mode and owner count, and not what is in them: data, what was asked when, output of last works, and logs for people. */
 const foldersOnly = [
   '/run/homelab/work',
+  // What kubeadm replaced, with its date in the name: once more for every time that it was asked to upgrade.
+  '/etc/kubernetes/tmp',
   '/srv/homelab-lab',
   '/root/.kube/cache',
   '/var/lib/etcd',

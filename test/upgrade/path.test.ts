@@ -53,7 +53,7 @@ describe('the way of an upgrade', () => {
       all('1.32.0'),
       'v1.31.1',
       [],
-      /no older version/,
+      /^cp, w run v1\.32\.0 already, and Kubernetes goes back to no older version/,
       /backup of v1\.31\.1.*homelab restore/,
     ],
     [
