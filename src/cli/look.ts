@@ -84,12 +84,13 @@ async function lookAt(
   ]);
   throwIfAborted(signal);
   const excluded = cluster.hosts.filter(({ name }) => options.exclude?.includes(name));
+  const seen = machines.map((result, index) =>
+    result.status === 'fulfilled' ? result.value : unreached(hosts[index], result.reason),
+  );
   return {
-    at,
+    at: at + clockOf(api.api.from, seen),
     machines: [
-      ...machines.map((result, index) =>
-        result.status === 'fulfilled' ? result.value : unreached(hosts[index], result.reason),
-      ),
+      ...seen,
       ...excluded.map(host => ({
         ...namedAs(host),
         unreached: { kind: 'not asked' as const, says: 'left out by --exclude' },
@@ -183,6 +184,12 @@ function askersOf(
   // Who was logged in on a control plane has asked the API server itself.
   const fallback = Promise.all(there).then(askers => (askers.some(Boolean) ? undefined : here));
   return [...there, fallback];
+}
+
+/** What the clock that the API's times come from is ahead of ours, milliseconds: rules compare with those times. */
+export function clockOf(from: string, machines: readonly MachineLook[]): number {
+  const { offsetMs = 0, uncertaintyMs = 0 } = machines.find(({ name }) => name === from)?.facts.clock ?? {};
+  return Math.abs(offsetMs) > uncertaintyMs ? offsetMs : 0;
 }
 
 function namedAs({ name, address, role }: Host): Pick<MachineLook, 'name' | 'address' | 'role'> {

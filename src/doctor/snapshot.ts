@@ -55,7 +55,7 @@ export interface OpenRun {
 }
 
 export interface Snapshot {
-  /** Milliseconds since the epoch, by the clock of the computer that looked. */
+  /** Milliseconds since the epoch, by the clock of the API server's machine where that is known, else of the computer that looked. */
   readonly at: number;
   readonly machines: readonly MachineLook[];
   /** `answers`: the API server's own words, or why there is none. 'not asked' in a folder without objects. */

@@ -195,7 +195,8 @@ const limitBytes = 512 * 1024 * 1024;
 async function jsonIn(path: string): Promise<{ readonly value?: unknown; readonly trouble?: string }> {
   try {
     if ((await stat(path)).size > limitBytes) return { trouble: 'larger than 512 MiB' };
-    return { value: JSON.parse(await readFile(path, 'utf8')) };
+    // A NUL fits into no command that is told.
+    return { value: JSON.parse((await readFile(path, 'utf8')).replaceAll('\\u0000', '\\ufffd')) };
   } catch (error) {
     return {
       trouble:

@@ -93,6 +93,13 @@ describe('a folder that is not what it should be', () => {
     expect(lists.pods.state === 'seen' && lists.pods.items).toHaveLength(13);
   });
 
+  it('has no NUL in what is read: it would fit into no command', async () => {
+    const path = copy('broken-pods');
+    const nodes = readFileSync(join(path, 'nodes.json'), 'utf8');
+    writeFileSync(join(path, 'nodes.json'), nodes.replaceAll('"n2"', '"n\\u00002"'));
+    expect(objects(await loadSnapshot(path), 'nodes').map(({ metadata }) => metadata.name)).toEqual(['n1', 'n\ufffd2']);
+  });
+
   it.each([
     ['nothing there', '/nowhere', /cannot be read/],
     ['nothing in it', '', /holds nothing that doctor reads/],
