@@ -3,7 +3,7 @@ import { copyFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { ensureBundle } from '../lab/bundle.ts';
 import type { Lab } from '../lab/machines.ts';
-import { pause } from '../lab/run.ts';
+import { pause, run } from '../lab/run.ts';
 import { inside, kubectl } from '../lab/test-lab.ts';
 
 export interface DoctorCase {
@@ -11,7 +11,8 @@ export interface DoctorCase {
   inject(lab: Lab): Promise<unknown>;
   /** Until this holds the fault has had no effect, and doctor cannot be blamed. */
   impact(lab: Lab): Promise<boolean>;
-  repair(lab: Lab): Promise<unknown>;
+  /** 'fix': homelab doctor --fix does it. */
+  readonly repair: 'fix' | ((lab: Lab) => Promise<unknown>);
   /** Ids of rules, any of which is right; the entity that it must be about. Undefined: nothing may be accused. */
   readonly expected?: { readonly rules: readonly string[]; readonly about: string };
   /** Where it belongs when it is true and breaks nothing. */
@@ -58,7 +59,7 @@ export const faultCases: readonly DoctorCase[] = [
     name: 'kubelet stopped',
     inject: lab => inside(lab, worker, 'systemctl stop kubelet'),
     impact: notReady(worker),
-    repair: lab => inside(lab, worker, 'systemctl start kubelet'),
+    repair: 'fix',
     expected: { rules: ['kubelet-stopped'], about: `machine:${worker}` },
   },
   {
@@ -72,7 +73,7 @@ export const faultCases: readonly DoctorCase[] = [
     name: 'containerd stopped',
     inject: lab => inside(lab, worker, 'systemctl stop containerd'),
     impact: notReady(worker),
-    repair: lab => inside(lab, worker, 'systemctl start containerd kubelet'),
+    repair: 'fix',
     expected: { rules: ['containerd-stopped'], about: `machine:${worker}` },
   },
   {
@@ -105,14 +106,29 @@ export const faultCases: readonly DoctorCase[] = [
   },
   {
     name: 'disk full',
-    inject: lab =>
-      inside(
-        lab,
-        worker,
-        'mount -t tmpfs -o size=32m tmpfs /var/log/containers; dd if=/dev/zero of=/var/log/containers/full bs=1M >/dev/null 2>&1 || true',
-      ),
-    impact: holds(worker, '[ "$(df --output=pcent /var/log/containers | tail -1 | tr -dc 0-9)" -ge 97 ]'),
-    repair: lab => inside(lab, worker, 'umount /var/log/containers'),
+    // A disk of its own for /var/log, as big as it is soon full.
+    inject: async lab => {
+      const image = path.join(lab.dir, 'full.img');
+      const pid = await lab.init(worker);
+      await run([
+        'sh',
+        '-c',
+        `set -eu
+truncate -s 64M ${image}
+mkfs.ext4 -q ${image}
+device=$(losetup --find --show ${image})
+nsenter -t ${pid} -m -r sh -c "mknod /dev/full b 7 \${device#/dev/loop} && mount /dev/full /var/log && { dd if=/dev/zero of=/var/log/full bs=1M 2>/dev/null || true; }"`,
+      ]);
+    },
+    impact: holds(worker, '[ "$(df --output=pcent /var/log | tail -1 | tr -dc 0-9)" -ge 99 ]'),
+    repair: async lab => {
+      const pid = await lab.init(worker);
+      await run([
+        'sh',
+        '-c',
+        `nsenter -t ${pid} -m -r sh -c 'umount -l /var/log; rm /dev/full'; losetup -j ${path.join(lab.dir, 'full.img')} | cut -d: -f1 | xargs -r losetup -d`,
+      ]);
+    },
     expected: { rules: ['disk-full'], about: `machine:${worker}` },
   },
   {
@@ -313,14 +329,14 @@ pkill -x kube-apiserver || true`,
     inject: lab => inside(lab, cp, 'mv /etc/kubernetes/manifests/etcd.yaml /root/'),
     impact: apiIsDown,
     repair: lab => inside(lab, cp, 'mv /root/etcd.yaml /etc/kubernetes/manifests/'),
-    expected: { rules: ['etcd-down'], about: '' },
+    expected: { rules: ['manifest-broken', 'etcd-down'], about: '' },
   },
   {
     name: 'scheduler down',
     inject: lab => inside(lab, cp, 'mv /etc/kubernetes/manifests/kube-scheduler.yaml /root/'),
     impact: holds(cp, '! pgrep -x kube-scheduler'),
     repair: lab => inside(lab, cp, 'mv /root/kube-scheduler.yaml /etc/kubernetes/manifests/'),
-    expected: { rules: ['scheduler-down'], about: '' },
+    expected: { rules: ['manifest-broken', 'scheduler-down'], about: '' },
   },
 ];
 
