@@ -52,11 +52,10 @@ export function diagnose(snapshot: Snapshot, rules: readonly Rule[]): Diagnosis 
     }
   });
   const causes = causesOf(found);
+  const children = new Map<Found, Found[]>();
+  for (const [consequence, cause] of causes) children.set(cause, [...(children.get(cause) ?? []), consequence]);
   const under = (parent: Found): readonly Diagnosed[] =>
-    found
-      .filter(each => causes.get(each) === parent)
-      .sort(byUrgency)
-      .map(each => told(each, under(each), true));
+    [...(children.get(parent) ?? [])].sort(byUrgency).map(each => told(each, under(each), true));
   const roots = found
     .filter(each => !causes.has(each))
     .sort(byUrgency)
@@ -88,8 +87,13 @@ function told({ finding, rule }: Found, consequences: readonly Diagnosed[], expl
 /** What explains each finding best: the surest, then the lowest. What nothing explains is not in the map. */
 function causesOf(found: readonly Found[]): ReadonlyMap<Found, Found> {
   const causes = new Map<Found, Found>();
+  // By the rule that is explained: thousands of pods have a handful of causes.
+  const explainers = new Map<string, Found[]>();
+  for (const cause of found)
+    for (const id of new Set(cause.rule.explains.map(({ rule }) => rule)))
+      explainers.set(id, [...(explainers.get(id) ?? []), cause]);
   for (const consequence of found) {
-    const [best] = found
+    const [best] = (explainers.get(consequence.rule.id) ?? [])
       .filter(cause => cause !== consequence && explains(cause, consequence))
       .sort((one, other) => sureness(one) - sureness(other) || one.order - other.order);
     if (best) causes.set(consequence, best);
