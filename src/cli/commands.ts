@@ -88,7 +88,12 @@ export async function runBootstrap(options: BootstrapOptions, io: Io): Promise<n
   return runSession('change', options, io, session => approvalOf(session, text), apply);
 }
 
-export function requireAnswer(command: string, { yes, output }: RunOptions, io: Io, hint: string): void {
+export function requireAnswer(
+  command: string,
+  { yes, output }: Pick<RunOptions, 'yes' | 'output'>,
+  io: Io,
+  hint: string,
+): void {
   const mode = outputMode({ ...io, output });
   const isInteractive = Boolean(io.stdin.isTTY && io.stderr.isTTY) && !io.env['CI'] && mode !== 'json';
   if (yes || isInteractive) return;

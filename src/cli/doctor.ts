@@ -16,7 +16,8 @@ import { mend, remediesIn } from './mend.ts';
 import { momentOf } from './moment.ts';
 import type { Io, RunOptions } from './session.ts';
 
-export interface DoctorOptions extends RunOptions {
+export interface DoctorOptions
+  extends Pick<RunOptions, 'inventory' | 'output' | 'yes' | 'exclude' | 'trustNewHostKeys'> {
   readonly from?: string;
   readonly save?: string;
   readonly verbose?: boolean;

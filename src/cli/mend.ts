@@ -24,7 +24,7 @@ interface Remedy {
 export async function mend(
   diagnosis: Diagnosis,
   again: () => Promise<Diagnosis>,
-  options: RunOptions,
+  options: Omit<RunOptions, 'fork'>,
   io: Io,
 ): Promise<{ readonly diagnosis: Diagnosis; readonly exitCode: number }> {
   const remedies = remediesIn(diagnosis);
@@ -34,7 +34,7 @@ export async function mend(
   const asked = new Set(remedies.map(({ fix }) => fix.machine));
   const exitCode = await runSession(
     'mend',
-    { ...options, exclude: await others(options, asked) },
+    { ...options, fork: asked.size, exclude: await others(options, asked) },
     io,
     session => approvalOf(session, undefined),
     async session => {
@@ -49,7 +49,10 @@ export function remediesIn(diagnosis: Diagnosis): readonly Remedy[] {
   return findingsOf(diagnosis).flatMap(finding => (finding.fix ? [{ finding, fix: finding.fix }] : []));
 }
 
-async function others({ inventory, exclude = [] }: RunOptions, asked: ReadonlySet<string>): Promise<readonly string[]> {
+async function others(
+  { inventory, exclude = [] }: Pick<RunOptions, 'inventory' | 'exclude'>,
+  asked: ReadonlySet<string>,
+): Promise<readonly string[]> {
   const { hosts } = await loadInventory(inventory, { isSketch: true });
   return [...new Set([...exclude, ...hosts.map(({ name }) => name)])].filter(name => !asked.has(name));
 }

@@ -7,7 +7,7 @@ import { HomelabError } from '../model/errors.ts';
 import type { Io, RunOptions } from './session.ts';
 
 /** Milliseconds since the epoch. Throws HL_USAGE for what is neither. */
-export async function momentOf(text: string, { inventory }: RunOptions, io: Io): Promise<number> {
+export async function momentOf(text: string, { inventory }: Pick<RunOptions, 'inventory'>, io: Io): Promise<number> {
   if (/^\d{4}-\d\d-\d\d/.test(text)) {
     const time = Date.parse(text);
     if (!Number.isNaN(time)) return time;

@@ -7,6 +7,7 @@ export async function inLanes<T, R>(
   width: number,
   work: (item: T) => Promise<R>,
 ): Promise<readonly PromiseSettledResult<R>[]> {
+  if (items.length > 0 && !(width >= 1)) throw new RangeError(`${width} lanes would do nothing`);
   const results: PromiseSettledResult<R>[] = [];
   const queue = items.map((item, index) => ({ item, index }));
   const lane = async (): Promise<void> => {
