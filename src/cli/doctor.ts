@@ -53,19 +53,17 @@ export async function runDoctor(options: DoctorOptions, io: Io): Promise<number>
   if (options.save !== undefined)
     io.stderr.write(`saved in ${options.save}; look again: homelab doctor --from ${options.save}\n`);
   if (!options.fix) return exitCode;
-  let seen = snapshot;
-  const again = async (): Promise<Diagnosis> => {
-    seen = await look(options, io, redactor);
-    return diagnose(seen, rules);
-  };
   if (remediesIn(diagnosis).length === 0) {
     io.stderr.write('--fix: nothing of this can be mended without a person\n');
     return exitCode;
   }
-  const mended = await mend(diagnosis, again, options, io);
-  if (mended.exitCode !== 0) return mended.exitCode;
-  const end = exitOf(mended.diagnosis, seen);
-  await tell(mended.diagnosis, seen, end);
+  const code = await mend(diagnosis, async () => diagnose(await look(options, io, redactor), rules), options, io);
+  if (code !== 0) return code;
+  // Without the run that mended, which holds its machines until its end.
+  const seen = await look(options, io, redactor);
+  const left = diagnose(seen, rules);
+  const end = exitOf(left, seen);
+  await tell(left, seen, end);
   return end;
 }
 

@@ -20,29 +20,24 @@ interface Remedy {
   readonly fix: Fix;
 }
 
-/** `again`: looks once more. Resolves with the last diagnosis, or the exit code of a run that did not come so far. */
+/** `again`: looks once more. Resolves with the exit code of the run that mended; what is left is for another look to say. */
 export async function mend(
   diagnosis: Diagnosis,
   again: () => Promise<Diagnosis>,
   options: Omit<RunOptions, 'fork'>,
   io: Io,
-): Promise<{ readonly diagnosis: Diagnosis; readonly exitCode: number }> {
+): Promise<number> {
   const remedies = remediesIn(diagnosis);
-  if (remedies.length === 0) return { diagnosis, exitCode: 0 };
   requireAnswer('doctor --fix', options, io, 'homelab doctor --fix --yes');
-  let last = diagnosis;
   const asked = new Set(remedies.map(({ fix }) => fix.machine));
-  const exitCode = await runSession(
+  return runSession(
     'mend',
     { ...options, fork: asked.size, exclude: await others(options, asked) },
     io,
     session => approvalOf(session, undefined),
-    async session => {
-      last = await inTurn(remedies, again, session);
-    },
+    session => inTurn(remedies, again, session),
     async path => asItIs(await loadInventory(path, { isSketch: true })),
   );
-  return { diagnosis: last, exitCode };
 }
 
 export function remediesIn(diagnosis: Diagnosis): readonly Remedy[] {
@@ -57,11 +52,7 @@ async function others(
   return [...new Set([...exclude, ...hosts.map(({ name }) => name)])].filter(name => !asked.has(name));
 }
 
-async function inTurn(
-  remedies: readonly Remedy[],
-  again: () => Promise<Diagnosis>,
-  session: Session,
-): Promise<Diagnosis> {
+async function inTurn(remedies: readonly Remedy[], again: () => Promise<Diagnosis>, session: Session): Promise<void> {
   const { machines, bus, fork, stop, clock } = session;
   const readings = valuesOf(await inLanes([...machines.values()], fork, machine => machine.observe(stop)));
   refuseHeld({ readings }, session);
@@ -70,32 +61,36 @@ async function inTurn(
   await session.approve({ steps, refusals: [], notes: [] });
   await claim({ readings }, session);
   try {
-    let now = await again();
     for (const remedy of remedies) {
+      const host = remedy.fix.machine;
       // What was mended before may have been its cause.
-      if (!isThere(remedy, now)) {
-        bus.emit({ type: 'note', host: remedy.fix.machine, text: `${remedy.finding.rule}: gone by itself` });
+      if (!isThere(remedy, await again())) {
+        bus.emit({ type: 'note', host, text: `${remedy.finding.rule}: gone by itself` });
         continue;
       }
       await execute([stepOf(remedy)], session);
       const end = clock.now() + patienceMs;
-      now = await again();
-      while (isThere(remedy, now) && clock.now() < end) {
+      let now = await again();
+      // It helped when what followed from it is gone, too.
+      while ((isThere(remedy, now) || hasConsequence(remedy, now)) && clock.now() < end) {
         await clock.sleep(pauseMs, stop);
         now = await again();
       }
       if (!isThere(remedy, now)) continue;
-      bus.emit({
-        type: 'note',
-        host: remedy.fix.machine,
-        text: `${remedy.finding.rule} is still there: it is put back as it was`,
-      });
+      bus.emit({ type: 'note', host, text: `${remedy.finding.rule} is still there: it is put back as it was` });
       await execute([undoOf(remedy)], session);
     }
-    return now;
   } finally {
     if (!session.abort.aborted) await letGo([...machines.values()], session);
   }
+}
+
+function hasConsequence({ finding }: Remedy, diagnosis: Diagnosis): boolean {
+  const all = (each: Diagnosed): readonly Diagnosed[] => each.consequences.flatMap(one => [one, ...all(one)]);
+  const before = all(finding);
+  return findingsOf(diagnosis).some(each =>
+    before.some(({ rule, about }) => rule === each.rule && about[0] === each.about[0]),
+  );
 }
 
 function isThere({ finding, fix }: Remedy, diagnosis: Diagnosis): boolean {

@@ -28,7 +28,9 @@ export async function openRuns(stateDir: string, cluster: string): Promise<reado
     const end = finished.safeParse(last).data;
     if (end?.outcome === 'ok') return [];
     const says = end ? `ended ${end.outcome}` : 'its journal ends without an end: it was killed, or is still going';
-    return [{ run: start.run, command: start.command, startedAt: start.time, says }];
+    // The journal has the whole line; what is told begins with the program's name anyway.
+    const command = start.command.replace(/^homelab /, '');
+    return [{ run: start.run, command, startedAt: start.time, says }];
   }
   return [];
 }

@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Diagnosis } from '../../src/doctor/diagnose.ts';
-import type { Lab } from '../lab/machines.ts';
+import { type Lab, labOpen } from '../lab/machines.ts';
 import { pause } from '../lab/run.ts';
 import { story } from '../lab/run-homelab.ts';
 import { freshLab, homelab, inventoryOf } from '../lab/test-lab.ts';
@@ -11,6 +11,8 @@ import { type DoctorCase, faultCases, healthyCases } from './doctor-cases.ts';
 export interface DoctorDrill {
   /** Cases whose name has this. */
   readonly case?: string;
+  /** A lab that is there already, with a healthy cluster of its first three machines; it is left as it is. */
+  readonly lab?: string;
   /** Every snapshot, as a folder. */
   readonly keep?: string;
 }
@@ -21,11 +23,13 @@ const roles = { 'k8s-cp': 'control-plane', 'k8s-worker1': 'worker', 'k8s-worker2
 
 /** Exit code: 0 when every first cause is right, nothing healthy is accused, and there is silence after every repair. */
 export async function doctorDrill(options: DoctorDrill): Promise<number> {
-  const lab = await freshLab('drill-doctor', 3);
+  const there = options.lab === undefined ? undefined : await labOpen(options.lab);
+  if (options.lab !== undefined && !there) throw new Error(`there is no lab ${options.lab}`);
+  const lab = there ?? (await freshLab('drill-doctor', 3));
   try {
     const inventory = await inventoryOf(lab, 'three', roles);
-    const made = await homelab(lab, ['bootstrap', '--yes', '--bundle', lab.bundle ?? ''], inventory);
-    if (made.code !== 0) throw new Error(story(made));
+    const made = there ?? (await homelab(lab, ['bootstrap', '--yes', '--bundle', lab.bundle ?? ''], inventory));
+    if ('code' in made && made.code !== 0) throw new Error(story(made));
     const chosen = [...healthyCases, ...faultCases].filter(({ name }) => name.includes(options.case ?? ''));
     let wrong = 0;
     console.log('case | first cause | verdict | certainty | doctor took | silent after');
@@ -33,7 +37,7 @@ export async function doctorDrill(options: DoctorDrill): Promise<number> {
     console.log(`${chosen.length - wrong} of ${chosen.length} right`);
     return wrong === 0 ? 0 : 1;
   } finally {
-    await lab.down();
+    if (!there) await lab.down();
   }
 }
 
