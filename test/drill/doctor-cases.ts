@@ -117,7 +117,7 @@ export const faultCases: readonly DoctorCase[] = [
 truncate -s 64M ${image}
 mkfs.ext4 -q ${image}
 device=$(losetup --find --show ${image})
-nsenter -t ${pid} -m -r sh -c "mknod /dev/full b 7 \${device#/dev/loop} && mount /dev/full /var/log && { dd if=/dev/zero of=/var/log/full bs=1M 2>/dev/null || true; }"`,
+nsenter -t ${pid} -m -r sh -c "mknod /dev/homelab-full b 7 \${device#/dev/loop} && mount /dev/homelab-full /var/log && { dd if=/dev/zero of=/var/log/full bs=1M 2>/dev/null || true; }"`,
       ]);
     },
     impact: holds(worker, '[ "$(df --output=pcent /var/log | tail -1 | tr -dc 0-9)" -ge 99 ]'),
@@ -126,7 +126,7 @@ nsenter -t ${pid} -m -r sh -c "mknod /dev/full b 7 \${device#/dev/loop} && mount
       await run([
         'sh',
         '-c',
-        `nsenter -t ${pid} -m -r sh -c 'umount -l /var/log; rm /dev/full'; losetup -j ${path.join(lab.dir, 'full.img')} | cut -d: -f1 | xargs -r losetup -d`,
+        `nsenter -t ${pid} -m -r sh -c 'umount -l /var/log; rm /dev/homelab-full'; losetup -j ${path.join(lab.dir, 'full.img')} | cut -d: -f1 | xargs -r losetup -d`,
       ]);
     },
     expected: { rules: ['disk-full'], about: `machine:${worker}` },
