@@ -2,6 +2,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { diagnose } from '../../src/doctor/diagnose.ts';
+import { rules } from '../../src/doctor/rules/index.ts';
 import { secretShapes } from '../../src/model/secret-shapes.ts';
 import { root } from '../sample.ts';
 import { labState, labStates } from './lab-states.ts';
@@ -35,4 +37,24 @@ it('the healthy state is healthy', async () => {
     expect(Object.values(facts.health ?? {}).filter(({ ok }) => !ok)).toEqual([]);
     expect(facts.reach?.filter(({ ok }) => !ok)).toEqual([]);
   }
+});
+
+it.each([
+  ['kubelet-stopped', 'kubelet-stopped'],
+  ['kubelet-frozen', 'kubelet-hangs'],
+  ['containerd-stopped', 'containerd-stopped'],
+  ['cni-config-gone', 'cni-config-gone'],
+  ['link-cut', 'machine-silent'],
+  // Its kernel went on to take connections: nothing but the silence of its kubelet told.
+  ['machine-frozen', 'machine-hangs'],
+  ['firewall-10250', 'kubelet-port-blocked'],
+  ['dns-loop', 'coredns-loop'],
+  ['claim-without-class', 'claim-without-class'],
+  ['registry-refused', 'registry-unreachable'],
+  ['etcd-manifest-moved', 'manifest-broken'],
+  ['scheduler-down', 'manifest-broken'],
+])('what was done to %s is the first cause: %s', async (state, rule) => {
+  const { broken, bugs } = diagnose(await labState(state), rules);
+  expect(bugs).toEqual([]);
+  expect(broken[0]?.rule).toBe(rule);
 });

@@ -117,7 +117,7 @@ const group: Readonly<Record<string, { readonly in: Snapshot; readonly rule: str
   'machine frozen': {
     in: peersSee('w1', 'timed out', silent('w1', unknown), [22, 10250]),
     rule: 'machine-hangs',
-    says: /^w1 hangs: it answers/,
+    says: /^w1 hangs: its kernel answers/,
   },
   'link flaps': {
     in: nic('w1', { carrierChangesNow: 3, carrierChanges: 40 }, unknown),

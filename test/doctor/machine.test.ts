@@ -99,10 +99,11 @@ const silence: readonly Case[] = [
     rule: machineHangs,
     when: 'its kernel answers and nothing else does',
     in: notReady('w2', peersSee('w2', 'timed out', silent('w2'), [22, 10250])),
-    says: /^w2 hangs: it answers cp's ping, but no service/,
+    says: /^w2 hangs: its kernel answers cp, but neither its sshd nor its kubelet/,
     severity: 'error',
     certainty: 'likely',
     near: {
+      'its kubelet was heard of a moment ago': silent('w2'),
       'its SSH refuses cp: something lives there': notReady('w2', peersSee('w2', 'refused', silent('w2'), [22, 10250])),
       'it does not answer the ping either': gone,
     },

@@ -57,8 +57,11 @@ function isEverySilent(snapshot: Snapshot): boolean {
 }
 
 function kindOfSilence(told: Hearsay): 'path' | 'hangs' | 'gone' {
-  if (told.answered || told.isStale === false) return 'path';
-  return told.pinged ? 'hangs' : 'gone';
+  if (told.isStale === false) return 'path';
+  // A kernel takes TCP connections for programs that do not run any more, so that a kubelet which is silent counts for more; it refuses them
+  // for programs that are not there: the machine boots, or somebody stopped them.
+  if (told.answered && (told.isStale === undefined || /refused/.test(told.answered.says))) return 'path';
+  return told.answered || told.pinged ? 'hangs' : 'gone';
 }
 
 /** Every machine of the kind, with what the others say. */
@@ -188,10 +191,14 @@ export const machineSilent: Rule = {
     }),
 };
 
+function kernelSeenBy({ pinged, answered }: Hearsay): { readonly name: string } {
+  return pinged ?? answered?.by ?? { name: 'a machine' };
+}
+
 export const machineHangs: Rule = {
   id: 'machine-hangs',
   layer: 'machine',
-  symptom: 'A machine answers a ping, and none of its services does.',
+  symptom: 'A machine answers a ping or takes connections, and none of its services speaks.',
   cause:
     'Its kernel lives and its programs do not run: frozen or paused by its hypervisor, out of memory, or waiting for a dead disk.',
   cure: 'Its console says which; when that is dead too, switch it off and on.',
@@ -201,14 +208,20 @@ export const machineHangs: Rule = {
   find: snapshot =>
     silences(snapshot, 'hangs').map(
       ({ machine, told }): Finding => ({
-        says: `${machine.name} hangs: it answers ${told.pinged?.name ?? 'a machine'}'s ping, but no service of it answers anybody`,
+        says: `${machine.name} hangs: its kernel answers ${kernelSeenBy(told).name}, but neither its sshd nor its kubelet says anything`,
         severity: 'error',
         certainty: 'likely',
-        settledBy: `the console of ${machine.name}: a firewall that lets only ping through looks the same`,
+        settledBy: `the console of ${machine.name}: a stopped kubelet beside a broken sshd looks the same from outside`,
         about: entities(snapshot, machine),
         ...(told.isStale ? { since: told.heard } : {}),
         evidence: [
-          seenOn({ name: told.pinged?.name ?? '' }, `${machine.name} answers the ping`, `ping -c1 -W1 ${machine.name}`),
+          told.pinged
+            ? seenOn(told.pinged, `${machine.name} answers the ping`, `ping -c1 -W1 ${machine.name}`)
+            : seenOn(
+                kernelSeenBy(told),
+                `port ${told.answered?.port} of ${machine.name} takes the connection`,
+                `nc -zv -w2 ${machine.name} ${told.answered?.port}`,
+              ),
           ...evidenceOf(snapshot, machine, { ...told, tried: [] }),
         ],
         cure: [
