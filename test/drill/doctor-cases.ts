@@ -122,12 +122,8 @@ nsenter -t ${pid} -m -r sh -c "mknod /dev/homelab-full b 7 \${device#/dev/loop} 
     },
     impact: holds(worker, '[ "$(df --output=pcent /var/log | tail -1 | tr -dc 0-9)" -ge 99 ]'),
     repair: async lab => {
-      const pid = await lab.init(worker);
-      await run([
-        'sh',
-        '-c',
-        `nsenter -t ${pid} -m -r sh -c 'umount -l /var/log; rm /dev/homelab-full'; losetup -j ${path.join(lab.dir, 'full.img')} | cut -d: -f1 | xargs -r losetup -d`,
-      ]);
+      await inside(lab, worker, 'umount -l /var/log; rm /dev/homelab-full');
+      await run(['sh', '-c', `losetup -j ${path.join(lab.dir, 'full.img')} | cut -d: -f1 | xargs -r losetup -d`]);
     },
     expected: { rules: ['disk-full'], about: `machine:${worker}` },
   },
