@@ -45,11 +45,28 @@ const pod = (name: string, spec: object) => ({
   spec: { terminationGracePeriodSeconds: 1, ...spec },
 });
 
+/** The file that the kubelet hands out to pods. */
+const resolvConf = `file=$(sed -n 's/^resolvConf: *//p' /var/lib/kubelet/config.yaml | tr -d '"'); file=\${file:-/etc/resolv.conf}`;
+
+/** Doctor leaves alone what was made a moment ago. */
+const grown =
+  (impact: (lab: Lab) => Promise<boolean>) =>
+  async (lab: Lab): Promise<boolean> => {
+    if (!(await impact(lab))) return false;
+    await pause(35_000);
+    return true;
+  };
+
 /** A guest's own programs in a container of the pause image, which has none. */
 const programs = {
-  volumes: ['usr', 'lib64'].map(name => ({ name, hostPath: { path: name === 'lib64' ? '/usr/lib64' : '/usr' } })),
+  volumes: [
+    { name: 'usr', hostPath: { path: '/usr' } },
+    { name: 'lib', hostPath: { path: '/usr/lib' } },
+    { name: 'lib64', hostPath: { path: '/usr/lib64' } },
+  ],
   mounts: [
     { name: 'usr', mountPath: '/usr', readOnly: true },
+    { name: 'lib', mountPath: '/lib', readOnly: true },
     { name: 'lib64', mountPath: '/lib64', readOnly: true },
   ],
 };
@@ -200,18 +217,14 @@ pkill -x kube-apiserver || true`,
         await inside(
           lab,
           host,
-          'printf "nameserver 127.0.0.53\\n" >/root/resolv.conf; mount --bind /root/resolv.conf "$(sed -n "s/^resolvConf: *//p" /var/lib/kubelet/config.yaml | tr -d \\")"',
+          `printf 'nameserver 127.0.0.53\\n' >/root/resolv.conf; ${resolvConf}; mount --bind /root/resolv.conf "$file"`,
         );
       await kubectl(lab, 'delete pod -n kube-system -l k8s-app=kube-dns --wait=false --grace-period=1');
     },
     impact: said('CrashLoopBackOff', 'get pods -n kube-system -l k8s-app=kube-dns'),
     repair: async lab => {
       for (const host of [cp, worker, other])
-        await inside(
-          lab,
-          host,
-          'umount "$(sed -n "s/^resolvConf: *//p" /var/lib/kubelet/config.yaml | tr -d \\")"; rm /root/resolv.conf',
-        );
+        await inside(lab, host, `${resolvConf}; umount "$file"; rm /root/resolv.conf`);
       await kubectl(lab, 'delete pod -n kube-system -l k8s-app=kube-dns --wait=false --grace-period=1');
     },
     expected: { rules: ['coredns-loop'], about: '' },
@@ -233,7 +246,7 @@ pkill -x kube-apiserver || true`,
         }),
       );
     },
-    impact: said('unbound', 'get pod wants-data -o yaml'),
+    impact: grown(said('unbound', 'get pod wants-data -o yaml')),
     repair: async lab => {
       await gone(lab, 'pod wants-data');
       await gone(lab, 'pvc data');
@@ -267,7 +280,7 @@ pkill -x kube-apiserver || true`,
           volumes: programs.volumes,
         }),
       ),
-    impact: said('OOMKilled', 'get pod greedy -o yaml'),
+    impact: grown(said('OOMKilled', 'get pod greedy -o yaml')),
     repair: lab => gone(lab, 'pod greedy'),
     expected: { rules: ['container-oom-killed'], about: 'pod:default/greedy' },
   },
@@ -277,7 +290,7 @@ pkill -x kube-apiserver || true`,
       await kubectl(lab, `cordon ${worker} ${other}`);
       await apply(lab, pod('waits', { containers: [{ name: 'a', image }] }));
     },
-    impact: said('unschedulable', 'get pod waits -o yaml'),
+    impact: grown(said('unschedulable', 'get pod waits -o yaml')),
     repair: async lab => {
       await kubectl(lab, `uncordon ${worker} ${other}`);
       await gone(lab, 'pod waits');
