@@ -29,12 +29,8 @@ export function isGuest({ facts }: MachineLook): boolean {
   return facts.identity !== undefined && !facts.identity.container && facts.identity.virtualization !== 'none';
 }
 
-export const nodeGone: readonly Explains[] = [
-  'etcd-member-down',
-  'api-port-blocked',
-  'kubelet-port-blocked',
-  'node-not-ready',
-].map(rule => ({
+/** Not a port of the kubelet that is blocked: there, other ports of the machine answer at the same moment. */
+export const nodeGone: readonly Explains[] = ['etcd-member-down', 'api-port-blocked', 'node-not-ready'].map(rule => ({
   rule,
   by: 'machine',
 }));
