@@ -196,8 +196,9 @@ const corednsLoop: Rule = {
         cure: [
           ...machines.map(
             name =>
-              `ssh ${word(name)} sudo sed -i 's#^resolvConf:.*#resolvConf: /run/systemd/resolve/resolv.conf#' /var/lib/kubelet/config.yaml`,
+              `ssh ${word(name)} "test -s /run/systemd/resolve/resolv.conf && sudo sed -i 's#^resolvConf:.*#resolvConf: /run/systemd/resolve/resolv.conf#' /var/lib/kubelet/config.yaml"`,
           ),
+          'where that file is not there (no systemd-resolved): name a resolver in /etc/resolv.conf that is not the machine itself',
           ...machines.map(name => `ssh ${word(name)} sudo systemctl restart kubelet`),
           'kubectl -n kube-system delete pod -l k8s-app=kube-dns',
         ],
