@@ -367,6 +367,10 @@ const kubelets: readonly Case[] = [
       ),
       'it is stopped': unit('w1', 'kubelet', stopped),
       'the machine is bare: there it ends until it has a configuration': nobody('w1', unit('w1', 'kubelet', crashing)),
+      'it has no configuration, and nobody knows whether it is a member': {
+        ...ends('failed to read kubelet config file: open /var/lib/kubelet/config.yaml: no such file or directory'),
+        lists: { ...healthy.lists, nodes: { state: 'unknown', why: 'connection refused' } },
+      },
     },
   },
   {

@@ -66,7 +66,8 @@ export const kubeletStopped: Rule = {
     machinesWith(snapshot, 'units').flatMap(({ machine, value }): readonly Finding[] => {
       const unit = value['kubelet'];
       // A machine that never was a member may have the package.
-      const isExpected = nodeNamed(snapshot, machine.name) !== undefined || snapshot.lists.nodes.state !== 'seen';
+      const isMember = nodeNamed(snapshot, machine.name) !== undefined;
+      const isExpected = isMember || snapshot.lists.nodes.state !== 'seen';
       if (!unit || !isExpected || isRunning(unit) || isCrashing(unit) || unit.active === 'activating') return [];
       if (unit.load === 'not-found')
         return nodeNamed(snapshot, machine.name) === undefined
@@ -237,13 +238,16 @@ export const kubeletCrashes: Rule = {
   find: snapshot =>
     machinesWith(snapshot, 'units').flatMap(({ machine, value }): readonly Finding[] => {
       const unit = value['kubelet'];
-      const isExpected = nodeNamed(snapshot, machine.name) !== undefined || snapshot.lists.nodes.state !== 'seen';
+      const isMember = nodeNamed(snapshot, machine.name) !== undefined;
+      const isExpected = isMember || snapshot.lists.nodes.state !== 'seen';
       // kubeadm's package starts one on a bare machine, which ends until there is a configuration.
       if (!unit || !isExpected || !isCrashing(unit)) return [];
       const end = unit.active === 'failed' ? Date.parse(unit.since) : timeOn(machine, snapshot);
       const found = reasonOf(
         recent(machine.facts.journal?.['kubelet'], /./, 900, Number.isNaN(end) ? timeOn(machine, snapshot) : end),
       );
+      // Nor is it known to be a member where nobody could be asked.
+      if (!isMember && found && /open \/var\/lib\/kubelet\/config\.yaml: no such file/.test(found.line)) return [];
       return [
         {
           says: because(
