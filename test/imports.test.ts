@@ -59,7 +59,6 @@ const readers = [
   'cli/commands.ts',
   'cli/describe.ts',
   'cli/look.ts',
-  'cli/moment.ts',
   'cli/session.ts',
   'cli/bundle-commands.ts',
 ];

@@ -1,6 +1,6 @@
 // The look itself: every machine over SSH and the API through a control plane, side by side, within a deadline. Whatever does not answer is a result.
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { access, constants, readFile } from 'node:fs/promises';
 import { machineFragments, readMachine } from '../doctor/gather.ts';
 import { apiScript, readApi } from '../doctor/looks/api.ts';
 import { logsScript, readLogs } from '../doctor/looks/logs-of-pods.ts';
@@ -13,7 +13,7 @@ import { createVault } from '../engine/vault.ts';
 import { loadInventory } from '../inventory/load.ts';
 import { runHere } from '../io/here.ts';
 import { stateDir } from '../io/journal.ts';
-import { openRuns } from '../io/open-runs.ts';
+import { openRuns } from '../io/past-runs.ts';
 import { createConnect } from '../io/ssh.ts';
 import type { Cluster, Host } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
@@ -37,6 +37,15 @@ export interface LookOptions extends Pick<RunOptions, 'inventory' | 'exclude' | 
 
 export async function look(options: LookOptions, io: Io, redactor: Redactor): Promise<Snapshot> {
   const cluster = await loadInventory(options.inventory, { isSketch: true });
+  if (options.kubeconfig !== undefined) {
+    // Otherwise a slip of the keyboard would look like an API server that is down.
+    await access(options.kubeconfig, constants.R_OK).catch((cause: unknown) => {
+      throw new HomelabError('HL_USAGE', `--kubeconfig: ${options.kubeconfig} cannot be read`, {
+        cause,
+        hint: 'leave it out: a control plane is asked over SSH then',
+      });
+    });
+  }
   const interruption = onInterrupt(text => void io.stderr.write(`${text}\n`));
   const open: Remote[] = [];
   try {

@@ -82,6 +82,7 @@ describe('homelab doctor --from', () => {
     [['--from', 'a', '--save', 'b'], 'give one of them'],
     [['--from', 'a', '--fix'], 'give one of them'],
     [['--from', '/nowhere'], 'kubectl get -o json'],
+    [['--kubeconfig', '/nowhere'], 'a control plane is asked over SSH'],
     [['--from', recorded('broken-pods'), '--since', 'yesterday'], 'a time'],
   ])('exits 2 at %j and says what to type', async (argv, hint) => {
     const { code, stderr } = await doctor(...argv);
