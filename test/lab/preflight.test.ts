@@ -126,4 +126,21 @@ rm /etc/apt/sources.list.d/broken.list; iptables -P INPUT ACCEPT; iptables -P FO
     expect(run.code, story(run)).toBe(5);
     await expect(`${said(run)}\n`).toMatchFileSnapshot('../golden/preflight/lost-and-nowhere.txt');
   });
+
+  test('a clock that is ten minutes off (by a date that says so) is told, and nothing is begun', async () => {
+    const date = '/usr/local/sbin/date';
+    await inside(
+      lab,
+      two,
+      `printf '#!/bin/sh\\nexec /usr/bin/date -d "+10 minutes" "$@"\\n' >${date}; chmod 755 ${date}`,
+    );
+    const run = await homelab(lab, ['bootstrap', '--yes', '--bundle', lab.bundle ?? '']);
+    await inside(lab, two, `rm ${date}`);
+    expect(run.code, story(run)).toBe(5);
+    expect(eventsOf(run, 'step-started')).toEqual([]);
+    const wrong = evidenceOf(run).filter(({ ok }) => !ok);
+    expect(wrong.map(({ id, host }) => [id, host])).toEqual([['clock', two]]);
+    expect(wrong[0]?.observed).toMatch(/^(599|600|601)\d{3} ms$/);
+    expect(wrong[0]?.hint).toBe("set its host's clock");
+  });
 });
