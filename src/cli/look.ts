@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { access, constants, readFile } from 'node:fs/promises';
 import { machineFragments, readMachine } from '../doctor/gather.ts';
 import { apiScript, readApi } from '../doctor/looks/api.ts';
+import { edgeScript, readEdge } from '../doctor/looks/edge.ts';
 import { logsScript, readLogs } from '../doctor/looks/logs-of-pods.ts';
+import type { MachineFacts } from '../doctor/machine-facts.ts';
 import { listsOf } from '../doctor/objects/read.ts';
 import type { MachineLook, Snapshot } from '../doctor/snapshot.ts';
 import { joinFragments, splitFrames } from '../engine/frames.ts';
@@ -28,7 +30,8 @@ const connectMs = 5_000;
 /** Whatever a machine has not told by then is not waited for. */
 const machineMs = 12_000;
 const apiMs = 15_000;
-const logsMs = 5_000;
+/** For what is asked once the objects are known. */
+const secondMs = 5_000;
 
 export interface LookOptions extends Pick<RunOptions, 'inventory' | 'exclude' | 'trustNewHostKeys'> {
   /** The API is asked with this one, from here. */
@@ -87,7 +90,7 @@ async function lookAt(
   );
   const peers = cluster.hosts.map(({ name, address, role }) => ({ name, address, role }));
   const fragments = machineFragments({ peers, endpoint: cluster.kubernetes.endpoint });
-  const [machines, api] = await Promise.all([
+  const [machines, { edge, ...api }] = await Promise.all([
     inLanes(hosts, hosts.length, host => lookAtMachine(host, remotes.get(host.name), fragments, signal)),
     lookAtApi(askersOf(cluster, hosts, remotes, options, signal)),
   ]);
@@ -99,7 +102,7 @@ async function lookAt(
   return {
     at: at + clockOf(api.api.from, seen),
     machines: [
-      ...seen,
+      ...seen.map(each => (edge && each.name === api.api.from ? { ...each, facts: { ...each.facts, edge } } : each)),
       ...excluded.map(host => ({
         ...namedAs(host),
         unreached: { kind: 'not asked' as const, says: 'left out by --exclude' },
@@ -142,7 +145,7 @@ interface Asker {
 /** The first one that has an answer; what the last one said where none has. */
 async function lookAtApi(
   askers: readonly Promise<Asker | undefined>[],
-): Promise<Pick<Snapshot, 'api' | 'lists' | 'logs'>> {
+): Promise<Pick<Snapshot, 'api' | 'lists' | 'logs'> & { readonly edge: MachineFacts['edge'] }> {
   const says = 'no control plane could be asked';
   let answer: Pick<Snapshot, 'api' | 'lists'> = {
     api: { state: 'silent', says, from: '' },
@@ -154,11 +157,15 @@ async function lookAtApi(
     if (!asker || !said) continue;
     answer = readApi(said, asker.from);
     if (answer.api.state !== 'answers') continue;
-    const script = logsScript(asker.kubectl, answer.lists);
-    const lines = script === undefined ? undefined : await asker.exec(script, logsMs).catch(() => undefined);
-    return { ...answer, logs: lines ? readLogs(lines) : [] };
+    const second = async (script: string | undefined) =>
+      script === undefined ? undefined : await asker.exec(script, secondMs).catch(() => undefined);
+    const [lines, pages] = await Promise.all([
+      second(logsScript(asker.kubectl, answer.lists)),
+      second(edgeScript(answer.lists)),
+    ]);
+    return { ...answer, logs: lines ? readLogs(lines) : [], edge: pages && readEdge(pages) };
   }
-  return { ...answer, logs: [] };
+  return { ...answer, logs: [], edge: undefined };
 }
 
 const requestSeconds = 5;

@@ -1,4 +1,5 @@
 // `npm run drill`: long matrices on lab machines, each case from a known state; what is done is not done again.
+import path from 'node:path';
 import process from 'node:process';
 import { Command, Option } from 'commander';
 import { execa } from 'execa';
@@ -107,6 +108,20 @@ program
   });
 
 program
+  .command('mutants')
+  .description(
+    "every decision of doctor's rules turned round, one at a time: a test must then fail; names those that none sees",
+  )
+  .option('--in <PATTERN>', 'decisions whose place matches: "^etcd\\.ts"')
+  .option('--out <FILE>', 'what no test sees, a line each')
+  .action(({ in: only, out }: { in?: string; out?: string }) =>
+    vitest(['--config', 'test/drill/mutants/vitest.config.ts'], {
+      ...(only === undefined ? {} : { MUTANTS: only }),
+      ...(out === undefined ? {} : { MUTANTS_OUT: path.resolve(out) }),
+    }),
+  );
+
+program
   .command('simulation')
   .description('the engine under seeded bad luck in virtual time; a failing seed replays alone: --seed N --schedules 1')
   .option('--schedules <N>', 'how many', '10000')
@@ -117,11 +132,11 @@ program
 
 /** Drills that are tests: vitest tells how each case ended. */
 async function tests(project: string, path: string, env: Record<string, string> = {}, more: readonly string[] = []) {
-  const { exitCode = 1 } = await execa('npx', ['vitest', 'run', '--project', project, path, ...more], {
-    stdio: 'inherit',
-    reject: false,
-    env: { DRILL: 'yes', ...env },
-  });
+  await vitest(['--project', project, path, ...more], { DRILL: 'yes', ...env });
+}
+
+async function vitest(args: readonly string[], env: Record<string, string>) {
+  const { exitCode = 1 } = await execa('npx', ['vitest', 'run', ...args], { stdio: 'inherit', reject: false, env });
   process.exitCode = exitCode;
 }
 
