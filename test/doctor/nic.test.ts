@@ -274,11 +274,19 @@ const firewalls: readonly Case[] = [
   {
     rule: apiPortBlocked,
     when: 'the others reach it',
-    in: noApi('w1'),
+    in: noApi('w1', notReady('w1', healthy)),
     says: /^w1 does not reach the API server .*, and cp and w2 do$/,
     severity: 'error',
     certainty: 'likely',
-    near: { 'its name does not resolve: that is DNS': noApi('w1', undefined, 'name does not resolve') },
+    near: {
+      'its name does not resolve: that is DNS': noApi('w1', notReady('w1', healthy), 'name does not resolve'),
+      'its node reports: it was one slow answer': noApi('w1'),
+      'the API server itself is not ready': with1(
+        'cp',
+        facts => ({ health: { ...facts.health, apiserver: { ok: false, says: 'timed out' } } }),
+        noApi('w1', notReady('w1', healthy)),
+      ),
+    },
   },
   {
     rule: kubeletPortBlocked,

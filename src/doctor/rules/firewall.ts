@@ -1,5 +1,6 @@
 // Ports of the cluster that something on the way drops.
 import type { MachineFacts } from '../machine-facts.ts';
+import { isTrue } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { type MachineLook, machinesWith, type Snapshot } from '../snapshot.ts';
 import { addressOf, entityOf, isControlPlane, isRunning, list, nodeNamed, on, seenOn } from './on-machine.ts';
@@ -34,7 +35,7 @@ export const apiPortBlocked: Rule = {
   cause: 'The machine does not reach the API server’s port: a firewall on it, on the control plane, or between.',
   cure: 'Find the rule and take it away, or open 6443/tcp.',
   sources: ['kubernetes docs: reference/networking/ports-and-protocols'],
-  needs: ['machine.reach', 'machine.firewall'],
+  needs: ['machine.reach', 'machine.firewall', 'machine.health', 'api.nodes'],
   explains: [
     { rule: 'kubelet-crashes', by: 'machine' },
     { rule: 'node-not-ready', by: 'machine' },
@@ -49,7 +50,10 @@ export const apiPortBlocked: Rule = {
         each.value.some(other => other.to === row.to && other.port === row.port && other.ok),
       );
       const [drop] = dropsOf(machine, row.port, 'tcp');
-      if (!drop && reaching.length === 0) return [];
+      // One question without an answer says less than a node that reports, or an API server that is slow to everybody.
+      const node = nodeNamed(snapshot, machine.name);
+      const isHeard = node !== undefined && isTrue(node, 'Ready');
+      if (!drop && (reaching.length === 0 || isHeard || isApiUnwell(snapshot))) return [];
       return [
         {
           says: `${machine.name} does not reach the API server (${row.to}:${row.port}, ${row.says})${drop ? `: its own firewall drops it (${drop.rule})` : `, and ${list(reaching.map(each => each.machine.name))} ${reaching.length > 1 ? 'do' : 'does'}`}`,
@@ -66,6 +70,11 @@ export const apiPortBlocked: Rule = {
       ];
     }),
 };
+
+/** By what a control plane says of its own. */
+function isApiUnwell(snapshot: Snapshot): boolean {
+  return machinesWith(snapshot, 'health').some(({ value }) => value['apiserver']?.ok === false);
+}
 
 function isApi(snapshot: Snapshot, { to, port }: Row): boolean {
   const endpoint = snapshot.declared?.endpoint.split(':')[0];
