@@ -67,23 +67,43 @@ describe.skipIf(reason !== undefined)(reason ?? 'a run that does not come to its
     expectOk(await process.ended);
   });
 
+  const purge = () =>
+    inside(lab, 'k8s-worker1', 'apt-get -qq --yes --allow-change-held-packages purge kubelet kubeadm kubectl');
+  /** Stopped as by ^Z and woken when others have been at it, it finds out, and what they left is as they left it. */
+  const expectTaken = async (process: HomelabProcess): Promise<void> => {
+    const record = 'cut -d" " -f1-3 /run/homelab/record';
+    const before = await inside(lab, 'k8s-worker1', record);
+    process.signal('SIGCONT');
+    const woken = await process.ended;
+    expect(woken.code, story(woken)).toBe(5);
+    expect(codes(woken)).toContain('HL_FENCE');
+    expect(await inside(lab, 'k8s-worker1', record)).toBe(before);
+  };
+
+  test('one that is stopped for a moment is alive: refused without --steal-lock, taken with it; woken, it changes nothing more', async () => {
+    const process = await begin('--until', 'kube-packages');
+    await amid(process, 'kube-packages/k8s-worker1/packages');
+    process.signal('SIGSTOP');
+    const refused = await bootstrap('--until', 'kube-packages');
+    expect(refused.code, story(refused)).toBe(5);
+    expect(new Set(codes(refused))).toEqual(new Set(['HL_FENCE']));
+    expectOk(await bootstrap('--until', 'kube-packages', '--steal-lock'));
+    await expectTaken(process);
+  });
+
   test('one that was stopped for longer than its claim holds is taken over; woken, it changes nothing more', async () => {
+    await purge();
     const process = await begin('--until', 'kube-packages');
     await amid(process, 'kube-packages/k8s-worker1/packages');
     process.signal('SIGSTOP');
     await pause((leaseSeconds + 5) * 1000);
     expectOk(await bootstrap('--until', 'kube-packages'));
-    const serial = await inside(lab, 'k8s-worker1', 'cut -d" " -f1 /run/homelab/record');
-    process.signal('SIGCONT');
-    const woken = await process.ended;
-    expect(woken.code, story(woken)).toBe(5);
-    expect(codes(woken)).toContain('HL_FENCE');
-    expect(await inside(lab, 'k8s-worker1', 'cut -d" " -f1 /run/homelab/record')).toBe(serial);
+    await expectTaken(process);
     expectOk(await bootstrap('--until', 'kube-packages'));
   }, 300_000);
 
   test('the cable is out for a while in the middle of a step: the run goes on where it was', async () => {
-    await inside(lab, 'k8s-worker1', 'apt-get -qq --yes --allow-change-held-packages purge kubelet kubeadm kubectl');
+    await purge();
     const process = await begin('--until', 'kube-packages');
     await amid(process, 'kube-packages/k8s-worker1/packages');
     await lab.cutLink('k8s-worker1');
