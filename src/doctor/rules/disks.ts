@@ -2,89 +2,22 @@
 import type { MachineFacts } from '../machine-facts.ts';
 import type { Explains, Finding, Rule } from '../rule.ts';
 import { type MachineLook, machinesWith, type Snapshot } from '../snapshot.ts';
+import {
+  etcdFolder,
+  type Filesystem,
+  holding,
+  imageFolder,
+  kubeletFolder,
+  type Threshold,
+  threshold,
+  thresholdsOf,
+} from './eviction.ts';
 import { bytesText, entityOf, on, recent, seenOn, timeOn } from './on-machine.ts';
 
-type Filesystem = NonNullable<MachineFacts['filesystems']>[number];
-type Signal =
-  | 'nodefs.available'
-  | 'imagefs.available'
-  | 'nodefs.inodesFree'
-  | 'imagefs.inodesFree'
-  | 'memory.available';
-
-/** The kubelet's own, where its configuration names none at all; naming one switches the others off. */
-const defaults: Readonly<Record<string, string>> = {
-  'memory.available': '100Mi',
-  'nodefs.available': '10%',
-  'nodefs.inodesFree': '5%',
-  'imagefs.available': '15%',
-};
-
-const kubeletFolder = '/var/lib/kubelet';
-const imageFolder = '/var/lib/containerd';
 /** What stops working when it cannot be written. */
-const written = [kubeletFolder, imageFolder, '/var/lib/etcd', '/etc/kubernetes', '/var/log'];
+const written = [kubeletFolder, imageFolder, etcdFolder, '/etc/kubernetes', '/var/log'];
 /** Always full, or never written. */
 const images = /^(squashfs|iso9660|erofs|udf|cramfs|devtmpfs)$/;
-
-function holding(filesystems: readonly Filesystem[], folder: string): Filesystem | undefined {
-  const isAbove = (mount: string) => mount === '/' || folder === mount || folder.startsWith(`${mount}/`);
-  return filesystems
-    .filter(({ mount }) => isAbove(mount))
-    .reduce<Filesystem | undefined>(
-      (best, each) => (best && best.mount.length >= each.mount.length ? best : each),
-      undefined,
-    );
-}
-
-const units: Readonly<Record<string, number>> = {
-  '': 1,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  k: 1e3,
-  K: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-};
-
-/** '15%' of a total, '1Gi'; undefined for what is neither. */
-export function amount(text: string, total: number): number | undefined {
-  const match = /^([0-9.]+)(%|[KMGT]i|[kKMGT]|)$/.exec(text.trim());
-  if (!match) return undefined;
-  const value = Number(match[1]);
-  return match[2] === '%' ? (value / 100) * total : value * (units[match[2] ?? ''] ?? 1);
-}
-
-interface Threshold {
-  readonly signal: Signal;
-  readonly text: string;
-  readonly least: number;
-}
-
-/** Below it the kubelet evicts; undefined where its configuration is not known or names none. */
-export function threshold(kubelet: MachineFacts['kubelet'], signal: Signal, total: number): Threshold | undefined {
-  if (!kubelet) return undefined;
-  const named = Object.keys(kubelet.evictionHard).length > 0 ? kubelet.evictionHard : defaults;
-  const text = named[signal];
-  const least = text === undefined ? undefined : amount(text, total);
-  return text === undefined || least === undefined ? undefined : { signal, text, least };
-}
-
-/** Those that the kubelet has for this filesystem. */
-function thresholdsOf(
-  filesystem: Filesystem,
-  all: readonly Filesystem[],
-  kubelet: MachineFacts['kubelet'],
-  what: 'available' | 'inodesFree',
-): readonly Threshold[] {
-  const total = what === 'available' ? filesystem.sizeBytes : filesystem.inodes;
-  const holds = (folder: string) => holding(all, folder)?.mount === filesystem.mount;
-  const signals = [...(holds(kubeletFolder) ? ['nodefs'] : []), ...(holds(imageFolder) ? ['imagefs'] : [])] as const;
-  return signals.flatMap(each => threshold(kubelet, `${each as 'nodefs' | 'imagefs'}.${what}`, total) ?? []);
-}
 
 const consequences: readonly Explains[] = [
   'kubelet-crashes',

@@ -1,7 +1,7 @@
 // Memory, swap and limits of the kernel.
 import type { Finding, Rule } from '../rule.ts';
 import { machinesWith, objects } from '../snapshot.ts';
-import { threshold } from './disks.ts';
+import { threshold } from './eviction.ts';
 import { bytesText, clockOf, entityOf, isCrashing, on, recent, seenOn, timeOn } from './on-machine.ts';
 
 /** Not 'Memory cgroup out of memory': that is a container at its own limit. */
