@@ -88,6 +88,19 @@ const filesystem = z.object({
   readOnly: z.boolean(),
 });
 
+const drive = z.object({
+  /** As the kernel calls it: 'sda', 'nvme0n1', 'vda', 'fd0'. */
+  name: z.string(),
+  model: z.string(),
+  /** 'sata', 'nvme', 'usb', 'iscsi' (a volume of Longhorn's), '' where nothing says. */
+  bus: z.string(),
+  /** As the kernel calls an ATA drive in its log: 'ata1'. */
+  port: z.string(),
+  removable: z.boolean(),
+  /** Itself, and all that lies on it: '/dev/sda2', '/dev/mapper/vg-root'. */
+  devices: z.array(z.string()),
+});
+
 const parts = {
   identity,
   clock,
@@ -107,6 +120,8 @@ const parts = {
     networkdKeepsForeign: z.boolean().optional(),
   }),
   filesystems: z.array(filesystem),
+  /** Not in a container: they are its host's. */
+  drives: z.array(drive),
   memory: z.object({ totalBytes: z.number(), availableBytes: z.number() }),
   swap: z.array(z.object({ name: z.string(), sizeBytes: z.number() })),
   /** Lines of the last day that a rule knows, of the kernel. */
@@ -203,5 +218,6 @@ export const machineFacts = z.object(parts).partial();
 export type MachineFacts = z.output<typeof machineFacts>;
 export type FactName = keyof MachineFacts;
 export type Unit = z.output<typeof unit>;
+export type Drive = z.output<typeof drive>;
 export type MachineNic = z.output<typeof nic>;
 export const factNames = Object.keys(parts) as readonly FactName[];

@@ -174,6 +174,16 @@ function factsOf(name: Name): MachineFacts {
         readOnly: false,
       },
     ],
+    drives: [
+      {
+        name: 'vda',
+        model: '',
+        bus: 'virtio',
+        port: '',
+        removable: false,
+        devices: ['/dev/vda', '/dev/vda1', '/dev/vda2'],
+      },
+    ],
     memory: { totalBytes: 8 * gib, availableBytes: 5 * gib },
     swap: [],
     kernelLog: [],

@@ -31,8 +31,8 @@ export const kernelFragments: readonly string[] = [
   ...[
     'Buffer I/O',
     'critical (medium|target) error',
-    'nvme.*(timeout|reset|removed)',
-    'ata[0-9.]+: .*(fail|exception)',
+    'nvme.*(timeout|reset|remov(ed|ing))',
+    'ata[0-9.]+: .*(fail|exception|error: )',
   ],
   ...[
     'hung_task',

@@ -5,6 +5,7 @@ import { cniRules } from './cni.ts';
 import { containerdRules } from './containerd.ts';
 import { processRules } from './control-plane.ts';
 import { diskRules } from './disks.ts';
+import { driveRules } from './drives.ts';
 import { etcdRules } from './etcd.ts';
 import { firewallRules } from './firewall.ts';
 import { homelabFirst } from './homelab.ts';
@@ -19,6 +20,7 @@ import { silenceRules } from './silence.ts';
 export const hostRules: readonly Rule[] = [
   ...homelabFirst,
   ...silenceRules,
+  ...driveRules,
   ...diskRules,
   ...memoryRules,
   ...identityRules,

@@ -163,6 +163,33 @@ ro /boot
   ]);
 });
 
+it('drives are what file systems lie on, and are called as the kernel calls them', () => {
+  const output = `disk 100 3 50 0 ext4 /dev/mapper/vg-root /
+PATH="/dev/sr0" TYPE="rom" TRAN="sata" RM="1" MODEL="VBOX_CD-ROM"
+PATH="/dev/sda" TYPE="disk" TRAN="sata" RM="0" MODEL="WDC\\x20WD40EFRX"
+PATH="/dev/sda1" TYPE="part" TRAN="" RM="0" MODEL=""
+PATH="/dev/mapper/vg-root" TYPE="lvm" TRAN="" RM="0" MODEL=""
+PATH="/dev/loop0" TYPE="loop" TRAN="" RM="0" MODEL=""
+PATH="/dev/loop0p1" TYPE="part" TRAN="" RM="0" MODEL=""
+PATH="/dev/nvme0n1" TYPE="disk" TRAN="nvme" RM="0" MODEL="Samsung SSD 980"
+port sda ata3
+drives
+`;
+  expect(parsed(filesystems, output).drives).toEqual([
+    {
+      name: 'sda',
+      model: 'WDC WD40EFRX',
+      bus: 'sata',
+      port: 'ata3',
+      removable: false,
+      devices: ['/dev/sda', '/dev/sda1', '/dev/mapper/vg-root'],
+    },
+    { name: 'nvme0n1', model: 'Samsung SSD 980', bus: 'nvme', port: '', removable: false, devices: ['/dev/nvme0n1'] },
+  ]);
+  // In a container they are nobody's here; so they are where the answer was cut off.
+  expect(parsed(filesystems, output.replace('drives\n', ''))).not.toHaveProperty('drives');
+});
+
 describe('health', () => {
   const of = (line: string) => Object.values(parsed(health, `${line}\n@listening\n22\n`).health ?? {})[0];
 
