@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadSnapshot, saveSnapshot } from '../../src/io/snapshot-folder.ts';
+import { labState } from '../doctor/lab-states.ts';
 import { inventoryPath, root } from '../sample.ts';
 import { runCli } from './run-cli.ts';
 
@@ -40,7 +41,8 @@ describe('homelab doctor --from', () => {
   });
 
   it('finds nothing broken in a healthy cluster, and exits 0', async () => {
-    const { code, stdout } = await doctor('--from', join(root, 'test/fixtures/doctor/lab/healthy'));
+    await saveSnapshot(join(dir, 'healthy'), await labState('healthy'));
+    const { code, stdout } = await doctor('--from', join(dir, 'healthy'));
     expect([code, stdout.split('\n')[0]]).toEqual([0, '+ Nothing is broken.']);
   });
 

@@ -9,6 +9,13 @@ const folder = join(root, 'test/fixtures/doctor/lab');
 
 export const labStates: readonly string[] = readdirSync(folder).sort();
 
-export function labState(name: string): Promise<Snapshot> {
-  return loadSnapshot(join(folder, name));
+/** Kinds that doctor learned after these states were recorded, when there were none of them. */
+const younger = ['horizontalpodautoscalers'] as const;
+
+export async function labState(name: string): Promise<Snapshot> {
+  const snapshot = await loadSnapshot(join(folder, name));
+  if (snapshot.api.state !== 'answers') return snapshot;
+  const none = { state: 'seen', items: [], unreadable: 0 } as const;
+  const missing = younger.filter(kind => snapshot.lists[kind].state === 'unknown');
+  return { ...snapshot, lists: { ...snapshot.lists, ...Object.fromEntries(missing.map(kind => [kind, none])) } };
 }

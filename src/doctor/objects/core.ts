@@ -227,6 +227,11 @@ export const budget = z.object({
     .object({ disruptionsAllowed: number, currentHealthy: number, desiredHealthy: number, expectedPods: number })
     .prefault({}),
 });
+export const autoscaler = z.object({
+  metadata,
+  spec: z.object({ scaleTargetRef: z.object({ kind: text, name: text }) }),
+  status: z.object({ conditions }).prefault({}),
+});
 export const lease = z.object({
   metadata,
   spec: z.object({ holderIdentity: text, renewTime: text, leaseDurationSeconds: number }).prefault({}),

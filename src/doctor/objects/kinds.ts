@@ -45,6 +45,7 @@ export const kinds = {
   daemonsets: row('daemonsets.apps', 'DaemonSet', core.workload),
   statefulsets: row('statefulsets.apps', 'StatefulSet', core.workload),
   poddisruptionbudgets: row('poddisruptionbudgets.policy', 'PodDisruptionBudget', core.budget),
+  horizontalpodautoscalers: row('horizontalpodautoscalers.autoscaling', 'HorizontalPodAutoscaler', core.autoscaler),
   csr: row('certificatesigningrequests.certificates.k8s.io', 'CertificateSigningRequest', core.signingRequest),
   namespaces: row('namespaces', 'Namespace', core.namespace),
   resourcequotas: row('resourcequotas', 'ResourceQuota', core.quota),

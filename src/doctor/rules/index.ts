@@ -1,5 +1,6 @@
 // All rules, from the bottom up; within a layer in the order in which a cause comes before its consequence.
 import type { Rule } from '../rule.ts';
+import { autoscalerRules } from './autoscalers.ts';
 import { ciliumAgentRules, ciliumRules } from './cilium.ts';
 import { claimRules } from './claims.ts';
 import { containerRules, runtimeRules } from './containers.ts';
@@ -39,6 +40,7 @@ export const rules: readonly Rule[] = [
   ...controllerRules,
   // What follows from pods, and at last the mere symptoms: what explains them stands before.
   ...servingRules,
+  ...autoscalerRules,
   dnsDownRule,
   notCreatedRule,
   terminatingRule,

@@ -166,7 +166,10 @@ const apiServiceUnavailable: Rule = {
     'kubernetes-sigs/metrics-server KNOWN_ISSUES.md',
   ],
   needs: ['api.apiservices', 'api.services', 'api.endpoints', 'api.pods'],
-  explains: [{ rule: 'namespace-terminating', by: 'everything' }],
+  explains: [
+    { rule: 'autoscaler-blind', by: 'object' },
+    { rule: 'namespace-terminating', by: 'everything' },
+  ],
   find: snapshot => {
     const find = behind(snapshot);
     return objects(snapshot, 'apiservices').flatMap((each): readonly Finding[] => {
