@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { diagnose } from '../../src/doctor/diagnose.ts';
 import { rules } from '../../src/doctor/rules/index.ts';
-import { isNear } from '../../src/doctor/rules/serving.ts';
+import { isNear } from '../../src/doctor/rules/services.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
 import { found, ids, itemsOf, withObjects } from './rig.ts';
 import { past, pod, unready, well, withEvents, withPods } from './well.ts';

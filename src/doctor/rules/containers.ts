@@ -1,4 +1,5 @@
 // Containers that do not stay up or never start, by what the kubelet says ended them.
+import { nameOf } from '../objects/common.ts';
 import {
   conditionOf,
   type Event,
@@ -35,10 +36,6 @@ interface Bad {
   /** How it ended last; undefined while it never has. */
   readonly ended: Ended | undefined;
   readonly events: readonly Event[];
-}
-
-function nameOf({ metadata }: Pod): string {
-  return `${metadata.namespace}/${metadata.name}`;
 }
 
 /** Containers of pods that are not ready now, with how they ended last. A pod that is ready again is well. */

@@ -1,6 +1,7 @@
 // Pods that are not even made: nothing is Pending, something is missing. And what keeps namespaces and drains from their end.
 
 import { parseQuantity } from '../../model/quantities.ts';
+import { nameOf } from '../objects/common.ts';
 import type { ObjectOf } from '../objects/kinds.ts';
 import {
   conditionOf,
@@ -62,10 +63,6 @@ function refused(snapshot: Snapshot): readonly Refused[] {
     ...fromEvents('statefulset', objects(snapshot, 'statefulsets')),
     ...fromEvents('daemonset', objects(snapshot, 'daemonsets')),
   ];
-}
-
-function nameOf({ metadata }: { readonly metadata: { readonly namespace: string; readonly name: string } }): string {
-  return `${metadata.namespace}/${metadata.name}`;
 }
 
 /** What the API server says, Kubernetes 1.24 to 1.36. */

@@ -1,4 +1,5 @@
 // Images that are not there: the newest event says only "Back-off pulling image", the cause stands in an earlier one.
+import { nameOf } from '../objects/common.ts';
 import {
   type Event,
   eventEvidence,
@@ -113,10 +114,6 @@ type Told = (
   readonly certainty?: Finding['certainty'];
   readonly settledBy?: string;
 };
-
-function nameOf({ metadata }: Pod): string {
-  return `${metadata.namespace}/${metadata.name}`;
-}
 
 function findingsOf(
   snapshot: Snapshot,

@@ -16,7 +16,8 @@ import { nodeRules } from './node.ts';
 import { placingRules } from './placing.ts';
 import { appRules, platformRules } from './platform.ts';
 import { dnsDownRule, podRules, terminatingRule } from './pods.ts';
-import { serviceRules, servingRules } from './serving.ts';
+import { serviceRules } from './services.ts';
+import { servingRules } from './serving.ts';
 import { versionRules } from './versions.ts';
 import { volumeRules } from './volumes.ts';
 

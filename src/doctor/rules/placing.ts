@@ -1,5 +1,7 @@
 // Pods without a node, by cause. The scheduler's sentence is checked against the nodes themselves: it may be of before the last change.
+
 import { requestsOf, shownAmount } from '../../model/quantities.ts';
+import { nameOf } from '../objects/common.ts';
 import { isOfNode, type Obstacle, type Places, placesIn, portsOf } from '../placement.ts';
 import {
   claimsOf,
@@ -92,10 +94,6 @@ function asCause(kind: Obstacle['kind']): Cause {
   return kind === 'room' || kind === 'too-big' || kind === 'port' || kind === 'rules' || kind === 'taint'
     ? kind
     : 'other';
-}
-
-function nameOf({ metadata }: Pod): string {
-  return `${metadata.namespace}/${metadata.name}`;
 }
 
 type Group = readonly [Waiting, ...Waiting[]];

@@ -1,4 +1,5 @@
 // Mere symptoms, at the end of the list: everything before may explain them.
+import { nameOf } from '../objects/common.ts';
 import {
   conditionOf,
   counted,
@@ -20,10 +21,6 @@ import {
 import type { Finding, Rule } from '../rule.ts';
 import { objects, type Snapshot } from '../snapshot.ts';
 import { corednsPods, dnsService } from './dns.ts';
-
-function nameOf({ metadata }: Pod): string {
-  return `${metadata.namespace}/${metadata.name}`;
-}
 
 const debug = 'kubernetes.io/docs/tasks/debug/debug-application/debug-pods';
 

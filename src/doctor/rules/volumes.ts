@@ -1,4 +1,5 @@
 // Volumes that are bound and do not reach their pods: where their data is, and what attaching and mounting says.
+import { nameOf } from '../objects/common.ts';
 import { reaches, termsOf } from '../placement.ts';
 import {
   claimsOf,
@@ -191,10 +192,6 @@ function stuck(snapshot: Snapshot): readonly Stuck[] {
     const event = told[0] ?? failed[0];
     return event === undefined || failed.some(({ message }) => wording.config.test(message)) ? [] : [{ pod, event }];
   });
-}
-
-function nameOf({ metadata }: Pod): string {
-  return `${metadata.namespace}/${metadata.name}`;
 }
 
 function stuckFinding({ pod, event }: Stuck, says: string, cure: readonly string[]): Finding {
