@@ -5,6 +5,7 @@ import { machineFragments, readMachine } from '../doctor/gather.ts';
 import { apiScript, readApi } from '../doctor/looks/api.ts';
 import { edgeScript, readEdge } from '../doctor/looks/edge.ts';
 import { logsScript, readLogs } from '../doctor/looks/logs-of-pods.ts';
+import { readWebhooks, webhooksScript } from '../doctor/looks/webhooks.ts';
 import type { MachineFacts } from '../doctor/machine-facts.ts';
 import { listsOf } from '../doctor/objects/read.ts';
 import type { MachineLook, Snapshot } from '../doctor/snapshot.ts';
@@ -90,7 +91,7 @@ async function lookAt(
   );
   const peers = cluster.hosts.map(({ name, address, role }) => ({ name, address, role }));
   const fragments = machineFragments({ peers, endpoint: cluster.kubernetes.endpoint });
-  const [machines, { edge, ...api }] = await Promise.all([
+  const [machines, { asker, ...api }] = await Promise.all([
     inLanes(hosts, hosts.length, host => lookAtMachine(host, remotes.get(host.name), fragments, signal)),
     lookAtApi(askersOf(cluster, hosts, remotes, options, signal)),
   ]);
@@ -102,7 +103,7 @@ async function lookAt(
   return {
     at: at + clockOf(api.api.from, seen),
     machines: [
-      ...seen.map(each => (edge && each.name === api.api.from ? { ...each, facts: { ...each.facts, edge } } : each)),
+      ...seen.map(each => (each.name === api.api.from ? { ...each, facts: { ...each.facts, ...asker } } : each)),
       ...excluded.map(host => ({
         ...namedAs(host),
         unreached: { kind: 'not asked' as const, says: 'left out by --exclude' },
@@ -135,6 +136,8 @@ async function lookAtMachine(
   return { ...namedAs(host), ...readMachine(splitFrames(said, fragments, mark), sentMs, Date.now()) };
 }
 
+const thisComputer = 'this computer';
+
 /** Somebody who can run kubectl. */
 interface Asker {
   readonly from: string;
@@ -145,7 +148,7 @@ interface Asker {
 /** The first one that has an answer; what the last one said where none has. */
 async function lookAtApi(
   askers: readonly Promise<Asker | undefined>[],
-): Promise<Pick<Snapshot, 'api' | 'lists' | 'logs'> & { readonly edge: MachineFacts['edge'] }> {
+): Promise<Pick<Snapshot, 'api' | 'lists' | 'logs'> & { readonly asker: Pick<MachineFacts, 'edge' | 'webhooks'> }> {
   const says = 'no control plane could be asked';
   let answer: Pick<Snapshot, 'api' | 'lists'> = {
     api: { state: 'silent', says, from: '' },
@@ -159,13 +162,20 @@ async function lookAtApi(
     if (answer.api.state !== 'answers') continue;
     const second = async (script: string | undefined) =>
       script === undefined ? undefined : await asker.exec(script, secondMs).catch(() => undefined);
-    const [lines, pages] = await Promise.all([
+    // These are facts of a machine: asked from here they would be nobody's.
+    const isMachine = asker.from !== thisComputer;
+    const [lines, pages, hooks] = await Promise.all([
       second(logsScript(asker.kubectl, answer.lists)),
-      second(edgeScript(answer.lists)),
+      isMachine ? second(edgeScript(answer.lists)) : undefined,
+      isMachine ? second(webhooksScript(answer.lists)) : undefined,
     ]);
-    return { ...answer, logs: lines ? readLogs(lines) : [], edge: pages && readEdge(pages) };
+    return {
+      ...answer,
+      logs: lines ? readLogs(lines) : [],
+      asker: { ...(pages && { edge: readEdge(pages) }), ...(hooks && { webhooks: readWebhooks(hooks) }) },
+    };
   }
-  return { ...answer, logs: [], edge: undefined };
+  return { ...answer, logs: [], asker: {} };
 }
 
 const requestSeconds = 5;
@@ -192,7 +202,7 @@ function askersOf(
     });
   const which = kubeconfig === undefined ? command(`--context=${cluster.name}`) : command(`--kubeconfig=${kubeconfig}`);
   const here: Asker = {
-    from: 'this computer',
+    from: thisComputer,
     kubectl: `kubectl ${which} --request-timeout=${requestSeconds}s`,
     exec: (script, timeoutMs) => runHere(script, { timeoutMs, signal }),
   };

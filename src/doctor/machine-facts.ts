@@ -198,8 +198,10 @@ const parts = {
     multipathOwns: z.array(z.string()),
   }),
   btf: z.boolean(),
-  /** What a CDN answers for a public host: cf-cache-status ('HIT', 'MISS', '' without one) and Age. */
+  /** Of the machine that was asked about the API: what a CDN answers for a public host: cf-cache-status ('HIT', 'MISS', '' without one) and Age. */
   edge: z.array(z.object({ host: z.string(), cache: z.string(), ageSeconds: z.number() })),
+  /** Of the machine that was asked about the API: whether it gets through to the Services of webhooks that the API server must ask. */
+  webhooks: z.array(z.object({ service: z.string(), port: z.number(), ok: z.boolean(), says: z.string() })),
   /** What homelab left: a claim nobody renews, a step that did not end, when a backup was last made. */
   homelab: z.object({
     /** Who holds or held it, for people; empty when it is free. */

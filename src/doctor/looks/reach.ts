@@ -57,7 +57,8 @@ function targetsOf({ peers, endpoint }: About): readonly (readonly [string, stri
   ];
 }
 
-function reasonOf(code: number, said: string): string {
+/** Of an exit code and bash's words about a connection that it could not open. */
+export function reasonOf(code: number, said: string): string {
   if (code === 0) return 'answers';
   if (code === 124 || /timed out/.test(said)) return 'timed out';
   if (/refused/.test(said)) return 'refused';

@@ -320,6 +320,7 @@ const explainsCutOff: Rule['explains'] = [
   { rule: 'container-crashing', by: 'pod' },
   { rule: 'pod-not-ready', by: 'pod' },
   { rule: 'dns-down', by: 'pod' },
+  { rule: 'webhook-unreached', by: 'machine' },
 ];
 
 const tunnelBlocked: Rule = {

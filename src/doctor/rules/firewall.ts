@@ -143,7 +143,7 @@ export const tunnelPortBlocked: Rule = {
   cure: 'Find the rule and take it away, or open 8472/udp between the machines.',
   sources: ['cilium docs: operations/system_requirements, firewall rules', 'flannel docs: backends, vxlan'],
   needs: ['machine.firewall', 'machine.cni'],
-  explains: [],
+  explains: [{ rule: 'webhook-unreached', by: 'machine' }],
   find: snapshot =>
     machinesWith(snapshot, 'firewall').flatMap(({ machine }): readonly Finding[] => {
       const [drop] = dropsOf(machine, 8472, 'udp');

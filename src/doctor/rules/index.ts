@@ -20,6 +20,7 @@ import { serviceRules } from './services.ts';
 import { servingRules } from './serving.ts';
 import { versionRules } from './versions.ts';
 import { volumeRules } from './volumes.ts';
+import { webhookRules } from './webhooks.ts';
 
 export const rules: readonly Rule[] = [
   ...hostRules,
@@ -40,6 +41,7 @@ export const rules: readonly Rule[] = [
   ...containerRules,
   ...controllerRules,
   // What follows from pods, and at last the mere symptoms: what explains them stands before.
+  ...webhookRules,
   ...servingRules,
   ...autoscalerRules,
   dnsDownRule,

@@ -183,6 +183,7 @@ const nodeNotReady: Rule = {
     { rule: 'volume-not-attached', by: 'machine' },
     { rule: 'volume-not-mounted', by: 'machine' },
     { rule: 'dns-down', by: 'machine' },
+    { rule: 'webhook-unreached', by: 'machine' },
     { rule: 'webhook-unanswered', by: 'machine' },
     { rule: 'apiservice-unavailable', by: 'machine' },
     { rule: 'pod-pending', by: 'machine' },

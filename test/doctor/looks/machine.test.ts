@@ -21,8 +21,8 @@ describe('a look at a machine', () => {
     for (const output of [controlPlane, worker]) {
       const { facts, missed } = read(output);
       expect(missed).toEqual({});
-      // In a container drives are the host's. A CDN is nothing that a machine is asked.
-      expect(factNames.filter(name => !(name in facts))).toEqual(['drives', 'edge']);
+      // In a container drives are the host's. CDNs and webhooks are asked in a second look.
+      expect(factNames.filter(name => !(name in facts))).toEqual(['drives', 'edge', 'webhooks']);
     }
   });
 
