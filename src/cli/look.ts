@@ -90,9 +90,15 @@ async function lookAt(
     }),
   );
   const peers = cluster.hosts.map(({ name, address, role }) => ({ name, address, role }));
-  const fragments = machineFragments({ peers, endpoint: cluster.kubernetes.endpoint });
   const [machines, { asker, ...api }] = await Promise.all([
-    inLanes(hosts, hosts.length, host => lookAtMachine(host, remotes.get(host.name), fragments, signal)),
+    inLanes(hosts, hosts.length, host =>
+      lookAtMachine(
+        host,
+        remotes.get(host.name),
+        machineFragments({ name: host.name, peers, endpoint: cluster.kubernetes.endpoint }),
+        signal,
+      ),
+    ),
     lookAtApi(askersOf(cluster, hosts, remotes, options, signal)),
   ]);
   throwIfAborted(signal);

@@ -9,6 +9,8 @@ export interface Peer {
 
 /** What a machine is told of the others, so that it can say whether it reaches them. */
 export interface About {
+  /** Its name: the peers may have it among them. */
+  readonly name?: string;
   readonly peers: readonly Peer[];
   /** Of the API, 'NAME' or 'NAME:PORT'; a member's kubelet knows it too. */
   readonly endpoint: string | undefined;

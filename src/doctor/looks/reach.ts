@@ -2,7 +2,7 @@
 import { command } from '../../model/shell.ts';
 import { type About, type Look, linesOf } from './look.ts';
 
-/** Asked side by side; of a larger cluster every machine asks a part. */
+/** Asked side by side. In a larger cluster every machine asks those that come after it, so that each is asked by as many. */
 const peersAtMost = 12;
 
 export const reach: Look = {
@@ -46,7 +46,9 @@ ${targetsOf(about)
   },
 };
 
-function targetsOf({ peers, endpoint }: About): readonly (readonly [string, string, string])[] {
+function targetsOf({ name: own, peers: all, endpoint }: About): readonly (readonly [string, string, string])[] {
+  const at = all.findIndex(peer => peer.name === own);
+  const peers = at < 0 ? all : [...all.slice(at + 1), ...all.slice(0, at)];
   const [name = '', port = '6443'] = endpoint?.split(/:(?=\d+$)/) ?? [];
   const controlPlanes = peers.filter(({ role }) => role === 'control-plane');
   const some = [...controlPlanes, ...peers.filter(peer => !controlPlanes.includes(peer))].slice(0, peersAtMost);

@@ -291,6 +291,46 @@ table ip filter {
   });
 });
 
+describe('whom a machine asks', () => {
+  const hosts = Array.from({ length: 30 }, (_, index) => ({
+    name: `n${index}`,
+    address: `10.0.0.${index}`,
+    role: index < 3 ? ('control-plane' as const) : ('worker' as const),
+  }));
+  const asked = (name: string, port = 10250) =>
+    hosts.filter(peer =>
+      reach
+        .script({ name, peers: hosts, endpoint: undefined })
+        .includes(`knock ${peer.name} ${peer.address} ${port} &`),
+    );
+
+  it('is every control plane, and those that come after it: so that each is asked by as many', () => {
+    const by = new Map(hosts.map(({ name }) => [name, 0]));
+    for (const { name } of hosts) for (const peer of asked(name)) by.set(peer.name, (by.get(peer.name) ?? 0) + 1);
+    expect(asked('n28').map(({ name }) => name)).toEqual([
+      'n0',
+      'n1',
+      'n2',
+      'n3',
+      'n4',
+      'n5',
+      'n6',
+      'n7',
+      'n8',
+      'n9',
+      'n10',
+      'n29',
+    ]);
+    expect(hosts.slice(0, 3).map(({ name }) => by.get(name))).toEqual([29, 29, 29]);
+    expect(Math.min(...by.values())).toBeGreaterThanOrEqual(9);
+    expect(asked('n5', 6443).map(({ name }) => name)).toEqual(['n0', 'n1', 'n2']);
+  });
+
+  it('is never itself', () => {
+    for (const { name } of hosts) expect(asked(name).map(peer => peer.name)).not.toContain(name);
+  });
+});
+
 describe('containerd', () => {
   const file = (...lines: readonly string[]) => `@version\n2.1.5-1\n@file\n${lines.join('\n')}\n@dump\n`;
 
