@@ -1,6 +1,6 @@
 // Yes, from a person or from a flag; and plans that were approved earlier, as files.
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { shortDigest } from '../model/digest.ts';
 import { HomelabError } from '../model/errors.ts';
 import type { Plan, Step } from '../model/plan.ts';
 
@@ -29,7 +29,7 @@ export function renderPlanFile(cluster: string, made: Date, plan: Plan, redact: 
     why: step.why,
     risk: step.risk,
     diff: step.diff === undefined ? undefined : redact(step.diff),
-    digest: digestOf(step),
+    digest: digestOfStep(step),
   }));
   return `${JSON.stringify({ apiVersion: 'homelab/v1', kind: 'Plan', cluster, made: made.toISOString(), steps, refusals: plan.refusals, notes: plan.notes }, null, 2)}\n`;
 }
@@ -61,13 +61,12 @@ export function parsePlanFile(text: string, path: string, cluster: string): Plan
 /** Steps that the file does not have, or has otherwise. */
 export function unapproved(steps: readonly Step[], file: PlanFile): readonly Step[] {
   const digests = new Map(file.steps.map(step => [step.id, step.digest]));
-  return steps.filter(step => digests.get(step.id) !== digestOf(step));
+  return steps.filter(step => digests.get(step.id) !== digestOfStep(step));
 }
 
 // What is said and what would run: another file in the bundle is another step.
-function digestOf({ id, why, diff, risk, action }: Step): string {
-  return createHash('sha256')
-    .update(JSON.stringify([id, why, diff ?? '', risk, action.script, action.uploads?.map(each => each.sha256)]))
-    .digest('hex')
-    .slice(0, 16);
+function digestOfStep({ id, why, diff, risk, action }: Step): string {
+  return shortDigest(
+    JSON.stringify([id, why, diff ?? '', risk, action.script, action.uploads?.map(each => each.sha256)]),
+  );
 }

@@ -1,6 +1,6 @@
 // Remembering, in the cluster itself, what was proven by doing: an interrupted run must not look proven to the next one.
 
-import { createHash } from 'node:crypto';
+import { shortDigest } from '../model/digest.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase } from '../model/plan.ts';
 import { sh } from '../model/shell.ts';
@@ -9,13 +9,13 @@ import type { Machine } from './machine.ts';
 import type { Intent } from './plan.ts';
 
 /** What the phase wants of all machines, as a digest. */
-export function digestOf(phase: Phase, intents: readonly Intent[]): string {
+export function digestOfWants(phase: Phase, intents: readonly Intent[]): string {
   const wanted = intents
     .filter(intent => intent.phase.id === phase.id)
     .flatMap(({ host, wants }) =>
       wants.flatMap(want => (want.kind === 'resource' ? [[host.name, want.key, want.desired]] : [])),
     );
-  return createHash('sha256').update(JSON.stringify(wanted)).digest('hex').slice(0, 16);
+  return shortDigest(JSON.stringify(wanted));
 }
 
 /** Must what the phase proves by doing be proven (again)? Not when this very state was proven before. */
@@ -23,7 +23,7 @@ export function isUnproven(phase: Phase, world: World, intents: readonly Intent[
   return (
     !phase.gate &&
     phase.probes(world).some(probe => probe.kind === 'active') &&
-    world.proofs[phase.id] !== digestOf(phase, intents)
+    world.proofs[phase.id] !== digestOfWants(phase, intents)
   );
 }
 
@@ -35,7 +35,7 @@ export async function recordProofs(
   machines: ReadonlyMap<string, Machine>,
   abort: AbortSignal,
 ): Promise<void> {
-  const data = Object.fromEntries(phases.map(phase => [phase.id, digestOf(phase, intents)]));
+  const data = Object.fromEntries(phases.map(phase => [phase.id, digestOfWants(phase, intents)]));
   const kubectl = `${adminKubectl(20)} -n kube-system`;
   const script = `${kubectl} get configmap homelab >/dev/null 2>&1 || ${kubectl} create configmap homelab >/dev/null
 ${kubectl} patch configmap homelab --type merge -p ${sh(JSON.stringify({ data }))} >/dev/null

@@ -1,6 +1,6 @@
 // A kubeadm that power or a failure ended half way is gone on with: what homelab began, with the same documents, and nothing else.
-import { createHash } from 'node:crypto';
 import type { Host } from '../model/cluster.ts';
+import { shortDigest } from '../model/digest.ts';
 import { sh } from '../model/shell.ts';
 import { factsOf, type World } from '../model/world.ts';
 
@@ -19,18 +19,14 @@ export function begunBy(step: keyof typeof left, world: World, host: Host, docum
   if (membership.state !== 'partial') throw new Error(`${host.name} is a member: ${step} has nothing to begin`);
   const { begun, why, hint } = membership;
   if (begun?.step !== step) return { refuse: why, hint };
-  if (begun.digest === digestOf(documents)) return 'again';
+  if (begun.digest === shortDigest(documents)) return 'again';
   return { refuse: `${why}, and the inventory has changed since`, hint };
-}
-
-function digestOf(documents: string): string {
-  return createHash('sha256').update(documents).digest('hex').slice(0, 16);
 }
 
 /** sh: remembers what is begun, on the disk, until `ended`. */
 export function beginning(step: keyof typeof left, documents: string): string {
   return `install -d -m 700 /var/lib/homelab
-echo ${step} ${digestOf(documents)} > /var/lib/homelab/begun
+echo ${step} ${shortDigest(documents)} > /var/lib/homelab/begun
 sync /var/lib/homelab/begun
 `;
 }

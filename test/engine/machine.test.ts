@@ -6,7 +6,7 @@ import { refusedCode, refusedMark } from '../../src/engine/fence-script.ts';
 import type { Fragment } from '../../src/engine/frames.ts';
 import { createMachine, type Machine, type MachineOptions } from '../../src/engine/machine.ts';
 import { intend, resourcesOf } from '../../src/engine/plan.ts';
-import { digestOf } from '../../src/engine/proof-record.ts';
+import { digestOfWants } from '../../src/engine/proof-record.ts';
 import { questionsOf } from '../../src/engine/questions.ts';
 import { apply } from '../../src/engine/run.ts';
 import { createVault } from '../../src/engine/vault.ts';
@@ -300,7 +300,7 @@ function answersOf(at: Host, world: World): ReadonlyMap<string, string> {
     scheduler: { extraArgs: listed(world.live.args['kube-scheduler']) },
     etcd: { local: { extraArgs: listed(world.live.args['etcd']) } },
   };
-  const proofs = Object.fromEntries(phases.map(phase => [phase.id, digestOf(phase, intents)]));
+  const proofs = Object.fromEntries(phases.map(phase => [phase.id, digestOfWants(phase, intents)]));
   const objects = [
     {
       kind: 'ConfigMap',
