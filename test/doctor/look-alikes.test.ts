@@ -2,10 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { type Diagnosed, diagnose } from '../../src/doctor/diagnose.ts';
-import type { Finding, Rule } from '../../src/doctor/rule.ts';
-import { homelabRules } from '../../src/doctor/rules/homelab.ts';
-import { hostRules } from '../../src/doctor/rules/host.ts';
-import { objects, type Snapshot } from '../../src/doctor/snapshot.ts';
+import { rules } from '../../src/doctor/rules/index.ts';
+import type { Snapshot } from '../../src/doctor/snapshot.ts';
 import {
   ago,
   apiOnly,
@@ -22,36 +20,6 @@ import {
   with1,
 } from './constructed.ts';
 import { recorded } from './recorded.ts';
-
-/** As the symptom rule of nodes has it; that one is tested on its own. */
-const nodeNotReady: Rule = {
-  id: 'node-not-ready',
-  layer: 'node',
-  symptom: 'A node is NotReady.',
-  cause: '',
-  cure: '',
-  sources: [],
-  needs: ['api.nodes'],
-  explains: [],
-  symptomOnly: true,
-  find: snapshot =>
-    objects(snapshot, 'nodes').flatMap(({ metadata, status }): readonly Finding[] => {
-      const ready = status.conditions.find(({ type }) => type === 'Ready');
-      if (!ready || ready.status === 'True') return [];
-      return [
-        {
-          says: `${metadata.name} is NotReady`,
-          severity: 'error',
-          certainty: 'certain',
-          about: [`machine:${metadata.name}`],
-          since: ready.lastTransitionTime,
-          evidence: [],
-          cure: [],
-        },
-      ];
-    }),
-};
-const rules = [...hostRules.filter(({ id }) => id !== 'node-not-ready'), nodeNotReady, ...homelabRules];
 
 const health = (machine: Name, what: string, says: string, from: Snapshot) =>
   with1(machine, facts => ({ health: { ...facts.health, [what]: { ok: false, says } } }), from);

@@ -14,18 +14,16 @@ import {
   kubectl,
   lastSeen,
   listed,
-  machineEntity,
   oneLine,
   ownerOf,
   type Pod,
   podEntity,
   span,
-  timesSeen,
   together,
   word,
 } from '../reading.ts';
 import type { Evidence, Explains, Finding, Rule } from '../rule.ts';
-import { objects, type Snapshot, secondsSince } from '../snapshot.ts';
+import { objects, type Snapshot } from '../snapshot.ts';
 
 type Status = Pod['status']['containerStatuses'][number];
 type Ended = NonNullable<Status['state']['terminated']>;
@@ -124,7 +122,8 @@ function logEvidence({ logs }: Snapshot, { pod, status }: Bad): readonly Evidenc
   ];
 }
 
-const explains: readonly Explains[] = [
+/** Whoever waits for a pod that does not start or stay. */
+export const explainsPods: readonly Explains[] = [
   { rule: 'dns-down', by: 'pod' },
   { rule: 'webhook-unanswered', by: 'pod' },
   { rule: 'apiservice-unavailable', by: 'pod' },
@@ -169,7 +168,7 @@ const oomKilled: Rule = {
     'kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle',
   ],
   needs,
-  explains,
+  explains: explainsPods,
   find: snapshot => {
     const now = badContainers(snapshot).filter(
       each => isOom(each) && (isLooping(snapshot, each) || each.status.state.running === undefined),
@@ -218,7 +217,7 @@ const livenessKilled: Rule = {
   cure: 'See why it does not answer; correct port and path of the probe, or give it more time (startupProbe, initialDelaySeconds).',
   sources: ['kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes'],
   needs,
-  explains: [{ rule: 'container-crashing', by: 'pod' }, ...explains],
+  explains: [{ rule: 'container-crashing', by: 'pod' }, ...explainsPods],
   find: snapshot => {
     const killed = badContainers(snapshot).flatMap(each => {
       const { pod, status, events, ended } = each;
@@ -308,7 +307,7 @@ const configMissing: Rule = {
   cure: 'Make it, or correct the name; of a SealedSecret see whether the controller still has the key that unseals it.',
   sources: [debug, 'bitnami-labs/sealed-secrets README.md'],
   needs: ['api.pods', 'api.events', 'api.configmaps'],
-  explains,
+  explains: explainsPods,
   find: snapshot => {
     const all = missing(snapshot);
     return grouped(all, ({ pod, thing }) => `${ownerOf(pod)} ${thing}`).map((group): Finding => {
@@ -343,7 +342,7 @@ const cannotStart: Rule = {
   cure: 'Do what the message says; mostly command and args of the container are wrong.',
   sources: [debug],
   needs,
-  explains: [{ rule: 'container-crashing', by: 'pod' }, ...explains],
+  explains: [{ rule: 'container-crashing', by: 'pod' }, ...explainsPods],
   symptomOnly: true,
   find: snapshot => {
     const bad = badContainers(snapshot).filter(
@@ -387,7 +386,7 @@ const crashing: Rule = {
   cure: 'Read the last lines of its log.',
   sources: [debug],
   needs,
-  explains,
+  explains: explainsPods,
   symptomOnly: true,
   find: snapshot => {
     // What a rule above names is not told twice.
@@ -432,123 +431,4 @@ function secondsBetween(ended: Ended | undefined): number | undefined {
   return Number.isNaN(seconds) || seconds < 0 ? undefined : seconds;
 }
 
-/** Once is what a reboot does to every pod. */
-const sandboxTimes = 3;
-
-const sandboxChanged: Rule = {
-  id: 'sandbox-changed',
-  layer: 'runtime',
-  symptom: 'Pods of a machine restart every few minutes with "Pod sandbox changed, it will be killed and re-created".',
-  cause:
-    'The sandboxes end under the pods: mostly kubelet and container runtime use different cgroup drivers, or the network of a pod is torn down after each start.',
-  cure: 'Let containerd use the cgroup driver of the kubelet (SystemdCgroup = true), and restart both.',
-  sources: [
-    'kubernetes/kubernetes#110177',
-    'kubernetes.io/docs/setup/production-environment/container-runtimes (cgroup drivers)',
-  ],
-  needs,
-  explains: [
-    { rule: 'liveness-killed', by: 'pod' },
-    { rule: 'container-crashing', by: 'pod' },
-    { rule: 'dns-down', by: 'pod' },
-    { rule: 'pod-not-ready', by: 'pod' },
-  ],
-  symptomOnly: true,
-  find: snapshot => {
-    const events = eventsOf(snapshot);
-    const hit = objects(snapshot, 'pods').flatMap(pod => {
-      if (isOver(pod) || isLeaving(pod) || pod.spec.nodeName === '') return [];
-      const mine = events(pod).filter(
-        event =>
-          event.reason === 'SandboxChanged' &&
-          !hasHeld(snapshot, lastSeen(event), 600) &&
-          // Less than one an hour is a reboot now and then.
-          !(secondsSince(snapshot, event.firstTimestamp) > 3600 * timesSeen(event)),
-      );
-      const times = mine.reduce((sum, event) => sum + timesSeen(event), 0);
-      const last = mine.at(-1);
-      return last && times >= sandboxTimes ? [{ pod, times, last }] : [];
-    });
-    return grouped(hit, ({ pod }) => pod.spec.nodeName).map((group): Finding => {
-      const [{ pod, last }] = group;
-      const { nodeName } = pod.spec;
-      const since = group
-        .map(each => each.last.firstTimestamp)
-        .filter(each => each !== '')
-        .sort()[0];
-      return {
-        says: `The sandboxes of ${listed(group.map(each => nameOf(each.pod)))} on ${nodeName} end under them again and again (up to ${Math.max(...group.map(({ times }) => times))} times)`,
-        severity: 'error',
-        certainty: 'certain',
-        about: together(machineEntity(nodeName), ...group.map(each => podEntity(each.pod))),
-        ...(since === undefined ? {} : { since }),
-        evidence: [eventEvidence(last, pod)],
-        cure: [
-          `ssh ${word(nodeName)} 'sudo containerd config dump | grep SystemdCgroup; sudo grep cgroupDriver /var/lib/kubelet/config.yaml'`,
-          `ssh ${word(nodeName)} sudo journalctl -u containerd -n 50`,
-        ],
-      };
-    });
-  },
-};
-
-/** Of what the network plugin says, and of the sandbox image. */
-const sandboxMeaning: readonly (readonly [RegExp, string])[] = [
-  [/failed to (get|pull) sandbox image|failed to pull image .*pause/, 'the sandbox image (pause) cannot be had'],
-  [
-    /no (free )?IP addresses|range is full|no IPs? available|allocator .* exhausted/i,
-    'no address for pods is left on that machine',
-  ],
-  [/plugin type|cni|setup network|subnet\.env/i, 'its network plugin fails'],
-  [/cgroup/, 'the cgroup of the pod cannot be made'],
-];
-
-const sandboxNotCreated: Rule = {
-  id: 'sandbox-not-created',
-  layer: 'runtime',
-  symptom: 'Pods of a machine stay in ContainerCreating with FailedCreatePodSandBox.',
-  cause:
-    'The container runtime cannot make the sandbox of a pod: the network plugin fails, the sandbox image is not to be had, or the cgroup cannot be made.',
-  cure: 'Do what the message says; look at the network agent of that machine first.',
-  sources: ['kubernetes/kubernetes pkg/kubelet/kuberuntime/kuberuntime_sandbox.go', 'lima-vm/lima#4185'],
-  needs,
-  explains,
-  symptomOnly: true,
-  find: snapshot => {
-    const events = eventsOf(snapshot);
-    const hit = objects(snapshot, 'pods').flatMap(pod => {
-      const { status, spec, metadata } = pod;
-      if (status.phase !== 'Pending' || spec.nodeName === '' || isLeaving(pod)) return [];
-      const since = conditionOf(pod, 'PodScheduled')?.lastTransitionTime || metadata.creationTimestamp;
-      if (!hasHeld(snapshot, since, 30)) return [];
-      const mine = events(pod);
-      const failure = mine.find(({ reason }) => reason === 'FailedCreatePodSandBox');
-      const isPast = mine.some(({ reason }) => /^(Pulling|Pulled|Created|Started)$/.test(reason));
-      return failure && !isPast ? [{ pod, failure, since }] : [];
-    });
-    return grouped(hit, ({ pod }) => pod.spec.nodeName).map((group): Finding => {
-      const [{ pod, failure }] = group;
-      const { nodeName } = pod.spec;
-      const meaning = sandboxMeaning.find(([pattern]) => pattern.test(failure.message))?.[1];
-      const since = group
-        .map(each => each.since)
-        .filter(each => each !== '')
-        .sort()[0];
-      return {
-        says: `${nodeName} cannot make pods (${listed(group.map(each => nameOf(each.pod)))})${meaning === undefined ? '' : `: ${meaning}`}`,
-        severity: 'error',
-        certainty: 'certain',
-        about: together(machineEntity(nodeName), ...group.map(each => podEntity(each.pod))),
-        ...(since === undefined ? {} : { since }),
-        evidence: [eventEvidence(failure, pod)],
-        cure: [
-          `kubectl get pods -A -o wide --field-selector spec.nodeName=${word(nodeName)}  # is its network agent ready?`,
-          `ssh ${word(nodeName)} sudo journalctl -u containerd -n 50`,
-        ],
-      };
-    });
-  },
-};
-
-export const runtimeRules: readonly Rule[] = [sandboxChanged, sandboxNotCreated];
 export const containerRules: readonly Rule[] = [oomKilled, livenessKilled, configMissing, cannotStart, crashing];

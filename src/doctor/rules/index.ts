@@ -3,7 +3,7 @@ import type { Rule } from '../rule.ts';
 import { autoscalerRules } from './autoscalers.ts';
 import { ciliumAgentRules, ciliumRules } from './cilium.ts';
 import { claimRules } from './claims.ts';
-import { containerRules, runtimeRules } from './containers.ts';
+import { containerRules } from './containers.ts';
 import { controllerRules, housekeepingRules, notCreatedRule } from './controllers.ts';
 import { cordonRules } from './cordon.ts';
 import { dnsRules } from './dns.ts';
@@ -16,6 +16,7 @@ import { nodeRules } from './node.ts';
 import { placingRules } from './placing.ts';
 import { appRules, platformRules } from './platform.ts';
 import { dnsDownRule, podRules, terminatingRule } from './pods.ts';
+import { sandboxRules } from './sandboxes.ts';
 import { serviceRules } from './services.ts';
 import { servingRules } from './serving.ts';
 import { versionRules } from './versions.ts';
@@ -28,7 +29,7 @@ export const rules: readonly Rule[] = [
   ...nodeRules,
   ...cordonRules,
   ...versionRules,
-  ...runtimeRules,
+  ...sandboxRules,
   ...ciliumRules,
   ...dnsRules,
   ...claimRules,
