@@ -43,6 +43,12 @@ export const notProven: Readonly<Record<string, readonly (readonly [claim: strin
       'objects for them were constructed, their fields from the CRDs',
     ],
     ['a CDN asked', 'its documented headers, from a stand-in'],
+    ['a webhook asked', 'a port that listens and one that does not, on loopback'],
+    [
+      'drives that fail; the drives of a machine that is no container',
+      "the kernel's own lines, and lsblk's, written by hand",
+    ],
+    ['autoscalers met on a cluster', "objects with the words of Kubernetes' controller"],
   ],
 };
 
