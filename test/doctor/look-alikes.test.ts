@@ -165,10 +165,11 @@ describe('look-alikes', () => {
   it('of which two are the same bytes in the API are "possible" in what was recorded, and name every candidate', async () => {
     for (const state of ['worker-kubelet-stopped', 'worker-link-down'] as const) {
       const [first] = diagnose(await recorded(state), rules).broken;
-      expect(first?.rule).toBe('node-silent');
+      expect(first?.rule).toBe('node-not-ready');
+      expect(first?.unexplained).toBe(true);
       expect(first?.certainty).toBe('possible');
       expect(first?.says).toMatch(
-        /^nothing is heard of n2 since .*kubelet is stopped or hangs, the machine is off or cut off, or it cannot reach the API server/,
+        /^n2 is NotReady: nothing has been heard from its kubelet since .*; it is stopped or hangs, the machine is off or cut off, or it cannot reach the API server: nobody looked/,
       );
     }
   });

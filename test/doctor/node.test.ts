@@ -73,9 +73,11 @@ describe('node-not-ready', () => {
   it('takes silence since the last lease, and is certain once the machine was looked at', () => {
     const [one] = found('node-not-ready', stopped);
     expect(one).toMatchObject({ certainty: 'possible', since: '2026-11-21T20:08:00.433335Z' });
+    expect(one?.says).toContain('nobody looked at the machine itself');
     const [seen] = found('node-not-ready', withFacts(stopped, 'n2', { units: { kubelet: unit } }));
     expect(seen?.certainty).toBe('certain');
     expect(seen?.settledBy).toBeUndefined();
+    expect(seen?.says).not.toContain('nobody looked');
   });
 
   it('has the pods of that machine under it, and no others', () => {

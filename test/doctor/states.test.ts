@@ -73,11 +73,10 @@ describe('a recorded state', () => {
     '%s has the silence of n2 first, and says what would tell the two apart',
     state => {
       const { broken } = of(state);
-      expect(broken.map(({ rule }) => rule)).toEqual(['node-silent', ...demo]);
+      expect(broken.map(({ rule }) => rule)).toEqual(['node-not-ready', ...demo]);
       expect(broken[0]).toMatchObject({ certainty: 'possible', about: ['machine:n2'] });
       expect(broken[0]?.settledBy).toMatch(/ssh n2 systemctl is-active kubelet/);
       expect(broken[0] && below(broken[0])).toEqual([
-        'node-not-ready machine:n2',
         'pod-not-ready pod:demo/crash',
         'pod-not-ready pod:demo/ok',
         'pod-not-ready pod:kube-system/kube-proxy-lnxn8',

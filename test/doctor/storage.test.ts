@@ -208,7 +208,7 @@ describe('a volume of one node', () => {
   it('that is not ready is a consequence of that', async () => {
     const snapshot = pinned('n2', await recorded('worker-kubelet-stopped'));
     const [first] = diagnose(snapshot, rules).broken;
-    expect(first?.rule).toBe('node-silent');
+    expect(first?.rule).toBe('node-not-ready');
     expect(first?.consequences.flatMap(each => [each, ...each.consequences]).map(({ rule }) => rule)).toContain(
       'volume-node-not-ready',
     );

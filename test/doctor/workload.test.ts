@@ -365,7 +365,7 @@ describe('pods that end', () => {
       { ...withPods(stopped, leaving(-30), leaving(0)), at: stopped.at + 600_000 },
       rules,
     ).broken;
-    expect(first?.rule).toBe('node-silent');
+    expect(first?.rule).toBe('node-not-ready');
     expect(first?.consequences.flatMap(each => [each, ...each.consequences]).map(({ rule }) => rule)).toContain(
       'pod-stuck-terminating',
     );

@@ -17,6 +17,7 @@ import {
 } from '../reading.ts';
 import type { Evidence, Finding, Rule } from '../rule.ts';
 import { objects, type Snapshot, secondsSince } from '../snapshot.ts';
+import { lastHeard } from './on-machine.ts';
 
 function evidenceOf({ metadata: { name } }: Node, condition: Condition): Evidence {
   const { type, status, reason, message, lastTransitionTime } = condition;
@@ -192,11 +193,6 @@ const nodeNotReady: Rule = {
   ],
   symptomOnly: true,
   find: snapshot => {
-    const leases = new Map(
-      objects(snapshot, 'leases')
-        .filter(({ metadata }) => metadata.namespace === 'kube-node-lease')
-        .map(lease => [lease.metadata.name, lease.spec.renewTime]),
-    );
     const units = new Map(snapshot.machines.map(({ name, facts }) => [name, facts.units]));
     return notReady(snapshot).map(({ node, ready, isSilent }): Finding => {
       const { name } = node.metadata;
@@ -214,12 +210,14 @@ const nodeNotReady: Rule = {
             `ssh ${word(name)} sudo journalctl -u kubelet -n 50`,
           ],
         };
-      const renewed = leases.get(name) ?? '';
+      const renewed = lastHeard(snapshot, name);
       const heard = renewed === '' ? ready.lastTransitionTime : renewed;
       const silence = secondsSince(snapshot, heard);
       const wasSeen = units.get(name) !== undefined;
+      // One that does not answer is told of by the rules about machines.
+      const isOpen = !wasSeen && machine?.unreached?.kind !== 'no answer';
       return {
-        says: `${name} is NotReady: nothing has been heard from its kubelet since ${heard}${Number.isNaN(silence) ? '' : `, for ${span(silence)}`}`,
+        says: `${name} is NotReady: nothing has been heard from its kubelet since ${heard}${Number.isNaN(silence) ? '' : `, for ${span(silence)}`}${isOpen ? '; it is stopped or hangs, the machine is off or cut off, or it cannot reach the API server: nobody looked at the machine itself' : ''}`,
         severity: 'error',
         certainty: wasSeen ? 'certain' : 'possible',
         ...(wasSeen
@@ -242,6 +240,7 @@ const nodeNotReady: Rule = {
               ]),
         ],
         cure: [
+          ...(isOpen ? [`homelab doctor   # with an inventory that names ${name}`] : []),
           `ping -c 3 ${word(machine?.address || name)}`,
           `ssh ${word(name)} systemctl status kubelet`,
           `if the kubelet is stopped: ssh ${word(name)} sudo systemctl enable --now kubelet; if the machine does not answer: its power, its cable, the port of the switch`,

@@ -1,19 +1,8 @@
 // Machines that do not answer: off or cut off, hanging, or only out of reach from here.
 import type { Evidence, Finding, Rule } from '../rule.ts';
-import { type MachineLook, objects, type Snapshot } from '../snapshot.ts';
+import type { MachineLook, Snapshot } from '../snapshot.ts';
 import { hypervisorCure } from './hypervisor.ts';
-import {
-  clockOf,
-  clusterTime,
-  entityOf,
-  lastHeard,
-  list,
-  nodeNamed,
-  on,
-  readyOf,
-  seenOn,
-  silentAfterSeconds,
-} from './on-machine.ts';
+import { clockOf, clusterTime, entityOf, lastHeard, list, on, seenOn, silentAfterSeconds } from './on-machine.ts';
 
 const needs = ['machine.reach', 'machine.clock', 'machine.identity', 'api.leases'] as const;
 
@@ -277,49 +266,4 @@ export const machinePath: Rule = {
         }),
 };
 
-export const nodeSilent: Rule = {
-  id: 'node-silent',
-  layer: 'machine',
-  symptom: 'A node is NotReady because nothing is heard of it, and its machine was not looked at.',
-  cause:
-    'Kubelet stopped or hanging, machine off, link cut, port 6443 blocked from there, or its client certificate ended: in the API all of them look the same.',
-  cure: 'Look at the machine.',
-  sources: [
-    'kubernetes/kubernetes pkg/controller/nodelifecycle',
-    'kubernetes docs: concepts/architecture/nodes, node heartbeats',
-  ],
-  needs: ['machine.units', 'api.nodes', 'api.leases'],
-  explains: [{ rule: 'node-not-ready', by: 'machine' }],
-  find: snapshot =>
-    objects(snapshot, 'nodes').flatMap((node): readonly Finding[] => {
-      const { name } = node.metadata;
-      const machine = snapshot.machines.find(each => each.name === name);
-      const ready = readyOf(nodeNamed(snapshot, name));
-      if (machine?.facts.units !== undefined || machine?.unreached?.kind === 'no answer') return [];
-      if (ready?.status !== 'Unknown') return [];
-      const heard = lastHeard(snapshot, name) || ready.lastTransitionTime;
-      return [
-        {
-          says: `nothing is heard of ${name} since ${clockOf(heard, snapshot)}: its kubelet is stopped or hangs, the machine is off or cut off, or it cannot reach the API server; nobody looked at the machine itself`,
-          severity: 'error',
-          certainty: 'possible',
-          settledBy: `ssh ${name} systemctl is-active kubelet containerd`,
-          about: [entityOf({ name })],
-          ...(heard ? { since: heard } : {}),
-          evidence: [
-            {
-              says: `Ready is Unknown (${ready.reason}) since ${clockOf(ready.lastTransitionTime, snapshot)}`,
-              from: 'API server',
-              again: `kubectl describe node ${name}`,
-            },
-          ],
-          cure: [
-            `homelab doctor   # with an inventory that names ${name}`,
-            `ssh ${name} systemctl status kubelet containerd`,
-          ],
-        },
-      ];
-    }),
-};
-
-export const silenceRules: readonly Rule[] = [networkHere, machineSilent, machineHangs, machinePath, nodeSilent];
+export const silenceRules: readonly Rule[] = [networkHere, machineSilent, machineHangs, machinePath];
