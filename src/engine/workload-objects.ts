@@ -186,6 +186,5 @@ export const list = z.object({
 
 export type ApiObject = z.output<typeof list>['items'][number];
 export type PodObject = z.output<typeof pod>;
-export type PodSpec = z.output<typeof podSpec>;
 export type Selecting = z.output<typeof selector>;
 export type NodeTerms = z.output<typeof nodeTerms>;

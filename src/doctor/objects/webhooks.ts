@@ -3,7 +3,7 @@ import type { ObjectOf } from './kinds.ts';
 
 type Configuration = ObjectOf<'validatingwebhookconfigurations'>;
 
-export interface AskedWebhook {
+interface AskedWebhook {
   readonly name: string;
   /** namespace/name. */
   readonly service: string;

@@ -25,7 +25,7 @@ type Claim = ObjectOf<'persistentvolumeclaims'>;
 type Volume = ObjectOf<'persistentvolumes'>;
 type StorageClass = ObjectOf<'storageclasses'>;
 
-export const claimEntity = ({ metadata }: Claim): Entity => `claim:${metadata.namespace}/${metadata.name}`;
+const claimEntity = ({ metadata }: Claim): Entity => `claim:${metadata.namespace}/${metadata.name}`;
 
 /** Undefined: it names none, and takes the default. '' asks for a volume without a class. */
 function classOf({ spec, metadata }: Claim): string | undefined {
@@ -48,7 +48,7 @@ function shown(bytes: number): string {
 }
 
 /** Which pods use it. */
-export function usersOf(snapshot: Snapshot): (claim: Claim) => readonly Pod[] {
+function usersOf(snapshot: Snapshot): (claim: Claim) => readonly Pod[] {
   const users = new Map<string, Pod[]>();
   for (const pod of objects(snapshot, 'pods')) {
     if (isOver(pod) || isLeaving(pod)) continue;

@@ -71,7 +71,7 @@ export function crashes(pod: Pod): boolean {
 }
 
 /** Runs, and has not been ready for longer than these seconds. */
-export function staysUnready(snapshot: Snapshot, pod: Pod, seconds = 60): boolean {
+function staysUnready(snapshot: Snapshot, pod: Pod, seconds = 60): boolean {
   const ready = pod.status.conditions.find(({ type }) => type === 'Ready');
   // Of a node that fell silent the pods are marked, and their containers are not.
   if (!isAlive(pod) || ready?.status !== 'False' || pod.status.containerStatuses.every(each => each.ready))
