@@ -1,6 +1,12 @@
 // The second net over free text: what it catches, and what it must leave readable.
 import { describe, expect, it } from 'vitest';
 import { redacted, withMessagesRedacted } from '../../src/doctor/redact.ts';
+import { on } from '../../src/doctor/rules/on-machine.ts';
+
+it('a name that came from outside is quoted in what a person types', () => {
+  expect(on({ name: '$(reboot)' }, 'uptime')).toBe("ssh '$(reboot)' uptime");
+  expect(on({ name: 'k8s-worker1' }, 'uptime')).toBe('ssh k8s-worker1 uptime');
+});
 
 describe('free text', () => {
   it.each([

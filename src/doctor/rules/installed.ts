@@ -1,5 +1,6 @@
 // What rules about installed products share: pods that fail, what they wrote last, and whom a selector means.
 import type { ObjectOf } from '../objects/kinds.ts';
+import { word } from '../reading.ts';
 import type { Entity, Evidence } from '../rule.ts';
 import { objects, type Snapshot } from '../snapshot.ts';
 
@@ -107,10 +108,11 @@ export function logEvidence(
   { line, container }: { readonly line: string; readonly container: string },
 ): Evidence {
   const { namespace, name } = pod.metadata;
+  const logs = `kubectl logs -n ${word(namespace)} ${word(name)} -c ${word(container)}`;
   return {
     says: line.length > 300 ? `${line.slice(0, 300)}…` : line,
     from: `log of ${container} in ${podName(pod)}`,
-    again: `kubectl logs -n ${namespace} ${name} -c ${container} --previous --tail 50 || kubectl logs -n ${namespace} ${name} -c ${container} --tail 50`,
+    again: `${logs} --previous --tail 50 || ${logs} --tail 50`,
   };
 }
 

@@ -3,6 +3,7 @@ import { sh } from '../../model/shell.ts';
 import type { Unit } from '../machine-facts.ts';
 import { nameOf } from '../objects/common.ts';
 import type { ObjectOf } from '../objects/kinds.ts';
+import { word } from '../reading.ts';
 import type { Entity, Evidence } from '../rule.ts';
 import { type MachineLook, objects, type Snapshot } from '../snapshot.ts';
 
@@ -14,7 +15,7 @@ export function entityOf({ name }: Named): Entity {
 
 /** A command that a person types here and that runs there. */
 export function on({ name }: Named, line: string): string {
-  return `ssh ${name} ${/[|&;<>$*(){}"'\\`]/.test(line) ? sh(line) : line}`;
+  return `ssh ${word(name)} ${/[|&;<>$*(){}"'\\`]/.test(line) ? sh(line) : line}`;
 }
 
 /** What was read of a machine, and how to read it again. */
