@@ -17,8 +17,8 @@ export async function main(argv: readonly string[] = process.argv.slice(2)): Pro
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
-    const { report } = await import('./report.ts');
-    code = await report(error, io);
+    const { tellError } = await import('./tell-error.ts');
+    code = await tellError(error, io);
   }
   process.exitCode = code;
 }

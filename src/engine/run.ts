@@ -20,6 +20,7 @@ import {
 } from './plan.ts';
 import { isUnproven, recordProofs } from './proof-record.ts';
 import { type Proof, type ProveContext, prove, reportEvidence } from './prove.ts';
+import { seenMachines } from './seen.ts';
 
 export interface RunContext extends ExecuteContext, ProveContext {
   readonly goal: Goal;
@@ -86,8 +87,8 @@ function isKnown<T>(found: T | 'unknown'): found is T {
 
 /** The plan, said and refused where it must be. */
 export async function plan(context: RunContext): Promise<Plan> {
-  const { plan: found } = await survey(context, false);
-  announce(found, context);
+  const { plan: found, world } = await survey(context, false);
+  announce(found, world, context);
   return found;
 }
 
@@ -96,7 +97,7 @@ export async function checkedPlan(
   context: RunContext,
 ): Promise<{ readonly plan: Plan; readonly failures: readonly unknown[] }> {
   const now = await survey(context, false);
-  announce(now.plan, context);
+  announce(now.plan, now.world, context);
   const gates = context.phases.filter(phase => phase.gate);
   const failures = sayProofs(await prove(gates, now.world, () => true, context), context);
   return { plan: now.plan, failures };
@@ -106,7 +107,7 @@ export async function checkedPlan(
 export async function apply(context: RunContext): Promise<RunResult> {
   const now = await survey(context);
   refuseHeld(now, context);
-  announce(now.plan, context);
+  announce(now.plan, now.world, context);
   const { steps, refusals } = now.plan;
   // Where nothing is to be done, gates are proven in one command with everything else.
   const gates = steps.length + refusals.length > 0 ? context.phases.filter(phase => phase.gate) : [];
@@ -148,6 +149,7 @@ async function applyPhases(phases: readonly Phase[], first: Survey, context: Run
     compared = [...compared, ...result.differences];
   }
   await proveUnchanged(unproven, now, context);
+  if (done > 0) context.bus.emit({ type: 'machines', machines: seenMachines(now.world) });
   // A later phase may have undone what an earlier one made.
   if (done > 0 && now.plan.steps.length > 0) throw notSettled('the run', now.plan.steps);
   return { steps: done, predictionErrors: compared.length };
@@ -156,7 +158,7 @@ async function applyPhases(phases: readonly Phase[], first: Survey, context: Run
 /** The assertions alone: nothing to do, and every proof, the active ones too. Changes nothing. */
 export async function verify(context: RunContext): Promise<RunResult> {
   const now = await survey(context);
-  announce(now.plan, context);
+  announce(now.plan, now.world, context);
   const proofs = await prove(context.phases, now.world, () => true, context);
   // What is not as it should be stands before the proofs that fail because of it.
   const failures: unknown[] = now.plan.steps.length > 0 ? [drifted(now.plan)] : [];
@@ -277,7 +279,8 @@ async function record(phases: readonly Phase[], now: Survey, context: RunContext
     await recordProofs(proven, now.world, now.intents, context.machines, context.abort);
 }
 
-function announce(found: Plan, { bus }: RunContext): void {
+function announce(found: Plan, world: World, { bus }: RunContext): void {
+  bus.emit({ type: 'machines', machines: seenMachines(world) });
   bus.emit({ type: 'plan', steps: found.steps.map(planned), refusals: found.refusals, notes: found.notes });
 }
 

@@ -1,9 +1,20 @@
 // What happens in a run, as data. tty, plain, json and the journal all consume this one stream.
 import type { ListedCertificate } from './certificates.ts';
-import type { Json } from './cluster.ts';
+import type { Host, Json } from './cluster.ts';
 import type { Evidence, Note, PlannedStep, Refusal } from './plan.ts';
+import type { Facts } from './world.ts';
 
 export type StepOutcome = 'done' | 'failed' | 'skipped';
+
+/** A machine as it was read: what a report draws its map from. */
+export interface SeenMachine extends Pick<Facts, 'host' | 'kernel' | 'arch' | 'virtualization' | 'bootId' | 'nics'> {
+  readonly role: Host['role'];
+  readonly address: string;
+  readonly os: string;
+  /** Versions without v, 'absent' when not installed. */
+  readonly kubelet: string;
+  readonly containerd: string;
+}
 
 /** The events themselves; the bus adds `time` (ISO 8601, UTC). */
 export type EventBody =
@@ -19,6 +30,8 @@ export type EventBody =
       readonly hosts: readonly string[];
       readonly phases: readonly { readonly id: string; readonly title: string }[];
     }
+  /** Before the plan, and again after the last change. */
+  | { readonly type: 'machines'; readonly machines: readonly SeenMachine[] }
   | {
       readonly type: 'plan';
       readonly steps: readonly PlannedStep[];

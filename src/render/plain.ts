@@ -47,6 +47,7 @@ export function createPlainRenderer({ stderr, ...options }: PlainOptions): Event
         return [noteLine(event, at)];
       case 'prediction':
         return differenceLines(event.phase, event.differences, options);
+      case 'machines':
       case 'remote-command':
         // The journal has them; people read what they were for.
         return [];

@@ -63,6 +63,7 @@ export function createSummary({ color, marks, journalPath }: SummaryOptions): Ru
       case 'error':
         failures.push(failureOf(event.error));
         return;
+      case 'machines':
       case 'plan':
       case 'step-started':
       case 'evidence':

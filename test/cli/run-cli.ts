@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createProgram } from '../../src/cli/program.ts';
-import { report } from '../../src/cli/report.ts';
 import type { Io } from '../../src/cli/session.ts';
+import { tellError } from '../../src/cli/tell-error.ts';
 
 export interface CliResult {
   readonly code: number;
@@ -53,7 +53,7 @@ export async function runCli(
       code = exitCode;
     }).parseAsync([...argv], { from: 'user' });
   } catch (error) {
-    code = await report(error, io);
+    code = await tellError(error, io);
   } finally {
     rmSync(state, { recursive: true });
   }

@@ -4,7 +4,7 @@ import { exitCodes } from '../model/errors.ts';
 import { exitCodeOf } from './exit-code.ts';
 import type { Io } from './session.ts';
 
-export async function report(error: unknown, io: Io): Promise<number> {
+export async function tellError(error: unknown, io: Io): Promise<number> {
   if (error instanceof CommanderError) {
     // commander has printed it. Help and version are answers, everything else is a usage error.
     return ['commander.helpDisplayed', 'commander.version', 'commander.help'].includes(error.code) &&
