@@ -22,6 +22,8 @@ const below: Readonly<Record<string, readonly string[]>> = {
   bundle: ['model', 'resources', 'io'],
   // engine: only what it needs to order a plan's steps as they will run.
   render: ['model', 'engine', 'doctor'],
+  // A run's journal as a page; its words are render's.
+  report: ['model', 'render'],
   cli: [
     'model',
     'inventory',
@@ -33,6 +35,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
     'io',
     'bundle',
     'render',
+    'report',
     'doctor',
   ],
 };

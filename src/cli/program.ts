@@ -9,6 +9,7 @@ import type { CertsOptions } from './certs.ts';
 import type { BootstrapOptions, KubeconfigOptions, PlanOptions, ValidateOptions } from './commands.ts';
 import type { DoctorOptions } from './doctor.ts';
 import type { JoinOptions } from './membership.ts';
+import type { ReportOptions } from './report.ts';
 import type { Io, RunOptions } from './session.ts';
 import type { UpgradeOptions } from './upgrade.ts';
 
@@ -39,6 +40,7 @@ Examples:
   homelab verify                            prove again what bootstrap proved
   homelab upgrade --to v1.32.3              to another version of Kubernetes, one machine at a time
   homelab doctor                            what is broken, why, and what to type
+  homelab report                            the last run as one HTML file
   homelab bundle make --out bundle          all that machines need, for bootstrap --bundle bundle
 
 ${phaseList}
@@ -277,6 +279,25 @@ Examples:
   homelab doctor --output json`,
     )
     .action(async (options: DoctorOptions) => done(await (await import('./doctor.ts')).runDoctor(options, io)));
+
+  withInventory(program.command('report'))
+    .argument('[RUN]', "a run's name or its journal's path; left out: the last run of the inventory's cluster")
+    .description('a run as one HTML file: timeline, evidence, machines, what changed; reaches no machine')
+    .option('--out <FILE>', 'the file (default: homelab-report-RUN.html, here)')
+    .addHelpText(
+      'after',
+      `
+The file needs no network and no other file: mail it, print it, keep it. A run's journal is all that it is made from, also of a run that
+failed, was interrupted or killed. What the journal masked stays masked; machines, addresses and changes are in it.
+
+Examples:
+  homelab report
+  homelab report 4f2a9c1d
+  homelab report ~/.local/state/homelab/homelab/runs/2026-11-21T19-50-08Z-4f2a9c1d.jsonl --out last-night.html`,
+    )
+    .action(async (run: string | undefined, options: ReportOptions) =>
+      done(await (await import('./report.ts')).runReport(run, options, io)),
+    );
 
   addBundle(program, io, done);
   return program;

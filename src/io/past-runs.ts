@@ -1,24 +1,28 @@
 // What this computer's journals tell of earlier runs: for people and for doctor, never to decide a change.
-import { open, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { open, readdir, readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { OpenRun } from '../doctor/snapshot.ts';
+import { HomelabError } from '../model/errors.ts';
 
 const started = z.object({
   type: z.literal('run-started'),
   time: z.string(),
   run: z.string(),
+  cluster: z.string().optional(),
   command: z.string(),
   purpose: z.string(),
   simulated: z.boolean(),
 });
 const finished = z.object({ type: z.literal('run-finished'), outcome: z.string() });
+/** Whoever looks monthly has years of them. */
+const mostLooked = 50;
 const timed = z.object({ time: z.string() });
 
 /** Only the newest run that was to change something says what is still open: a later one that ended well has mended it. */
 export async function openRuns(stateDir: string, cluster: string): Promise<readonly OpenRun[]> {
   const journals = await journalsOf(stateDir, cluster);
-  for (const path of journals.reverse().slice(0, 50)) {
+  for (const path of journals.reverse().slice(0, mostLooked)) {
     const { first, last } = await ends(path).catch(() => ({ first: undefined, last: [] }));
     const start = started.safeParse(first).data;
     if (start?.purpose !== 'change' || start.simulated) continue;
@@ -42,14 +46,45 @@ export async function lastWordOf(
   const path = /^[0-9a-f]+$/.test(run) ? journals.find(each => each.endsWith(`-${run}.jsonl`)) : undefined;
   const { last } = path === undefined ? { last: [] } : await ends(path);
   const time = last.flatMap(line => timed.safeParse(line).data?.time ?? []).at(-1);
-  return time === undefined
-    ? { runs: journals.slice(-3).map(each => each.replace(/^.*-/, '').replace('.jsonl', '')) }
-    : { at: Date.parse(time) };
+  return time === undefined ? { runs: journals.slice(-3).map(runIn) } : { at: Date.parse(time) };
 }
 
 /** Paths, oldest first. */
-async function journalsOf(stateDir: string, cluster: string): Promise<string[]> {
-  const folder = join(stateDir, cluster, 'runs');
+export async function journalsOf(stateDir: string, cluster: string): Promise<string[]> {
+  return journalsIn(join(stateDir, cluster, 'runs'));
+}
+
+/** The whole of a journal. Throws HL_USAGE when it cannot be read. */
+export async function readJournal(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new HomelabError('HL_USAGE', `the journal ${path} cannot be read`, {
+      cause,
+      hint: 'journals stand in $XDG_STATE_HOME/homelab/CLUSTER/runs',
+    });
+  });
+}
+
+/** The name of a journal's run. */
+export function runIn(path: string): string {
+  return basename(path, '.jsonl').replace(/^.*-/, '');
+}
+
+/** The newest journal beside this one that is older, of a run like it, and of more than a look. */
+export async function journalBefore(
+  path: string,
+  like: { readonly cluster: string; readonly simulated: boolean },
+): Promise<string | undefined> {
+  const all = await journalsIn(dirname(path));
+  const older = all.filter(each => basename(each) < basename(path)).reverse();
+  for (const each of older.slice(0, mostLooked)) {
+    const first = started.safeParse((await ends(each).catch(() => undefined))?.first).data;
+    if (first?.purpose === 'look' || first?.cluster !== like.cluster || first.simulated !== like.simulated) continue;
+    return each;
+  }
+  return undefined;
+}
+
+async function journalsIn(folder: string): Promise<string[]> {
   const names = (await readdir(folder).catch(() => [])).filter(name => name.endsWith('.jsonl')).sort();
   return names.map(name => join(folder, name));
 }
