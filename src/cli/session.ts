@@ -16,6 +16,7 @@ import { loadBundle } from '../io/bundle.ts';
 import { createRecorder, type Recorder } from '../io/cassette.ts';
 import { createJournal, stateDir } from '../io/journal.ts';
 import { connectLasting } from '../io/lasting.ts';
+import { stepTimes } from '../io/past-runs.ts';
 import { createConnect } from '../io/ssh.ts';
 import type { Host } from '../model/cluster.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
@@ -108,7 +109,13 @@ export async function runSession(
     const who = whoIs(io);
     const begun = clock.now();
     const journal = createJournal({ stateDir: stateDir(io.env), cluster: cluster.name, run, startedAt: begun });
-    const renderer = await createRenderer({ ...io, output: options.output, journalPath: journal.path });
+    const renderer = await createRenderer({
+      ...io,
+      output: options.output,
+      journalPath: journal.path,
+      // A rehearsal takes no time: nothing is to be expected of it.
+      ...(rehearsal ? {} : { pastTimes: () => stepTimes(stateDir(io.env), cluster.name) }),
+    });
     const tally = tallied();
     const bus = createEventBus({ clock, redact: redactor.redact, sinks: [journal, renderer, tally.sink] });
     say = text => bus.emit({ type: 'note', text });

@@ -17,6 +17,13 @@ const started = z.object({
 const finished = z.object({ type: z.literal('run-finished'), outcome: z.string() });
 /** Whoever looks monthly has years of them. */
 const mostLooked = 50;
+const mostBytes = 32 * 1024 * 1024;
+const doneStep = z.object({
+  type: z.literal('step-finished'),
+  id: z.string(),
+  outcome: z.literal('done'),
+  durationMs: z.number(),
+});
 const timed = z.object({ time: z.string() });
 
 /** Only the newest run that was to change something says what is still open: a later one that ended well has mended it. */
@@ -47,6 +54,24 @@ export async function lastWordOf(
   const { last } = path === undefined ? { last: [] } : await ends(path);
   const time = last.flatMap(line => timed.safeParse(line).data?.time ?? []).at(-1);
   return time === undefined ? { runs: journals.slice(-3).map(runIn) } : { at: Date.parse(time) };
+}
+
+/** What each step took when it was last done, in milliseconds by its id: real runs only, and no more than is read in a moment. */
+export async function stepTimes(stateDir: string, cluster: string): Promise<ReadonlyMap<string, number>> {
+  const times = new Map<string, number>();
+  let left = mostBytes;
+  for (const path of (await journalsOf(stateDir, cluster)).reverse().slice(0, mostLooked)) {
+    const first = started.safeParse((await ends(path).catch(() => undefined))?.first).data;
+    if (first?.purpose !== 'change' || first.simulated) continue;
+    const text = await readFile(path, 'utf8').catch(() => '');
+    left -= text.length;
+    if (left < 0) break;
+    for (const line of text.split('\n').filter(each => each.includes('"step-finished"'))) {
+      const step = doneStep.safeParse(lineOf(line)).data;
+      if (step && !times.has(step.id)) times.set(step.id, step.durationMs);
+    }
+  }
+  return times;
 }
 
 /** Paths, oldest first. */

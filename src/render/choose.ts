@@ -14,6 +14,8 @@ export interface RendererOptions {
   readonly stderr: NodeJS.WriteStream;
   readonly env: Env;
   readonly journalPath?: string | undefined;
+  /** What steps took in earlier runs. Only asked where it is shown. */
+  readonly pastTimes?: () => Promise<ReadonlyMap<string, number>>;
 }
 
 /** Below this a live view is unreadable; some CI systems' terminals even say 0. */
@@ -29,11 +31,11 @@ export function outputMode({ output, stderr, env }: Omit<RendererOptions, 'stdou
 
 /** Asynchronous because chalk and the live view are only loaded when they are used. */
 export async function createRenderer(options: RendererOptions): Promise<EventSink> {
-  const { stdout, stderr, env, journalPath } = options;
+  const { stdout, stderr, env, journalPath, pastTimes } = options;
   const mode = outputMode(options);
   if (mode === 'json') return createJsonRenderer({ stdout });
   const style = { color: await paletteFor(stderr, env), marks: marksFor(env), journalPath };
   if (mode === 'plain') return createPlainRenderer({ ...style, stderr });
   const { createTtyRenderer } = await import('./tty.ts');
-  return createTtyRenderer({ ...style, stdout, stderr });
+  return createTtyRenderer({ ...style, stdout, stderr, ...(pastTimes ? { pastTimes: await pastTimes() } : {}) });
 }

@@ -1,13 +1,8 @@
 // One phase as the live view sees it: which machine does what, what is proven, how much is left. Pure; tty.ts draws it.
 import type { RunEvent } from '../model/events.ts';
+import { type FrameSize, type FrameStyle, frameOf, type Lane } from './frame.ts';
 import { differenceLines, evidenceLines, noteLine, stepLine } from './plain.ts';
-import type { Style } from './summary.ts';
-import { count, duration, elapsed, oneLine, truncate } from './text.ts';
-
-export interface FrameSize {
-  readonly columns: number;
-  readonly rows: number;
-}
+import { count, duration, oneLine } from './text.ts';
 
 export interface PhaseView {
   /** An event of this phase, and when it was seen: a rehearsal's own clock can be anywhere. */
@@ -18,29 +13,16 @@ export interface PhaseView {
   ending(): readonly string[];
 }
 
-interface Lane {
-  readonly steps: number;
-  readonly done: number;
-  readonly state: 'waiting' | 'running' | 'failed' | 'done';
-  readonly text: string;
-  readonly since: number;
-}
-
-/** Evidence that came last is what people wait for; all of it is in the journal. */
-const shownEvidence = 4;
-/** Up to this many machines the view needs no counts. */
-const fewLanes = 8;
-
 export function createPhaseView(
   started: RunEvent & { readonly type: 'phase-started' },
   startedAt: number,
-  style: Style,
+  style: FrameStyle,
 ): PhaseView {
   const { color, marks } = style;
   const lanes = new Map<string, Lane>();
   for (const { host } of started.steps) {
     const steps = (lanes.get(host)?.steps ?? 0) + 1;
-    lanes.set(host, { steps, done: 0, state: 'waiting', text: '', since: startedAt });
+    lanes.set(host, { steps, done: 0, state: 'waiting', text: '', step: undefined, since: startedAt });
   }
   const evidence: string[] = [];
   const kept: string[] = [];
@@ -54,11 +36,24 @@ export function createPhaseView(
     switch (event.type) {
       case 'step-started': {
         const lane = lanes.get(event.host) ?? { steps: 1, done: 0 };
-        lanes.set(event.host, { ...lane, state: 'running', text: oneLine(event.title), since: now });
+        lanes.set(event.host, {
+          ...lane,
+          state: 'running',
+          text: oneLine(event.title),
+          step: event.id,
+          since: now,
+        });
         return;
       }
       case 'step-finished': {
-        const lane = lanes.get(event.host) ?? { steps: 1, done: 0, state: 'running', text: '', since: now };
+        const lane = lanes.get(event.host) ?? {
+          steps: 1,
+          done: 0,
+          state: 'running',
+          text: '',
+          step: event.id,
+          since: now,
+        };
         tally.finished += 1;
         if (event.outcome === 'failed') kept.push(`  ${at(event.host, stepLine(event, style))}`);
         lanes.set(event.host, laneAfter(lane, event));
@@ -91,34 +86,14 @@ export function createPhaseView(
     }
   };
 
-  const frame: PhaseView['frame'] = (now, { columns, rows }, spinner) => {
-    const progress = tally.steps > 0 ? `  ${tally.finished}/${count(tally.steps, 'step')}` : '';
-    const all = [...lanes.entries()];
-    const failed = all.filter(([, lane]) => lane.state === 'failed');
-    const running = all.filter(([, lane]) => lane.state === 'running');
-    const proofs = evidence.slice(-shownEvidence);
-    // One row each for the heading, the counts, the folded rest, and the line the cursor stands on.
-    const room = Math.max(2, rows - 4 - proofs.length);
-    const shown = [...failed.slice(0, Math.max(1, room - running.length, Math.floor(room / 2))), ...running].slice(
-      0,
-      room,
+  const frame: PhaseView['frame'] = (now, size, spinner) =>
+    frameOf(
+      { heading, startedAt, lanes, steps: tally.steps, finished: tally.finished, evidence },
+      now,
+      size,
+      spinner,
+      style,
     );
-    const hidden = failed.length + running.length - shown.length;
-    const laneLine = ([host, lane]: readonly [string, Lane]): string =>
-      lane.state === 'failed'
-        ? `  ${color.red(marks.failed)} ${at(host, lane.text)}`
-        : `  ${color.dim(marks.running)} ${at(host, `${lane.text}  ${color.dim(elapsed(now - lane.since))}`)}`;
-    const counts = `  ${lanesText(all.map(([, lane]) => lane.state))}`;
-    return [
-      `${color.cyan(spinner)} ${heading}${progress}  ${color.dim(elapsed(now - startedAt))}`,
-      ...shown.map(laneLine),
-      ...(hidden > 0 ? [color.dim(`  ${marks.more} and ${hidden} more`)] : []),
-      ...proofs.map(line => `    ${line}`),
-      ...(all.length > fewLanes ? [color.dim(counts)] : []),
-    ]
-      .slice(0, Math.max(1, rows - 1))
-      .map(line => truncatePainted(line, columns - 1, marks.more));
-  };
 
   const ending: PhaseView['ending'] = () => {
     const mark = {
@@ -150,22 +125,3 @@ function laneAfter(lane: Lane, event: RunEvent & { readonly type: 'step-finished
   if (lane.state === 'failed') return { ...lane, done };
   return { ...lane, done, state: done >= lane.steps ? 'done' : 'waiting', text: '' };
 }
-
-/** '3 running, 1 failed, 40 done, 56 waiting'. */
-function lanesText(states: readonly Lane['state'][]): string {
-  return (['running', 'failed', 'done', 'waiting'] as const)
-    .map(state => ({ state, number: states.filter(each => each === state).length }))
-    .filter(({ number }) => number > 0)
-    .map(({ state, number }) => `${number} ${state}`)
-    .join(', ');
-}
-
-/** Cuts a coloured line; one that is too long loses its colours rather than being counted wrongly. */
-function truncatePainted(line: string, columns: number, ellipsis: string): string {
-  // Foreign control characters were escaped before, so every escape sequence here is chalk's.
-  const bare = line.replace(paint, '');
-  const cut = truncate(bare, columns, ellipsis);
-  return cut === bare ? line : cut;
-}
-
-const paint = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');

@@ -2,13 +2,14 @@
 // every phase and keeps other output away from the terminal meanwhile; the work itself is the engine's.
 import type { Listr } from 'listr2';
 import type { EventSink, RunEvent } from '../model/events.ts';
+import type { FrameStyle } from './frame.ts';
 import { createPhaseView, type PhaseView } from './lanes.ts';
 import { LiveRenderer } from './live.ts';
 import { noteLine } from './plain.ts';
 import { planSummary } from './plan.ts';
 import { createSummary, opening, type SummaryOptions } from './summary.ts';
 
-export interface TtyOptions extends SummaryOptions {
+export interface TtyOptions extends SummaryOptions, Pick<FrameStyle, 'pastTimes'> {
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
   readonly now?: () => number;

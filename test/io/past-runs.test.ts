@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { lastWordOf, openRuns } from '../../src/io/past-runs.ts';
+import { journalBefore, lastWordOf, openRuns, stepTimes } from '../../src/io/past-runs.ts';
 
 const made: string[] = [];
 afterEach(() => {
@@ -82,5 +82,53 @@ describe('the last word of a run', () => {
   it('is the names of the last runs for one that there is not', async () => {
     const dir = state(['aa', 'bb', 'cc', 'dd'].map(run => [start(run), end('ok')]));
     expect(await lastWordOf(dir, 'home', 'ee')).toEqual({ runs: ['bb', 'cc', 'dd'] });
+  });
+});
+
+describe('what steps took', () => {
+  const step = (id: string, durationMs: number, outcome = 'done'): Line => ({
+    type: 'step-finished',
+    time: '2026-11-22T10:01:00.000Z',
+    id,
+    outcome,
+    durationMs,
+  });
+
+  it('is what they took when they were last done, in real runs, also in one that was cut off', async () => {
+    const dir = state(
+      [
+        [start('aa'), step('containerd/node-1/package', 40_000), step('workers/node-1/join', 9_000)],
+        [start('bb'), step('containerd/node-1/package', 20_000), step('workers/node-1/join', 60_000, 'failed')],
+        [start('cc', { simulated: true }), step('containerd/node-1/package', 0)],
+      ],
+      '{"type":"step-finished","id":"x',
+    );
+    expect([...(await stepTimes(dir, 'home'))]).toEqual([
+      ['containerd/node-1/package', 20_000],
+      ['workers/node-1/join', 9_000],
+    ]);
+  });
+
+  it('is unknown where nothing ran', async () => {
+    expect((await stepTimes('/nowhere', 'home')).size).toBe(0);
+  });
+});
+
+describe('the journal before', () => {
+  const like = { cluster: 'home', simulated: false };
+
+  it('is the newest older one of a run like it, past looks, rehearsals and what is damaged', async () => {
+    const dir = state([
+      [start('aa', { cluster: 'home' })],
+      [start('bb', { cluster: 'home', purpose: 'look' })],
+      [start('cc', { cluster: 'home', simulated: true })],
+      [start('dd', { cluster: 'other' })],
+      [],
+      [start('ff', { cluster: 'home' })],
+      [start('gg', { cluster: 'home' })],
+    ]);
+    const before = await journalBefore(join(dir, 'home/runs/2026-11-22T15-00-00Z-ff.jsonl'), like);
+    expect(before).toBe(join(dir, 'home/runs/2026-11-22T10-00-00Z-aa.jsonl'));
+    expect(await journalBefore(before ?? '', like)).toBeUndefined();
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createRenderer, outputMode } from '../../src/render/choose.ts';
 import { colorLevel } from '../../src/render/color.ts';
 import { asciiMarks, marksFor, unicodeMarks } from '../../src/render/marks.ts';
@@ -31,6 +31,25 @@ describe('the output', () => {
     expect(mode(undefined, {}, 'json')).toBe('json');
     expect(mode(80, { CI: '1' }, 'tty')).toBe('tty');
     expect(mode(undefined, {}, 'tty')).toBe('plain');
+  });
+
+  it('asks what steps took earlier only where that is shown, and shows it', async () => {
+    const asked: string[] = [];
+    for (const output of ['tty', 'plain', 'json'] as const) {
+      const stderr = new FakeStream(80);
+      const pastTimes = async () => {
+        asked.push(output);
+        return new Map([['workers/k8s-worker1/join', 41_000]]);
+      };
+      const streams = { stdout: new FakeStream(80).asStream, stderr: stderr.asStream };
+      const sink = await createRenderer({ output, ...streams, env: {}, pastTimes });
+      const events = okRun();
+      const joining = events.findIndex(event => event.type === 'step-started' && event.id.startsWith('workers/'));
+      for (const event of events.slice(0, joining + 1)) sink.handle(event);
+      if (output === 'tty') await vi.waitFor(() => expect(stderr.text).toContain('(last time 41s)'));
+      await sink.close();
+    }
+    expect(asked).toEqual(['tty']);
   });
 
   it('goes to stderr, JSON alone to stdout', async () => {
