@@ -23,7 +23,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   // engine: only what it needs to order a plan's steps as they will run.
   render: ['model', 'engine', 'doctor'],
   // A run's journal as a page; its words are render's.
-  report: ['model', 'render'],
+  report: ['model', 'doctor', 'render'],
   cli: [
     'model',
     'inventory',

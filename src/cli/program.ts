@@ -284,6 +284,7 @@ Examples:
     .argument('[RUN]', "a run's name or its journal's path; left out: the last run of the inventory's cluster")
     .description('a run as one HTML file: timeline, evidence, machines, what changed; reaches no machine')
     .option('--out <FILE>', 'the file (default: homelab-report-RUN.html, here)')
+    .option('--doctor <DIR>', 'what doctor finds in this folder, which doctor --save wrote, stands in it too')
     .addHelpText(
       'after',
       `
@@ -293,6 +294,7 @@ failed, was interrupted or killed. What the journal masked stays masked; machine
 Examples:
   homelab report
   homelab report 4f2a9c1d
+  homelab doctor --save incident; homelab report --doctor incident
   homelab report ~/.local/state/homelab/homelab/runs/2026-11-21T19-50-08Z-4f2a9c1d.jsonl --out last-night.html`,
     )
     .action(async (run: string | undefined, options: ReportOptions) =>

@@ -1,17 +1,22 @@
 // report: one run's journal as one HTML file. Reaches no machine.
+import { diagnose } from '../doctor/diagnose.ts';
 import { createRedactor } from '../engine/redact.ts';
 import { loadInventory } from '../inventory/load.ts';
 import { stateDir } from '../io/journal.ts';
 import { journalBefore, journalsOf, readJournal, runIn } from '../io/past-runs.ts';
 import { writePrivate } from '../io/private-file.ts';
+import { loadSnapshot } from '../io/snapshot-folder.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
-import { parseJournal } from '../report/journal.ts';
+import type { Looked } from '../report/diagnosis.ts';
+import { masked, parseJournal } from '../report/journal.ts';
 import { renderReport } from '../report/page.ts';
 import { type Run, runOf } from '../report/run.ts';
 import type { Io, RunOptions } from './session.ts';
 
 export interface ReportOptions extends Pick<RunOptions, 'inventory'> {
   readonly out?: string;
+  /** A folder of doctor --save. */
+  readonly doctor?: string;
 }
 
 export async function runReport(wanted: string | undefined, options: ReportOptions, io: Io): Promise<number> {
@@ -25,9 +30,15 @@ export async function runReport(wanted: string | undefined, options: ReportOptio
   const out = options.out ?? `homelab-report-${run.started.run.replace(/[^A-Za-z0-9]/g, '_')}.html`;
   const before = await journalBefore(path, run.started);
   const earlier = before === undefined ? undefined : await readRun(before, redact);
-  await writePrivate(out, renderReport({ run, earlier }));
+  await writePrivate(out, renderReport({ run, earlier, looked: await lookedAt(options, redact) }));
   io.stdout.write(`${out}\n`);
   return exitCodes.ok;
+}
+
+async function lookedAt({ doctor }: ReportOptions, redact: (text: string) => string): Promise<Looked | undefined> {
+  if (doctor === undefined) return undefined;
+  const [snapshot, { rules }] = await Promise.all([loadSnapshot(doctor), import('../doctor/rules/index.ts')]);
+  return { at: snapshot.at, diagnosis: masked(diagnose(snapshot, rules), redact) };
 }
 
 async function readRun(path: string, redact: (text: string) => string): Promise<Run | undefined> {

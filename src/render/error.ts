@@ -131,7 +131,7 @@ export function field(name: string, values: readonly string[], color: Palette): 
 }
 
 /** Failures that differ in nothing but their machine's name, in order of appearance. */
-function alike(failures: readonly Failure[]): readonly (readonly [Failure, ...Failure[]])[] {
+export function alike(failures: readonly Failure[]): readonly (readonly [Failure, ...Failure[]])[] {
   const groups = new Map<string, [Failure, ...Failure[]]>();
   failures.forEach((failure, index) => {
     const { host, afterMs: _, ...rest } = failure;

@@ -12,8 +12,10 @@ export interface Difference {
 }
 
 export interface Comparison {
-  /** Machines and what is on them; proofs that hold no more or again; steps that are wanted once more. */
+  /** Machines and what is on them; proofs that hold no more, or again. */
   readonly differences: readonly Difference[];
+  /** Steps that were done then and are wanted once more. */
+  readonly again: readonly Difference[];
   /** Proofs that hold as before, with another value: free space, a clock. */
   readonly values: readonly Difference[];
 }
@@ -24,9 +26,9 @@ export function compared(run: Run, earlier: Run): Comparison {
     differences: [
       ...hostDifferences(run, earlier),
       ...machineDifferences(run, earlier),
-      ...stepsAgain(run, earlier),
       ...proofs.filter(each => each.isTurned),
     ],
+    again: stepsAgain(run, earlier),
     values: proofs.filter(each => !each.isTurned),
   };
 }
@@ -86,7 +88,7 @@ function stepsAgain(run: Run, earlier: Run): readonly Difference[] {
       host,
       what: title,
       before: 'done',
-      now: `wanted again: ${why}`,
+      now: why,
       when: 'between the runs',
     }));
 }

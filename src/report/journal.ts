@@ -136,9 +136,10 @@ function lineOf(line: string): unknown {
 }
 
 /** Every text, also those in names: as it is done where events leave (engine/events.ts). */
-function masked(value: unknown, redact: (text: string) => string): unknown {
+export function masked<T>(value: T, redact: (text: string) => string): T;
+export function masked(value: unknown, redact: (text: string) => string): unknown {
   if (typeof value === 'string') return redact(value);
-  if (Array.isArray(value)) return value.map(item => masked(item, redact));
+  if (Array.isArray(value)) return value.map(item => masked<unknown>(item, redact));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [redact(key), masked(item, redact)]));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [redact(key), masked<unknown>(item, redact)]));
 }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { count } from '../render/text.ts';
 import { criticalPath } from './critical-path.ts';
+import { diagnosisPart, type Looked } from './diagnosis.ts';
 import { type Html, html } from './html.ts';
 import { phaseSections } from './phases.ts';
 import type { Run } from './run.ts';
@@ -14,9 +15,11 @@ export interface Report {
   readonly run: Run;
   /** The run before, of the same cluster. */
   readonly earlier: Run | undefined;
+  /** What doctor found, where it was asked. */
+  readonly looked?: Looked | undefined;
 }
 
-export function renderReport({ run, earlier }: Report): string {
+export function renderReport({ run, earlier, looked }: Report): string {
   const { started, unread } = run;
   // In a rehearsal nothing takes time, so nothing waits for anything.
   const path = started.simulated ? [] : criticalPath(run.phases.flatMap(({ deeds }) => deeds));
@@ -24,6 +27,7 @@ export function renderReport({ run, earlier }: Report): string {
   const parts: readonly (readonly [string, string, Html])[] = [
     ['timeline', 'Timeline', html`${timeline(run, path)}${pathTable(path, run)}`],
     ['phases', 'Phases and evidence', html`${phaseSections(run)}`],
+    ...(looked ? [['doctor', 'What doctor found', diagnosisPart(looked)] as const] : []),
     ['machines', 'Machines', map(run)],
     ['changes', 'Since the run before', changes(run, earlier)],
     ['remarks', 'Refusals and notes', remarks(run)],

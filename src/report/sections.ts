@@ -1,5 +1,5 @@
 // The report's other parts: how it ended, what failed, the critical path, the map, what is otherwise than before, what was said.
-import type { Failure } from '../render/error.ts';
+import { alike, type Failure } from '../render/error.ts';
 import { count, duration, lines, oneLine } from '../render/text.ts';
 import { compared, type Difference } from './changes.ts';
 import { grouped } from './grouped.ts';
@@ -41,18 +41,20 @@ export function failures({ failures: all }: Run): Html | undefined {
   if (all.length === 0) return undefined;
   return html`
 <section id="failures"><h2>What failed</h2>
-${all.map(failure)}
+${alike(all).map(failure)}
 </section>`;
 }
 
 const lastLines = 15;
 
-function failure({ code, message, host, step, command, exitStatus, stderr, details, hint }: Failure): Html {
+function failure([first, ...others]: readonly [Failure, ...Failure[]]): Html {
+  const { code, message, host, step, command, exitStatus, stderr, details, hint } = first;
+  const same = others.flatMap(other => other.host ?? []);
   const tail = lines(stderr).slice(-lastLines);
   const row = (name: string, value: Html | string | undefined) =>
     value === undefined ? undefined : html`<dt>${name}</dt><dd>${value}</dd>`;
-  return html`<article class="failure" data-m="${host ?? ''}"><h3><b class="bad">✖</b> ${message} <code>${code}</code></h3>
-<dl>${row('machine', host)}${row('step', step && html`<code>${step}</code>`)}${row('command', command && html`<code>${command}</code>${exitStatus === undefined ? '' : ` exit ${exitStatus}`}`)}${row(
+  return html`<article class="failure" data-m="${[host ?? '', ...same].join(' ')}"><h3><b class="bad">✖</b> ${message} <code>${code}</code></h3>
+<dl>${row('machine', host && html`${host}${same.length > 0 ? ` (the same on ${same.join(', ')})` : ''}`)}${row('step', step && html`<code>${step}</code>`)}${row('command', command && html`<code>${command}</code>${exitStatus === undefined ? '' : ` exit ${exitStatus}`}`)}${row(
     'last lines',
     tail.length > 0 ? html`<pre>${tail.join('\n')}</pre>` : undefined,
   )}${row('details', details.length > 0 ? html`<pre>${details.join('\n')}</pre>` : undefined)}${row('to mend', hint && html`<pre>${hint}</pre>`)}</dl></article>`;
@@ -71,6 +73,9 @@ export function pathTable(path: readonly Deed[], run: Run): Html | undefined {
 
 export function map(run: Run): Html {
   const { after, started } = run;
+  if (started.simulated && after.length > 0)
+    return html`<table><thead><tr><th scope="col">machine</th><th scope="col">role</th><th scope="col">address</th></tr></thead>
+<tbody>${after.map(({ host, role, address }) => html`<tr data-m="${host}"><th scope="row">${host}</th><td>${role}</td><td>${address}</td></tr>`)}</tbody></table>`;
   if (after.length === 0)
     return html`<p>${started.hosts.join(', ')}</p><p class="aside">This run's journal knows no more of its machines than their names.</p>`;
   return html`<table><thead><tr><th scope="col">machine</th><th scope="col">role</th><th scope="col">address</th><th scope="col">system</th><th scope="col">kubelet</th><th scope="col">containerd</th><th scope="col">adapters</th></tr></thead>
@@ -82,10 +87,12 @@ export function map(run: Run): Html {
 }
 
 export function changes(run: Run, earlier: Run | undefined): Html {
+  if (run.started.simulated) return html`<p>A rehearsal begins with bare machines every time.</p>`;
   if (earlier === undefined) return html`<p>There is no earlier run of this cluster to compare with.</p>`;
-  const { differences, values } = compared(run, earlier);
+  const { differences, again, values } = compared(run, earlier);
   return html`<p>Against run ${earlier.started.run} (<code>${oneLine(earlier.started.command)}</code>) of ${moment(earlier.started.at)}: ${endingOf(earlier).says}</p>
 ${differences.length > 0 ? differenceTable(differences, run) : html`<p>Machines, software and proofs are as they were.</p>`}
+${again.length > 0 ? html`<details><summary>${count(again.length, 'step')} that it had done, wanted once more</summary>${differenceTable(again, run)}</details>` : ''}
 ${values.length > 0 ? html`<details><summary>${count(values.length, 'proof')} with another value</summary>${differenceTable(values, run)}</details>` : ''}`;
 }
 

@@ -60,6 +60,17 @@ describe('homelab report', () => {
     expect(readFileSync(out, 'utf8')).toContain('no earlier run of this cluster');
   });
 
+  it('has what doctor finds in a folder', async () => {
+    keep('2026-11-21T10-00-00Z-aaaa0002.jsonl', okRun());
+    expect((await report()).code).toBe(0);
+    expect(readFileSync(out, 'utf8')).not.toContain('What doctor found');
+    expect((await report('--doctor', join(root, 'examples/incidents/sleeping-worker'))).code).toBe(0);
+    const page = readFileSync(out, 'utf8');
+    expect(page).toContain('What doctor found');
+    expect(page).toMatch(/node-not-ready/);
+    expect((await report('--doctor', join(folder, 'none'))).code).toBe(2);
+  });
+
   it('names the last runs where it does not know the one it was given', async () => {
     keep('2026-11-21T10-00-00Z-aaaa0002.jsonl', okRun());
     const result = await report('bbbb');

@@ -52,6 +52,12 @@ describe('the report of a run', () => {
     expect(page).toContain('predicted joined, observed partial');
   });
 
+  it('tells machines that failed in the same words once', () => {
+    const page = report(journalOf(bigRun({ machines: 40, failing: ['k8s-worker7', 'k8s-worker9', 'k8s-worker30'] })));
+    expect(page.match(/class="failure"/g)).toHaveLength(1);
+    expect(page).toContain('k8s-worker7 (the same on k8s-worker9, k8s-worker30)');
+  });
+
   it('that was interrupted says so', () => {
     expect(report(journalOf(cancelledRun()))).toContain('Interrupted after 31s; what had begun was finished.');
   });
