@@ -28,7 +28,8 @@ export async function runReport(wanted: string | undefined, options: ReportOptio
       hint: 'journals stand in $XDG_STATE_HOME/homelab/CLUSTER/runs',
     });
   const out = options.out ?? `homelab-report-${run.started.run.replace(/[^A-Za-z0-9]/g, '_')}.html`;
-  const before = await journalBefore(path, run.started);
+  // A rehearsal begins with bare machines every time: there is nothing to compare.
+  const before = run.started.simulated ? undefined : await journalBefore(path, run.started);
   const earlier = before === undefined ? undefined : await readRun(before, redact);
   await writePrivate(out, renderReport({ run, earlier, looked: await lookedAt(options, redact) }));
   io.stdout.write(`${out}\n`);

@@ -90,19 +90,21 @@ export function changes(run: Run, earlier: Run | undefined): Html {
   if (run.started.simulated) return html`<p>A rehearsal begins with bare machines every time.</p>`;
   if (earlier === undefined) return html`<p>There is no earlier run of this cluster to compare with.</p>`;
   const { differences, again, values } = compared(run, earlier);
+  const isKnown = run.after.length > 0 && earlier.after.length > 0;
   return html`<p>Against run ${earlier.started.run} (<code>${oneLine(earlier.started.command)}</code>) of ${moment(earlier.started.at)}: ${endingOf(earlier).says}</p>
-${differences.length > 0 ? differenceTable(differences, run) : html`<p>Machines, software and proofs are as they were.</p>`}
+${differences.length > 0 ? differenceTable(differences, run) : html`<p>${isKnown ? 'Machines and their software are as they were' : 'One of the journals does not say what its machines were'}; no proof has turned.</p>`}
 ${again.length > 0 ? html`<details><summary>${count(again.length, 'step')} that it had done, wanted once more</summary>${differenceTable(again, run)}</details>` : ''}
 ${values.length > 0 ? html`<details><summary>${count(values.length, 'proof')} with another value</summary>${differenceTable(values, run)}</details>` : ''}`;
 }
 
 function differenceTable(differences: readonly Difference[], run: Run): Html {
   const groups = grouped(differences, ({ host: _, ...rest }) => JSON.stringify(rest));
-  return html`<table><thead><tr><th scope="col">machine</th><th scope="col">what</th><th scope="col">before</th><th scope="col">now</th><th scope="col">changed</th></tr></thead>
+  const isTimed = differences.some(({ when }) => when !== undefined);
+  return html`<table><thead><tr><th scope="col">machine</th><th scope="col">what</th><th scope="col">before</th><th scope="col">now</th>${isTimed ? html`<th scope="col">changed</th>` : ''}</tr></thead>
 <tbody>${groups.map(group => {
     const { what, before, now, when } = group[0];
     const hosts = group.map(({ host }) => host);
-    return html`<tr data-m="${hosts.join(' ')}"><td>${names(hosts, run)}</td><td>${what}</td><td>${before}</td><td>${now}</td><td>${when ?? ''}</td></tr>`;
+    return html`<tr data-m="${hosts.join(' ')}"><td>${names(hosts, run)}</td><td>${what}</td><td>${before}</td><td>${now}</td>${isTimed ? html`<td>${when}</td>` : ''}</tr>`;
   })}</tbody></table>`;
 }
 

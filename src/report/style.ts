@@ -15,7 +15,7 @@ table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:t
 td>div+div{margin-top:.1rem}abbr{text-decoration-style:dotted}
 nav{display:flex;flex-wrap:wrap;gap:.3rem 1rem;align-items:center;position:sticky;top:0;z-index:1;background:var(--paper);border-bottom:1px solid var(--line);padding:.4rem 0}
 input{font:inherit;color:inherit;background:var(--raised);border:1px solid var(--soft);padding:.15rem .5rem;width:14rem}
-.skip{position:absolute;left:-99rem}.skip:focus{left:1rem;top:1rem;background:var(--paper);padding:.5rem;z-index:2}
+section{scroll-margin-top:3rem}.skip{position:absolute;left:-99rem}.skip:focus{left:1rem;top:1rem;background:var(--paper);padding:.5rem;z-index:2}
 :focus-visible{outline:3px solid var(--focus);outline-offset:1px}
 summary{cursor:pointer;width:max-content;max-width:100%}details{margin:.3rem 0}
 .number{color:var(--soft)}.phase{border-left:3px solid var(--line);padding-left:.9rem;margin-bottom:.7rem}.phase h3{margin-top:0}
