@@ -281,7 +281,10 @@ Examples:
     .action(async (options: DoctorOptions) => done(await (await import('./doctor.ts')).runDoctor(options, io)));
 
   withInventory(program.command('report'))
-    .argument('[RUN]', "a run's name or its journal's path; left out: the last run of the inventory's cluster")
+    .argument(
+      '[RUN]',
+      "a run's name or its journal's path; left out: the last run of the inventory's cluster that was more than a look",
+    )
     .description('a run as one HTML file: timeline, evidence, machines, what changed; reaches no machine')
     .option('--out <FILE>', 'the file (default: homelab-report-RUN.html, here)')
     .option('--doctor <DIR>', 'what doctor finds in this folder, which doctor --save wrote, stands in it too')

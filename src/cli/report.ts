@@ -3,7 +3,7 @@ import { diagnose } from '../doctor/diagnose.ts';
 import { createRedactor } from '../engine/redact.ts';
 import { loadInventory } from '../inventory/load.ts';
 import { stateDir } from '../io/journal.ts';
-import { journalBefore, journalsOf, readJournal, runIn } from '../io/past-runs.ts';
+import { journalBefore, journalsOf, lastJournal, readJournal, runIn } from '../io/past-runs.ts';
 import { writePrivate } from '../io/private-file.ts';
 import { loadSnapshot } from '../io/snapshot-folder.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
@@ -51,7 +51,8 @@ async function journalFor(wanted: string | undefined, { inventory }: ReportOptio
   if (wanted !== undefined && (wanted.includes('/') || wanted.endsWith('.jsonl'))) return wanted;
   const { name } = await loadInventory(inventory, { isSketch: true });
   const journals = await journalsOf(stateDir(io.env), name);
-  const found = wanted === undefined ? journals.at(-1) : journals.find(each => runIn(each) === wanted);
+  const found =
+    wanted === undefined ? await lastJournal(stateDir(io.env), name) : journals.find(each => runIn(each) === wanted);
   if (found !== undefined) return found;
   const last = journals.slice(-3).map(runIn);
   throw new HomelabError(

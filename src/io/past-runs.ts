@@ -79,6 +79,16 @@ export async function journalsOf(stateDir: string, cluster: string): Promise<str
   return journalsIn(join(stateDir, cluster, 'runs'));
 }
 
+/** The newest run that was more than a look; where there is none, the newest. */
+export async function lastJournal(stateDir: string, cluster: string): Promise<string | undefined> {
+  const newest = (await journalsOf(stateDir, cluster)).reverse();
+  for (const path of newest.slice(0, mostLooked)) {
+    const first = started.safeParse((await ends(path).catch(() => undefined))?.first).data;
+    if (first && first.purpose !== 'look') return path;
+  }
+  return newest[0];
+}
+
 /** The whole of a journal. Throws HL_USAGE when it cannot be read. */
 export async function readJournal(path: string): Promise<string> {
   return readFile(path, 'utf8').catch((cause: unknown) => {

@@ -31,7 +31,7 @@ export function endingOf(run: Run): Ending {
   if (finished.outcome === 'cancelled') {
     return {
       mark: 'open',
-      says: `Interrupted ${within}; what had begun was finished.`,
+      says: `Interrupted ${within}.`,
       next: again,
     };
   }

@@ -29,9 +29,11 @@ describe('homelab report', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('writes the last run of the cluster, for its owner only, and says where', async () => {
+  it('writes the last run of the cluster that was more than a look, for its owner only, and says where', async () => {
     keep('2026-11-20T10-00-00Z-aaaa0001.jsonl', okRun(true));
     keep('2026-11-21T10-00-00Z-aaaa0002.jsonl', okRun());
+    const [started, ...rest] = okRun(true);
+    keep('2026-11-22T10-00-00Z-aaaa0003.jsonl', [{ ...started, purpose: 'look' }, ...rest]);
     const result = await report();
     expect(result).toEqual({ code: 0, stdout: `${out}\n`, stderr: '' });
     expect(readFileSync(out, 'utf8')).toContain('Done and proven in 34s');

@@ -59,7 +59,7 @@ describe('the report of a run', () => {
   });
 
   it('that was interrupted says so', () => {
-    expect(report(journalOf(cancelledRun()))).toContain('Interrupted after 31s; what had begun was finished.');
+    expect(report(journalOf(cancelledRun()))).toContain('Interrupted after 31s.');
   });
 
   it('that was killed in the middle of a line is told up to there', () => {
