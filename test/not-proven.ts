@@ -37,6 +37,16 @@ export const notProven: Readonly<Record<string, readonly (readonly [claim: strin
     ['a restore with an etcd other than 3.5', 'v1.31 and v1.32 bring 3.5'],
     ["a backup that is larger than a third of the new machine's memory", 'backups of some megabytes'],
   ],
+  'What is shown of a run': [
+    [
+      "a report's map with the machines of a real run, and in the live view what a step took in a real run before",
+      'both from rehearsals, made-up runs and journals of lab runs from before the journal knew its machines',
+    ],
+    [
+      'a report printed on paper, and opened in anything but Chromium',
+      'printed to a PDF by Chromium, which folds nothing',
+    ],
+  ],
   Doctor: [
     [
       'rules about Cilium, Istio, Longhorn, Argo, Loki, Falco, Wazuh, Helm releases and sealed secrets, met on a cluster',
@@ -62,6 +72,7 @@ const conditions: Readonly<Record<string, string>> = {
   withoutSshd: 'an OpenSSH server',
   '!canSign': 'gpg, gpgv and apt-ftparchive',
   '!hasDpkg': 'dpkg',
+  'chromium === undefined': 'Chromium',
   '!hasShellcheck': 'shellcheck',
   '!canUnshare || !hasIptables': 'root, network namespaces and iptables',
   'reason !== undefined': 'root, systemd-nspawn and Go',
