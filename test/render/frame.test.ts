@@ -28,7 +28,7 @@ const frame = (state: PhaseState, size: FrameSize, pastTimes?: ReadonlyMap<strin
 const states = fc.constantFrom<Lane['state']>('waiting', 'running', 'failed', 'done');
 const anyState = fc
   .record({
-    lanes: fc.array(states, { maxLength: 120 }),
+    lanes: fc.array(states, { maxLength: 120, size: 'max' }),
     evidence: fc.array(
       fc.string({ maxLength: 200 }).map(text => text.replace(/\s/g, ' ')),
       { maxLength: 8 },
