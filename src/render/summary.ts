@@ -21,11 +21,19 @@ export interface RunSummary {
   closing(finished: EventBody & { readonly type: 'run-finished' }): readonly string[];
 }
 
-/** The opening lines. */
-export function opening(started: EventBody & { readonly type: 'run-started' }, { color }: Style): readonly string[] {
-  const machines = `${count(started.hosts.length, 'machine')} (${hostList(started.hosts.map(oneLine), 6)})`;
+/** The opening lines. On a terminal so many machines are named as its width holds. */
+export function opening(
+  started: EventBody & { readonly type: 'run-started' },
+  { color }: Style,
+  columns = Number.POSITIVE_INFINITY,
+): readonly string[] {
+  const name = `homelab ${oneLine(started.version)}`;
+  const machines = count(started.hosts.length, 'machine');
+  const rest = `, cluster ${oneLine(started.cluster)}, ${machines}`;
+  const lists = [6, 5, 4, 3, 2].map(most => ` (${hostList(started.hosts.map(oneLine), most)})`);
+  const list = lists.find(each => name.length + rest.length + each.length <= columns) ?? '';
   return [
-    `${color.bold(`homelab ${oneLine(started.version)}`)}, cluster ${oneLine(started.cluster)}, ${machines}`,
+    `${color.bold(name)}${rest}${list}`,
     `${color.dim(commandLine(started.command))}`,
     ...(started.simulated ? [color.yellow('simulated: machines are predicted, none is touched')] : []),
   ];

@@ -76,7 +76,7 @@ export function createTtyRenderer({ stdout, stderr, now = Date.now, ...options }
     live?.view.see(event, now());
     switch (event.type) {
       case 'run-started':
-        return print([...opening(event, options), '']);
+        return print([...opening(event, options, stderr.columns), '']);
       case 'plan':
         return print([`plan: ${planSummary(event)}`, ...event.notes.map(note => `  ${noteLine(note, onHost)}`), '']);
       case 'phase-started':

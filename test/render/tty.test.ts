@@ -66,6 +66,17 @@ describe('the live view', () => {
     expect(screen(stderr.text)).toContain('– workers  Join the workers  0/3 steps, stopped');
   });
 
+  it('begins with as many names of machines as its width holds', async () => {
+    const firstLine = async (columns: number): Promise<string | undefined> => {
+      const { sink, stderr } = terminal(columns);
+      await play(sink, okRun().slice(0, 1));
+      return stderr.text.split('\n')[0];
+    };
+    expect(await firstLine(120)).toMatch(/4 machines \(k8s-cp, k8s-worker1, k8s-worker2, k8s-worker3\)$/);
+    expect(await firstLine(80)).toMatch(/4 machines \(k8s-cp, k8s-worker1 and 2 more\)$/);
+    expect(await firstLine(45)).toMatch(/4 machines$/);
+  });
+
   it('shows evidence as it comes', async () => {
     const { sink, stderr } = terminal();
     for (const event of until(okRun(), each => each.type === 'evidence')) sink.handle(event);
