@@ -11,7 +11,7 @@ export interface Difference {
   readonly when: 'between the runs' | 'by this run' | undefined;
 }
 
-export interface Comparison {
+interface Comparison {
   /** Machines and what is on them; proofs that hold no more, or again. */
   readonly differences: readonly Difference[];
   /** Steps that were done then and are wanted once more. */

@@ -11,7 +11,7 @@ import { changes, failures, head, map, pathTable, remarks } from './sections.ts'
 import { style } from './style.ts';
 import { timeline } from './timeline.ts';
 
-export interface Report {
+interface Report {
   readonly run: Run;
   /** The run before, of the same cluster. */
   readonly earlier: Run | undefined;

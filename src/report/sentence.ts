@@ -2,7 +2,7 @@
 import { count, duration, oneLine } from '../render/text.ts';
 import type { Run } from './run.ts';
 
-export interface Ending {
+interface Ending {
   readonly mark: 'ok' | 'bad' | 'open';
   readonly says: string;
   /** The command line that goes on from there. */
