@@ -61,6 +61,7 @@ const readers = [
   'cli/certs.ts',
   'cli/commands.ts',
   'cli/describe.ts',
+  'cli/init-look.ts',
   'cli/look.ts',
   'cli/session.ts',
   'cli/bundle-commands.ts',

@@ -11,6 +11,7 @@ import { etcdFragment } from '../src/engine/etcd.ts';
 import { clockFragment, factFragments } from '../src/engine/facts.ts';
 import { fenceFragment } from '../src/engine/fence.ts';
 import { fenceScript, guarded, waitScript, workScript } from '../src/engine/fence-script.ts';
+import { sizeFragments } from '../src/engine/first-look.ts';
 import { joinFragments } from '../src/engine/frames.ts';
 import { intend } from '../src/engine/plan.ts';
 import { recordProofs } from '../src/engine/proof-record.ts';
@@ -146,7 +147,14 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
   add('a guarded probe', guarded('true\n', 'r', asker));
   add('a work', workScript({ step: 'a/b/c', seq: 1, script: 'true', timeoutMs: 1000 }, 'r', asker));
   add('waiting for a work', waitScript('homelab-a-b-c'));
-  for (const { id, script } of [...factFragments, fenceFragment, ...asked, clockFragment, ...describeFragments])
+  for (const { id, script } of [
+    ...factFragments,
+    fenceFragment,
+    ...asked,
+    clockFragment,
+    ...describeFragments,
+    ...sizeFragments,
+  ])
     add(`fact ${id}`, `set -eu\n${script}\n`);
   const about = {
     endpoint: 'k8s-api.test:6443',

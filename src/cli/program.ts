@@ -8,7 +8,9 @@ import { addBundle } from './bundle-options.ts';
 import type { CertsOptions } from './certs.ts';
 import type { BootstrapOptions, KubeconfigOptions, PlanOptions, ValidateOptions } from './commands.ts';
 import type { DoctorOptions } from './doctor.ts';
+import { addInit } from './init-options.ts';
 import type { JoinOptions } from './membership.ts';
+import { collect, outputOption, withInventory } from './options.ts';
 import type { ReportOptions } from './report.ts';
 import type { Io, RunOptions } from './session.ts';
 import type { UpgradeOptions } from './upgrade.ts';
@@ -32,6 +34,7 @@ export function createProgram(io: Io, done: Done): Command {
       'after',
       `
 Examples:
+  homelab init                              look at your machines, write inventory/homelab.yaml
   homelab validate                          check inventory/homelab.yaml
   homelab validate --machines               and every check of the machines; changes nothing
   homelab plan                              what would change, as diffs; changes nothing
@@ -47,6 +50,8 @@ ${phaseList}
 
 ${exitList}`,
     );
+
+  addInit(program, io, done);
 
   withMachines(program.command('validate'))
     .description('check the inventory, with --machines the machines too: all problems at once; changes nothing')
@@ -316,10 +321,6 @@ async function membership() {
   return import('./membership.ts');
 }
 
-function withInventory(command: Command): Command {
-  return command.option('-i, --inventory <FILE>', 'the inventory', 'inventory/homelab.yaml');
-}
-
 function withMachines(command: Command): Command {
   return withInventory(command)
     .addOption(outputOption())
@@ -361,14 +362,6 @@ function upgradeFrom<T extends Partial<UpgradeOptions>>({ to, parallel = 1, drai
       hint: 'for example: homelab plan upgrade --to v1.32.3',
     });
   return { ...options, to, parallel, drainTimeout };
-}
-
-function outputOption(): Option {
-  return new Option('--output <MODE>', 'how the story is told').choices(['tty', 'plain', 'json']);
-}
-
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }
 
 function seconds(text: string): number {

@@ -75,6 +75,6 @@ function splitCidr(text: string): Subnet | undefined {
   return { base, prefix: Number(prefix) };
 }
 
-function toText(address: number): string {
+export function toText(address: number): string {
   return [24, 16, 8, 0].map(shift => Math.floor(address / 2 ** shift) % 256).join('.');
 }

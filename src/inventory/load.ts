@@ -111,16 +111,15 @@ async function readLimited(handle: FileHandle): Promise<Uint8Array> {
 
 function unreadable(path: string, cause: unknown): HomelabError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
-  const example = 'copy inventory/homelab.yaml and set your machines in it';
   if (code === 'ENOENT') {
     return new HomelabError('HL_INVENTORY', `Inventory ${shown(path)} not found`, {
-      hint: `Name it with -i FILE; to begin, ${example}`,
+      hint: 'Name it with -i FILE; to begin: homelab init',
       cause,
     });
   }
   const what = code === 'EISDIR' ? 'is a directory' : `cannot be read (${code})`;
   return new HomelabError('HL_INVENTORY', `Inventory ${shown(path)} ${what}`, {
-    hint: `Name a file you may read with -i FILE; to begin, ${example}`,
+    hint: 'Name a file you may read with -i FILE; to begin: homelab init',
     cause,
   });
 }

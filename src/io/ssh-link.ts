@@ -11,11 +11,14 @@ import { cancelledError, classifyDial, connectError } from './ssh-errors.ts';
 import type { Hop } from './ssh-route.ts';
 import { type Link, watch } from './ssh-watch.ts';
 
+/** Keys that no known_hosts file has: all of them, none, or those that it says yes to ('k8s-cp (192.168.0.10 port 22)', 'ssh-ed25519 SHA256:…'). */
+export type TrustNewHostKeys = boolean | ((machine: string, key: string) => boolean);
+
 export interface LinkOptions {
   /** performance.now() time by which it must stand. */
   readonly deadline: number;
   readonly signal: AbortSignal | undefined;
-  readonly trustNewHostKeys: boolean;
+  readonly trustNewHostKeys: TrustNewHostKeys;
   readonly onNote: (text: string) => void;
   readonly keepaliveMs: number;
   readonly closeMs: number;
@@ -76,7 +79,7 @@ async function login(
     readyTimeout: 0,
     hostVerifier: (blob: Buffer) => {
       const verdict = policy.judge(blob);
-      if (verdict.kind === 'unknown' && options.trustNewHostKeys) {
+      if (verdict.kind === 'unknown' && isTrusted(options.trustNewHostKeys, hop, blob)) {
         // A rekey asks again: only the key accepted first is good.
         if (newKey !== undefined && !newKey.equals(blob)) return false;
         newKey = blob;
@@ -117,6 +120,10 @@ async function login(
     if (refused) return { kind: 'failed', error: refused.error, shownType: refused.type, agentTrouble: false };
     return { kind: 'failed', ...sortLogin(hop, error, banner, credentials) };
   }
+}
+
+function isTrusted(trust: TrustNewHostKeys, { label }: Hop, blob: Buffer): boolean {
+  return typeof trust === 'boolean' ? trust : trust(label, describeKey(blob));
 }
 
 function sortLogin(

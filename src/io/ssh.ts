@@ -5,7 +5,7 @@ import type { Connect, ExecOptions, ExecResult, Remote } from '../model/ports.ts
 import { runAsRoot, type Timings } from './root-shell.ts';
 import type { SshEnv } from './ssh-config.ts';
 import { cancelledError, lostError } from './ssh-errors.ts';
-import { openLink } from './ssh-link.ts';
+import { openLink, type TrustNewHostKeys } from './ssh-link.ts';
 import { resolveRoute } from './ssh-route.ts';
 import type { Link } from './ssh-watch.ts';
 import { type RootWay, scriptLoader } from './sudo.ts';
@@ -13,7 +13,7 @@ import { uploadFile } from './upload.ts';
 
 export interface ConnectSettings {
   /** Accept keys of machines that no known_hosts file knows, and save them. A changed key is refused all the same. */
-  readonly trustNewHostKeys: boolean;
+  readonly trustNewHostKeys: TrustNewHostKeys;
   readonly resolveSecret: (ref: SecretRef) => Promise<string>;
   readonly env: SshEnv;
   readonly onNote: (text: string) => void;

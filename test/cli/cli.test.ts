@@ -48,7 +48,7 @@ describe('the command line', () => {
     for (const { summary } of phases) expect(stdout).toContain(summary);
   });
 
-  it.each(['validate', 'plan', 'bootstrap', 'join-node', 'remove-node', 'reset', 'verify', 'kubeconfig'])(
+  it.each(['init', 'validate', 'plan', 'bootstrap', 'join-node', 'remove-node', 'reset', 'verify', 'kubeconfig'])(
     'has examples in %s --help',
     async command => {
       const { code, stdout } = await runCli([command, '--help']);

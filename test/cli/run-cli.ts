@@ -17,9 +17,21 @@ export interface CliOptions {
   readonly isTty?: boolean;
 }
 
-export async function runCli(
+export async function runCli(argv: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  return runWith(argv, options, async io => {
+    let code = 0;
+    await createProgram(io, exitCode => {
+      code = exitCode;
+    }).parseAsync([...argv], { from: 'user' });
+    return code;
+  });
+}
+
+/** One command by its function, where more is handed in than a command line can say. */
+export async function runWith(
   argv: readonly string[],
-  { env = {}, isTty = false }: CliOptions = {},
+  { env = {}, isTty = false }: CliOptions,
+  work: (io: Io) => Promise<number>,
 ): Promise<CliResult> {
   const state = mkdtempSync(join(tmpdir(), 'homelab-cli-'));
   let stdout = '';
@@ -49,9 +61,7 @@ export async function runCli(
   };
   let code = 0;
   try {
-    await createProgram(io, exitCode => {
-      code = exitCode;
-    }).parseAsync([...argv], { from: 'user' });
+    code = await work(io);
   } catch (error) {
     code = await tellError(error, io);
   } finally {

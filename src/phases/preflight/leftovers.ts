@@ -23,23 +23,31 @@ const others: readonly { readonly unit: string; readonly cure: string }[] = [
   { unit: 'crio', cure: 'sudo systemctl disable --now crio' },
 ];
 
+/** sh: the units of the above that are active, one a line. */
+export const otherKubernetesScript = `${command('systemctl', 'list-units', '--plain', '--no-legend', '--state=active,activating', ...others.map(({ unit }) => `${unit}*`))} | awk '{print $1}'`;
+
+/** How a unit of them goes away, with all that runs on it. */
+export function cureOf(active: string): string {
+  return others.find(({ unit }) => active.startsWith(unit))?.cure ?? `sudo systemctl disable --now ${active}`;
+}
+
 function otherKubernetes(host: Host) {
   return check({
     id: 'other-kubernetes',
     host,
     title: 'runs no other Kubernetes or runtime for one',
     expected: 'none active',
-    script: `${command('systemctl', 'list-units', '--plain', '--no-legend', '--state=active,activating', ...others.map(({ unit }) => `${unit}*`))} | awk '{print $1}'`,
+    script: otherKubernetesScript,
     reproduce: `systemctl list-units --state=active ${others.map(({ unit }) => `'${unit}*'`).join(' ')}`,
     judge(output) {
       const units = output.split('\n').filter(Boolean);
-      const cure = others.find(({ unit }) => units[0]?.startsWith(unit))?.cure;
-      return units.length === 0
+      const [first] = units;
+      return first === undefined
         ? { ok: true, observed: 'none active' }
         : {
             ok: false,
             observed: units.join(', '),
-            hint: `${cure} removes it with all that runs on it; or take ${host.name} out of the inventory`,
+            hint: `${cureOf(first)} removes it with all that runs on it; or take ${host.name} out of the inventory`,
           };
     },
   });
