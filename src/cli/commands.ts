@@ -13,6 +13,7 @@ import { formatPlan, planSummary } from '../render/plan.ts';
 import { type PlanFile, parsePlanFile, renderPlanFile, unapproved } from './approval.ts';
 import { kubeconfigPath, mergeKubeconfig, namedKubeconfig } from './kubeconfig.ts';
 import { type Io, type RunOptions, runSession, type Session } from './session.ts';
+import { oneOf } from './suggest.ts';
 
 export interface PlanOptions extends RunOptions {
   readonly out?: string;
@@ -227,7 +228,7 @@ async function checkFaults(session: Session, found: Plan): Promise<void> {
     throw new HomelabError('HL_USAGE', `--fault: nothing on ${fault.host} is called ${fault.step}`, {
       hint:
         known.length > 0
-          ? `one of: ${known.join(', ')}`
+          ? oneOf(fault.step, known)
           : `one of these machines: ${session.goal.cluster.hosts.map(host => host.name).join(', ')}`,
     });
   }

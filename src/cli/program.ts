@@ -3,6 +3,7 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { HomelabError } from '../model/errors.ts';
 import { version } from '../model/version.ts';
 import { phaseNames } from '../phases/names.ts';
+import { addAnswers } from './answer-options.ts';
 import type { BackupOptions } from './backup.ts';
 import { addBundle } from './bundle-options.ts';
 import type { CertsOptions } from './certs.ts';
@@ -310,6 +311,7 @@ Examples:
     );
 
   addBundle(program, io, done);
+  addAnswers(program, io, done);
   return program;
 }
 

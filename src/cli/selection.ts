@@ -1,6 +1,7 @@
 // --only, --skip and --until: PHASE or PHASE/HOST, checked against what there is before anything runs.
 import { HomelabError } from '../model/errors.ts';
 import { phaseNames } from '../phases/names.ts';
+import { oneOf } from './suggest.ts';
 
 export interface SelectionOptions {
   readonly only?: readonly string[];
@@ -22,11 +23,12 @@ export function select(options: SelectionOptions, hosts: readonly string[]): IsC
     (option: string) =>
     (text: string): Place => {
       const [phase = '', host, ...rest] = text.split('/');
-      if (!order.includes(phase)) throw unknown(option, `no phase is called ${JSON.stringify(phase)}`, order);
+      if (!order.includes(phase)) throw unknown(option, `no phase is called ${JSON.stringify(phase)}`, phase, order);
       if (rest.length > 0 || (host !== undefined && !hosts.includes(host))) {
         throw unknown(
           option,
           `no machine of the inventory is called ${JSON.stringify([host, ...rest].join('/'))}`,
+          host ?? '',
           hosts,
         );
       }
@@ -45,6 +47,6 @@ export function select(options: SelectionOptions, hosts: readonly string[]): IsC
   };
 }
 
-function unknown(option: string, what: string, known: readonly string[]): HomelabError {
-  return new HomelabError('HL_USAGE', `${option}: ${what}`, { hint: `one of: ${known.join(', ')}` });
+function unknown(option: string, what: string, name: string, known: readonly string[]): HomelabError {
+  return new HomelabError('HL_USAGE', `${option}: ${what}`, { hint: oneOf(name, known) });
 }

@@ -28,6 +28,7 @@ import { type Goal, hostsOf } from '../model/world.ts';
 import { createRenderer, type OutputMode } from '../render/choose.ts';
 import { exitCodeOf } from './exit-code.ts';
 import { onInterrupt } from './signals.ts';
+import { oneOf } from './suggest.ts';
 import { everything, type Target } from './target.ts';
 
 export interface RunOptions {
@@ -192,7 +193,10 @@ function reachable(goal: Goal, { exclude = [] }: RunOptions, purpose: Purpose): 
   const stranger = exclude.find(name => !all.some(host => host.name === name));
   if (stranger !== undefined) {
     throw new HomelabError('HL_USAGE', `--exclude: no machine of the inventory is called ${JSON.stringify(stranger)}`, {
-      hint: `one of: ${all.map(host => host.name).join(', ')}`,
+      hint: oneOf(
+        stranger,
+        all.map(host => host.name),
+      ),
     });
   }
   const left = all.filter(

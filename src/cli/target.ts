@@ -7,6 +7,7 @@ import type { About, Restore, Upgrade } from '../model/world.ts';
 import { leavingNames, type PhaseName, phaseNames } from '../phases/names.ts';
 import { repositoryOf } from '../upgrade/running.ts';
 import { type IsChosen, type SelectionOptions, select } from './selection.ts';
+import { oneOf } from './suggest.ts';
 
 export interface Target {
   readonly cluster: Cluster;
@@ -135,6 +136,9 @@ function named({ hosts }: Cluster, name: string): Host {
   const host = hosts.find(each => each.name === name);
   if (host) return host;
   throw new HomelabError('HL_USAGE', `no machine of the inventory is called ${JSON.stringify(name)}`, {
-    hint: `one of: ${hosts.map(each => each.name).join(', ')}`,
+    hint: oneOf(
+      name,
+      hosts.map(each => each.name),
+    ),
   });
 }

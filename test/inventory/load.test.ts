@@ -111,8 +111,8 @@ describe('loading an inventory file', () => {
     expect(error.hint).toContain('-i ');
   });
 
-  test('points to the example when there is no file', async () => {
+  test('points to init when there is no file', async () => {
     mkdirSync(join(dir, 'empty'));
-    expect((await failure(join(dir, 'empty', 'homelab.yaml'))).hint).toContain('inventory/homelab.yaml');
+    expect((await failure(join(dir, 'empty', 'homelab.yaml'))).hint).toContain('homelab init');
   });
 });

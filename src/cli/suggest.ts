@@ -1,0 +1,11 @@
+// The hint for a name that nobody has: the one that was most likely meant, and all there are.
+import { nearest } from '../inventory/nearest.ts';
+
+const most = 40;
+
+export function oneOf(name: string, known: readonly string[]): string {
+  const meant = nearest(name, known);
+  const listed = known.slice(0, most).join(', ');
+  const all = known.length > most ? `${listed} and ${known.length - most} more` : listed;
+  return meant === undefined ? `one of: ${all}` : `did you mean ${meant}? One of: ${all}`;
+}
