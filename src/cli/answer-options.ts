@@ -1,11 +1,25 @@
 // The command line of the commands that only answer: explain, status, access, completion, version.
 import { Argument, type Command, Option } from 'commander';
 import { phaseNames } from '../phases/names.ts';
+import type { ExplainOptions } from './explain.ts';
+import { withInventory } from './options.ts';
 import type { Io } from './session.ts';
 
 const shells = ['bash', 'zsh', 'fish'];
 
 export function addAnswers(program: Command, io: Io, done: (exitCode: number) => void): void {
+  withInventory(program.command('explain'))
+    .addArgument(new Argument('<WHAT>', 'a step, phase, check, refusal, error, exit code or rule of doctor'))
+    .description('why it is so, where that is known from, how it is undone, and how to do it by hand')
+    .addOption(plainOrJson())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  homelab explain swap-off\n  homelab explain host-base/k8s-cp/sysctl-network\n  homelab explain control-plane\n  homelab explain dns-loop\n  homelab explain HL_FENCE\n  homelab explain 5\n  homelab explain kubelet-stopped',
+    )
+    .action(async (what: string, options: ExplainOptions) =>
+      done(await (await import('./explain.ts')).runExplain(what, options, io)),
+    );
+
   program
     .command('completion')
     .addArgument(new Argument('<SHELL>', 'whose').choices(shells))
@@ -15,9 +29,12 @@ export function addAnswers(program: Command, io: Io, done: (exitCode: number) =>
       '\nExamples:\n  source <(homelab completion bash)         now, or as a line of ~/.bashrc\n  source <(homelab completion zsh)\n  homelab completion fish | source',
     )
     .action(async (shell: 'bash' | 'zsh' | 'fish') => {
-      const { completionScript } = await import('./completion.ts');
+      const [{ completionScript }, { explainable }] = await Promise.all([
+        import('./completion.ts'),
+        import('./explain.ts'),
+      ]);
       const phases = Object.values(phaseNames).map(({ id }) => id);
-      io.stdout.write(completionScript(shell, program, { phases, explained: [] }));
+      io.stdout.write(completionScript(shell, program, { phases, explained: explainable() }));
       done(0);
     });
 

@@ -19,3 +19,15 @@ export function printing(text: string): string {
       .match(/.{1,76}/g) ?? [];
   return `base64 -d <<'HOMELAB_BASE64'\n${lines.join('\n')}\nHOMELAB_BASE64\n`;
 }
+
+/** A script with what `printing` hid shown again, for eyes; it does the same. Text that a here document cannot hold stays as it is. */
+export function legible(script: string): string {
+  return script.replaceAll(
+    /base64 -d <<'HOMELAB_BASE64'\n([A-Za-z0-9+/=\n]*)\nHOMELAB_BASE64(?=\n)/g,
+    (hidden, base64: string) => {
+      const text = Buffer.from(base64, 'base64').toString('utf8');
+      const isPlain = /^[\t\n\x20-\x7e]*\n$/.test(text) && !/^HOMELAB$/m.test(text);
+      return isPlain ? `cat <<'HOMELAB'\n${text}HOMELAB` : hidden;
+    },
+  );
+}
