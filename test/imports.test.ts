@@ -58,10 +58,11 @@ const outside = ['node:fs', 'node:fs/promises', 'node:child_process', 'node:dns'
 const readers = [
   'inventory/load.ts',
   'resources/template.ts',
+  'cli/access.ts',
   'cli/certs.ts',
   'cli/commands.ts',
   'cli/describe.ts',
-  'cli/init-look.ts',
+  'cli/connector.ts',
   'cli/look.ts',
   'cli/session.ts',
   'cli/bundle-commands.ts',

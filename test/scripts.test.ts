@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { looks } from '../src/doctor/looks/index.ts';
-import { apiFragment } from '../src/engine/api.ts';
+import { apiFragment, apiNowFragment } from '../src/engine/api.ts';
 import { describeFragments } from '../src/engine/describe.ts';
 import { etcdFragment } from '../src/engine/etcd.ts';
 import { clockFragment, factFragments } from '../src/engine/facts.ts';
@@ -131,6 +131,7 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
   const act = (name: string, { script, secrets }: RemoteAction) => add(name, `set -eu\n${variables(secrets)}${script}`);
   const asked = [
     apiFragment(),
+    apiNowFragment,
     apiFragment(['192.168.0.11', '192.168.0.12']),
     etcdFragment,
     workloadsFragment,

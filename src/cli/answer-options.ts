@@ -1,9 +1,11 @@
 // The command line of the commands that only answer: explain, status, access, completion, version.
 import { Argument, type Command, Option } from 'commander';
 import { phaseNames } from '../phases/names.ts';
+import type { AccessOptions } from './access.ts';
 import type { ExplainOptions } from './explain.ts';
-import { withInventory } from './options.ts';
+import { collect, withInventory } from './options.ts';
 import type { Io } from './session.ts';
+import type { StatusOptions } from './status.ts';
 
 const shells = ['bash', 'zsh', 'fish'];
 
@@ -19,6 +21,34 @@ export function addAnswers(program: Command, io: Io, done: (exitCode: number) =>
     .action(async (what: string, options: ExplainOptions) =>
       done(await (await import('./explain.ts')).runExplain(what, options, io)),
     );
+
+  withInventory(program.command('status'))
+    .description('one screen: machines, nodes, control plane, the next certificate that ends, last backup, last run')
+    .addOption(plainOrJson())
+    .option('--exclude <HOST>', 'do not look at this machine; may stand several times', collect)
+    .option(
+      '--trust-new-host-keys',
+      'accept and save host keys that no known_hosts has; a changed key is refused all the same',
+    )
+    .addHelpText(
+      'after',
+      `
+One remote command a machine, side by side; changes nothing. Exit 4 when a machine was not reached, 7 when something that was looked at is not well.
+
+Examples:
+  homelab status
+  homelab status --output json`,
+    )
+    .action(async (options: StatusOptions) => done(await (await import('./status.ts')).runStatus(options, io)));
+
+  withInventory(program.command('access'))
+    .description('how one gets in: kubectl, the API server, where keys lie; what is to be set up on this computer')
+    .addOption(plainOrJson())
+    .addHelpText(
+      'after',
+      '\nReads the inventory and this computer only.\n\nExamples:\n  homelab access\n  homelab access --output json',
+    )
+    .action(async (options: AccessOptions) => done(await (await import('./access.ts')).runAccess(options, io)));
 
   program
     .command('completion')

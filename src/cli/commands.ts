@@ -1,7 +1,7 @@
 // What each command does once its options are read. Loaded when a command runs, not for --help.
 import { readFile, writeFile } from 'node:fs/promises';
 import { strikes } from '../engine/rehearsal.ts';
-import { apply, plan, preflight, type RunContext, survey, verify } from '../engine/run.ts';
+import { plan, preflight, type RunContext, survey, verify } from '../engine/run.ts';
 import { loadInventory } from '../inventory/load.ts';
 import { rewritePrivate, writePrivate } from '../io/private-file.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
@@ -86,7 +86,8 @@ export async function runBootstrap(options: BootstrapOptions, io: Io): Promise<n
     );
   }
   const text = options.plan === undefined ? undefined : await readPlan(options.plan);
-  return runSession('change', options, io, session => approvalOf(session, text), apply);
+  const { applyAndHandOver } = await import('./hand-over.ts');
+  return runSession('change', options, io, session => approvalOf(session, text), applyAndHandOver);
 }
 
 export function requireAnswer(

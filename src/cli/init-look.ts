@@ -1,16 +1,14 @@
 // Looks at machines that no inventory has yet: as many as there are side by side; what does not answer is said, and is no failure.
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { lookFirst } from '../engine/first-look.ts';
 import { inLanes } from '../engine/lanes.ts';
 import { createRedactor } from '../engine/redact.ts';
-import { createVault } from '../engine/vault.ts';
 import { parseReference } from '../inventory/secrets.ts';
-import { createConnect } from '../io/ssh.ts';
 import type { Host } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
 import type { FirstLook } from '../model/first-look.ts';
 import { otherKubernetesScript } from '../phases/preflight/leftovers.ts';
+import { connector } from './connector.ts';
 import type { NamedMachine } from './init-flags.ts';
 import type { Io } from './session.ts';
 
@@ -43,20 +41,19 @@ export async function lookAtMachines(
   io: Io,
   signal: AbortSignal,
 ): Promise<readonly Looked[]> {
-  const { HOME: home = '', SSH_AUTH_SOCK: sshAuthSock } = io.env;
-  const vault = createVault({ env: io.env, readFile: path => readFile(path, 'utf8'), learn: createRedactor().add });
-  const connect = createConnect({
-    trustNewHostKeys: (machine, key) => {
-      if (trusted === 'all' || trusted.get(machine) === key) return true;
-      shown.set(machine, key);
-      return false;
+  const connect = connector(
+    io,
+    {
+      trustNewHostKeys: (machine, key) => {
+        if (trusted === 'all' || trusted.get(machine) === key) return true;
+        shown.set(machine, key);
+        return false;
+      },
     },
-    resolveSecret: vault.resolve,
-    env: { home, ...(sshAuthSock ? { sshAuthSock } : {}) },
-    onNote: text => void io.stderr.write(`${text}\n`),
-  });
+    createRedactor().add,
+  );
   const results = await inLanes(machines, atATime, async machine => {
-    const remote = await connect(hostOf(machine, way, home), { timeoutMs: connectMs, signal });
+    const remote = await connect(hostOf(machine, way, io.env['HOME'] ?? ''), { timeoutMs: connectMs, signal });
     try {
       return await lookFirst(remote, otherKubernetesScript, { timeoutMs: lookMs, signal });
     } finally {

@@ -48,6 +48,16 @@ ${objects}`,
   };
 }
 
+/** The same for who only looks: an API server that does not answer now is one that does not answer. */
+export const apiNowFragment: Fragment = {
+  id: 'api',
+  script: `[ -e /etc/kubernetes/admin.conf ] || { echo none; exit 0; }
+said=$(${objects} 2>/dev/null) && [ -n "$said" ] || { echo silent; exit 0; }
+echo answers
+printf '%s\\n' "$said"
+`,
+};
+
 export interface ApiReading extends Pick<World, 'nodes' | 'live' | 'servingRequests' | 'proofs' | 'upgrading'> {
   /** Objects that a finished init leaves and that are not there. */
   readonly missing: readonly string[];

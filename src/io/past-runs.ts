@@ -43,6 +43,30 @@ export async function openRuns(stateDir: string, cluster: string): Promise<reado
   return [];
 }
 
+/** The newest run that was to change something, and how it ended. */
+export async function lastRun(stateDir: string, cluster: string): Promise<OpenRun | undefined> {
+  for (const path of (await journalsOf(stateDir, cluster)).reverse().slice(0, 50)) {
+    const { first, last } = await ends(path).catch(() => ({ first: undefined, last: [] }));
+    const start = started.safeParse(first).data;
+    if (start?.purpose !== 'change' || start.simulated) continue;
+    const end = finished.safeParse(last.at(-1)).data;
+    const says = end ? end.outcome : 'no end: it was killed, or is still going';
+    return { run: start.run, command: start.command, startedAt: start.time, says };
+  }
+  return undefined;
+}
+
+/** Has a run that was to change something ended well, of which this computer knows? */
+export async function hasSucceeded(stateDir: string, cluster: string): Promise<boolean> {
+  for (const path of (await journalsOf(stateDir, cluster)).reverse()) {
+    const { first, last } = await ends(path).catch(() => ({ first: undefined, last: [] }));
+    const start = started.safeParse(first).data;
+    const end = finished.safeParse(last.at(-1)).data;
+    if (start?.purpose === 'change' && !start.simulated && end?.outcome === 'ok') return true;
+  }
+  return false;
+}
+
 /** When a run said its last, milliseconds since the epoch; otherwise the names of the last runs there are. A journal may be cut in its last line. */
 export async function lastWordOf(
   stateDir: string,

@@ -1,4 +1,5 @@
 // What happens in a run, as data. tty, plain, json and the journal all consume this one stream.
+import type { AccessRow } from './access.ts';
 import type { ListedCertificate } from './certificates.ts';
 import type { Host, Json } from './cluster.ts';
 import type { Evidence, Note, PlannedStep, Refusal } from './plan.ts';
@@ -79,6 +80,12 @@ export type EventBody =
     }
   /** What `homelab certs` found. */
   | { readonly type: 'certificates'; readonly certificates: readonly ListedCertificate[] }
+  /** After the first bootstrap that ended well: how one gets in, and what to type next. */
+  | {
+      readonly type: 'hand-over';
+      readonly access: readonly AccessRow[];
+      readonly next: readonly { readonly type: string; readonly why: string }[];
+    }
   | { readonly type: 'error'; readonly error: Json }
   | {
       readonly type: 'run-finished';

@@ -54,6 +54,9 @@ export function createPlainRenderer({ stderr, ...options }: PlainOptions): Event
       case 'certificates':
         // On stdout.
         return [];
+      case 'hand-over':
+        // At the end, below everything else.
+        return [];
       case 'error':
         // Said in full at the end, where people look.
         return [];

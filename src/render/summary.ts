@@ -1,5 +1,6 @@
 // What a run says about itself at its beginning and at its end; tty and plain share it.
 import type { EventBody, RunEvent } from '../model/events.ts';
+import { accessLines } from './access.ts';
 import type { Palette } from './color.ts';
 import { type Failure, failureOf, formatFailures, resumeText } from './error.ts';
 import type { Marks } from './marks.ts';
@@ -47,6 +48,7 @@ export function createSummary({ color, marks, journalPath }: SummaryOptions): Ru
   let running: string | undefined;
   let compared = 0;
   const failures: Failure[] = [];
+  let handOver: (EventBody & { readonly type: 'hand-over' }) | undefined;
 
   const see = (event: RunEvent): void => {
     switch (event.type) {
@@ -70,6 +72,9 @@ export function createSummary({ color, marks, journalPath }: SummaryOptions): Ru
         return;
       case 'error':
         failures.push(failureOf(event.error));
+        return;
+      case 'hand-over':
+        handOver = event;
         return;
       case 'machines':
       case 'plan':
@@ -114,10 +119,25 @@ export function createSummary({ color, marks, journalPath }: SummaryOptions): Ru
       ...(simulated
         ? [color.yellow('simulated: machines were predicted, none was touched; nothing above is proof')]
         : []),
+      ...(outcome === 'ok' && handOver ? handOverLines(handOver, color) : []),
     ];
   };
 
   return { see, closing };
+}
+
+function handOverLines(
+  { access, next }: EventBody & { readonly type: 'hand-over' },
+  color: Palette,
+): readonly string[] {
+  const width = Math.max(...next.map(({ type }) => type.length), 0);
+  return [
+    '',
+    ...accessLines(access, color),
+    '',
+    color.bold('next'),
+    ...next.map(({ type, why }) => `  ${oneLine(type).padEnd(width)}  ${color.dim(oneLine(why))}`),
+  ];
 }
 
 /** `run-started` has the whole command line or only its part after the program's name. */
