@@ -33,7 +33,7 @@ export async function machinesOf(
   const machines = [...host, ...chosen];
   if (!asks) return machines;
   if (machines.length === 0)
-    io.stderr.write('Machines, one at a time: NAME=ADDRESS, or an address alone. Enter alone ends the list.\n');
+    io.stderr.write('Machines, one by one: NAME=ADDRESS, or an address alone; Enter ends the list.\n');
   while (machines.length === 0 || (host.length === 0 && chosen.length === 0)) {
     const isFirst = machines.length === 0;
     const answer = await asks.text(isFirst ? 'The control plane' : 'Another machine', '', text => {
@@ -117,7 +117,7 @@ export async function lookOrTrust(
   const looked = await lookAtMachines(machines, way, trustNewHostKeys ? 'all' : new Map(), shown, io, signal);
   if (!asks || shown.size === 0) return looked;
   io.stderr.write(
-    `\nNobody has told this computer these host keys. Each machine's console shows its own:\n  ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n${[...shown].map(([machine, key]) => `  ${oneLine(machine)}\n    ${key}`).join('\n')}\n`,
+    `\nHost keys that this computer does not know. Each machine's console has its own:\n  ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n${[...shown].map(([machine, key]) => `  ${oneLine(machine)}\n    ${key}`).join('\n')}\n`,
   );
   if (!(await asks.confirm('Are these their keys? They are saved in known_hosts'))) return looked;
   const unknown = looked.filter(({ seen }) => seen instanceof HomelabError && seen.code === 'HL_SSH_HOST_KEY_UNKNOWN');

@@ -1,6 +1,6 @@
 // A machine that `homelab init` has seen, in words: for the screen, and for the comments of the inventory.
 import type { Role } from '../model/cluster.ts';
-import type { Card, FirstLook } from '../model/first-look.ts';
+import { type Card, type FirstLook, leastControlPlane } from '../model/first-look.ts';
 
 export interface FirstMachine {
   readonly name: string;
@@ -20,15 +20,19 @@ export function describeMachine({ facts, processors, memoryMiB, disks, cards }: 
   const size = [
     `${processors} ${processors === 1 ? 'processor' : 'processors'}`,
     `${gib(memoryMiB * 1024 ** 2)} memory`,
-    ...disks.map(({ name, bytes, rotates }) => `${name} ${gib(bytes)}${rotates ? ' (may turn)' : ''}`),
+    ...disks.map(
+      ({ name, bytes, rotates }) =>
+        `${name} ${gib(bytes)}${rotates && facts.virtualization === 'none' ? ' (spinning)' : ''}`,
+    ),
   ];
   return [`${facts.os.pretty}, ${facts.arch}, ${kindOf(facts)}`, size.join(', '), ...cardLines(facts.nics, cards)];
 }
 
 /** What a person has to know before this machine becomes a member. */
-export function remarksOn({ name, address, seen }: FirstMachine): readonly string[] {
+export function remarksOn({ name, address, role, seen }: FirstMachine): readonly string[] {
   if ('unseen' in seen) return [];
-  const { facts } = seen;
+  const { facts, processors, memoryMiB } = seen;
+  const isSmall = processors < leastControlPlane.processors || memoryMiB < leastControlPlane.memoryMiB;
   const addresses = facts.nics.flatMap(nic => nic.addresses);
   return [
     ...(facts.membership.state === 'joined'
@@ -42,6 +46,11 @@ export function remarksOn({ name, address, seen }: FirstMachine): readonly strin
       : [
           `none of its network cards has ${address} (it has ${addresses.join(', ') || 'none'}): give the one that the others reach it by`,
         ]),
+    ...(role === 'control-plane' && isSmall
+      ? [
+          `too small for a control plane: kubeadm wants ${leastControlPlane.processors} processors and ${leastControlPlane.memoryMiB} MiB`,
+        ]
+      : []),
     ...(facts.hostname === name ? [] : [`calls itself ${facts.hostname}; its node will be called ${name}`]),
   ];
 }
@@ -54,6 +63,7 @@ function kindOf({ virtualization, container }: FirstLook['facts']): string {
 function cardLines(nics: FirstLook['facts']['nics'], cards: readonly Card[]): readonly string[] {
   return nics
     .filter(({ name, addresses }) => addresses.length > 0 || cards.some(card => card.name === name))
+    .toSorted((left, right) => Number(right.addresses.length > 0) - Number(left.addresses.length > 0))
     .slice(0, mostCards)
     .map(({ name, addresses }) => {
       const card = cards.find(each => each.name === name);

@@ -1,6 +1,9 @@
 // What `homelab init` sees of a machine that no inventory has yet: what it is, and what it is made of.
 import type { Facts } from './world.ts';
 
+/** kubeadm's preflight: ControlPlaneNumCPU, ControlPlaneMem (cmd/kubeadm/app/constants/constants.go). */
+export const leastControlPlane = { processors: 2, memoryMiB: 1700 } as const;
+
 export interface Disk {
   readonly name: string;
   readonly bytes: number;

@@ -37,7 +37,8 @@ function rowOf(machine: MachineStatus, status: ClusterStatus): readonly string[]
   const bad = Object.entries(parts).filter(([, { ok }]) => !ok);
   const says =
     unreached !== undefined
-      ? `not reached: ${unreached}`
+      ? // Its name and address stand before it.
+        unreached.replace(/^\S+ \(\S+ port \d+\) /, '')
       : bad.length > 0
         ? bad.map(([part, answer]) => `${part}: ${answer.says}`).join('; ')
         : membership === 'joined'
@@ -68,9 +69,9 @@ function headline({ nodes, machines }: ClusterStatus, { color, marks }: StatusSt
   const lost = machines.filter(({ unreached }) => unreached !== undefined).length;
   const unreached = lost > 0 ? `, ${lost} of ${machines.length} machines not reached` : '';
   if (nodes === undefined) {
-    const isBare = machines.every(({ membership }) => membership === 'absent');
-    return isBare
-      ? `${marks.skipped} no cluster yet: homelab bootstrap`
+    const reached = machines.filter(machine => machine.unreached === undefined);
+    return reached.length > 0 && reached.every(({ membership }) => membership === 'absent')
+      ? `${marks.skipped} no cluster yet: homelab bootstrap${unreached}`
       : color.red(`${marks.failed} no API server answers${unreached}`);
   }
   const ready = nodes.filter(each => each.ready).length;

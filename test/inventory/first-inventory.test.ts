@@ -67,6 +67,22 @@ describe('the inventory of init', () => {
     expect(text).toContain('  # Not reached at init: no answer\n');
   });
 
+  it('says what a machine is too small for, and which card has the address first', () => {
+    const nic = { ...firstLook.facts.nics[0], name: 'eno0', mac: '02:00:00:00:00:09', mtu: 1500, addresses: [] };
+    const cards = [...firstLook.cards, { name: 'eno0', driver: 'r8169', speedMbps: 0, wifi: false }];
+    const seen = {
+      ...firstLook,
+      processors: 1,
+      cards,
+      facts: { ...firstLook.facts, nics: [nic, ...firstLook.facts.nics] },
+    };
+    const text = renderFirstInventory(wanted({ machines: [machine({ seen })] }));
+    expect(text).toContain('# ! too small for a control plane: kubeadm wants 2 processors and 1700 MiB\n');
+    expect(text.indexOf('# eno1 192')).toBeLessThan(text.indexOf('# eno0 without an address (r8169)'));
+    const worker = machine({ name: 'w1', address: '192.168.0.11', role: 'worker', seen });
+    expect(renderFirstInventory(wanted({ machines: [machine(), worker] }))).not.toContain('too small');
+  });
+
   it('leaves to a cluster that is there what that cluster decided', () => {
     const membership = { state: 'joined', role: 'control-plane', caHash: 'a' } as const;
     const member = machine({ seen: { ...firstLook, facts: { ...firstLook.facts, membership } } });

@@ -1,5 +1,6 @@
 // The system and what it runs on: old enough software or too little machine is told before anything is installed on it.
 import semver from 'semver';
+import { leastControlPlane } from '../../model/first-look.ts';
 import type { Probe } from '../../model/plan.ts';
 import { minorOf } from '../../model/versions.ts';
 import { factsOf } from '../../model/world.ts';
@@ -16,9 +17,7 @@ const oldest: Readonly<Record<string, { readonly version: number; readonly name:
 const oldestKernel = '4.19.0';
 /** The kubelet's failCgroupV1 is on from here (Kubernetes 1.35 changelog). */
 const cgroup2From = '1.35.0';
-/** kubeadm's preflight: ControlPlaneNumCPU, ControlPlaneMem (cmd/kubeadm/app/constants/constants.go). */
-const leastCpus = 2;
-const leastMemoryMiB = 1700;
+const { processors: leastCpus, memoryMiB: leastMemoryMiB } = leastControlPlane;
 
 export const hardware: Checks = (world, host) => {
   const { os, kernel, cgroup, container } = factsOf(world, host);
