@@ -18,6 +18,11 @@ export async function machinesOf(
   signal: AbortSignal,
 ): Promise<readonly NamedMachine[]> {
   const found = await scanned(scan, io, signal);
+  if (!asks && host.length === 0 && found.length === 0) {
+    throw new HomelabError('HL_USAGE', `no machine was found in ${scan.join(', ')}`, {
+      hint: 'name them: --host NAME=ADDRESS, once for each machine',
+    });
+  }
   if (found.length > 0 && !asks) {
     throw new HomelabError('HL_USAGE', 'init takes no machine that nobody named', {
       context: {

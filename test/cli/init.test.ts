@@ -32,6 +32,7 @@ describe('without a person', () => {
     ['names the role that was meant', ['--yes', '--host', 'cp=192.168.0.10,wroker'], ['did you mean worker?']],
     ['says two mistakes at once', ['--yes', '--host', 'x', '--time-zone', 'Asia/Soul'], ['--host:', '"Asia/Seoul"']],
     ['takes no password', ['--yes', '--host', 'cp=192.168.0.10', '--sudo-password', 'secret'], ['a password itself']],
+    ['says that nobody was found', ['--yes', '--scan', 'ssh-config'], ['no machine was found', '--host NAME=ADDRESS']],
     ['refuses a subnet that is too big', ['--yes', '--scan', '10.0.0.0/8'], ['/22']],
   ])('%s, exit 2, and writes nothing', async (_, argv, meant) => {
     const out = fresh();
