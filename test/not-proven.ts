@@ -47,6 +47,13 @@ export const notProven: Readonly<Record<string, readonly (readonly [claim: strin
       'printed to a PDF by Chromium, which folds nothing',
     ],
   ],
+  'First five minutes': [
+    [
+      '`status`, and the hand-over at the end of `bootstrap`, of a running cluster',
+      'recorded answers of a control plane; a bare machine over SSH; the event in tests',
+    ],
+    ['`init` on a machine that is a member already, or runs k3s', 'constructed facts'],
+  ],
   Doctor: [
     [
       'rules about Cilium, Istio, Longhorn, Argo, Loki, Falco, Wazuh, Helm releases and sealed secrets, met on a cluster',
@@ -70,6 +77,8 @@ const conditions: Readonly<Record<string, string>> = {
   '!existsSync(shell)': 'dash or busybox',
   "!existsSync('/bin/dash')": 'dash',
   withoutSshd: 'an OpenSSH server',
+  without: 'an OpenSSH server, and an address that is not loopback',
+  '!isThere': 'bash, zsh, fish: each its own',
   '!canSign': 'gpg, gpgv and apt-ftparchive',
   '!hasDpkg': 'dpkg',
   'chromium === undefined': 'Chromium',

@@ -77,6 +77,13 @@ describe('every name has its words:', () => {
     expect(all.filter(id => !explainedStep(id.split('/')[1] ?? '', id.split('/')[0]))).toEqual([]);
   });
 
+  it('steps that are called by their adapter, and nothing else by them', () => {
+    expect(explainedStep('eno1', 'nic-power')?.why).toContain('sleeps');
+    expect(explainedStep('boot-unit', 'nic-power')).not.toEqual(explainedStep('boot-eno1', 'nic-power'));
+    expect(explainedStep('eno1')).toBeUndefined();
+    expect(explainedStep('eno1', 'network')).toBeUndefined();
+  });
+
   it('checks before a change', () => {
     const ids = lives.flatMap(([world, list]) =>
       list.filter(phase => phase.gate).flatMap(phase => phase.probes(world).map(({ id }) => `${phase.id}/${id}`)),

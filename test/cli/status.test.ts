@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readStatus, statusOf } from '../../src/cli/status.ts';
 import { answersIn } from '../../src/doctor/looks/script.ts';
+import { factFragments } from '../../src/engine/facts.ts';
 import { HomelabError } from '../../src/model/errors.ts';
 import { type ClusterStatus, isWell } from '../../src/model/status.ts';
 import { noColor } from '../../src/render/color.ts';
@@ -78,8 +79,12 @@ describe('one answer of a machine', () => {
     health: answersIn(fixture('doctor/looks/control-plane.txt')).get('health')?.output ?? '',
     certificates: fixture('certificates/after.txt'),
   };
+  // What a machine is asked besides says nothing here.
+  const silent = Object.fromEntries(factFragments.map(({ id }) => [id, '']));
   const frames = (over: Readonly<Record<string, string>> = {}) =>
-    new Map(Object.entries({ ...said, ...over }).map(([id, stdout]) => [id, { code: 0, stdout, stderr: '' }]));
+    new Map(
+      Object.entries({ ...silent, ...said, ...over }).map(([id, stdout]) => [id, { code: 0, stdout, stderr: '' }]),
+    );
 
   it('has the parts that answer and the certificate that ends first, and no CA', () => {
     const value = readStatus(host('k8s-cp'), frames(), 0, 0);

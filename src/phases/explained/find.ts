@@ -21,7 +21,9 @@ function best<T>(table: Readonly<Record<string, T>>, name: string, phase: string
   const keys = Object.keys(table);
   const ofPhase = keys.filter(key => {
     const [keyPhase = '', keyName] = key.split('/');
-    return keyName !== undefined && fits(keyName, name) && (phase === undefined || fits(keyPhase, phase));
+    return (
+      keyName !== undefined && fits(keyName, name) && (phase === undefined ? keyName !== '*' : fits(keyPhase, phase))
+    );
   });
   const plain = keys.filter(key => !key.includes('/') && fits(key, name));
   // The exact name before a pattern, the phase's own before anybody's.

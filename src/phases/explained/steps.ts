@@ -86,6 +86,63 @@ export const explainedSteps: Readonly<Record<string, Explained>> = {
     source: 'apt.conf(5), Acquire::http::Proxy',
     undo: 'sudo rm /etc/apt/apt.conf.d/90homelab-proxy',
   },
+  // nic-power: what its steps are called depends on the machine's adapters.
+  'nic-power/machine': {
+    why: 'A kernel that suspends, or saves power on PCI Express links, takes the network away with it, whatever the adapter itself is set to.',
+    source:
+      'https://docs.kernel.org/admin-guide/pm/sleep-states.html; https://docs.kernel.org/admin-guide/kernel-parameters.html (pcie_aspm)',
+    undo: 'nicPower.level: 0 in the inventory, then a reboot',
+  },
+  'nic-power/udev-rules': {
+    why: 'Adapters get their settings as soon as the kernel finds them: at boot, and when one is plugged in.',
+    source: 'udev(7)',
+    undo: 'sudo rm /etc/udev/rules.d/81-homelab-nic.rules',
+  },
+  'nic-power/link-*': {
+    why: 'What systemd itself can set of an adapter is set where it sets everything else of it; only one .link file counts, so that one is extended.',
+    source: 'systemd.link(5)',
+    undo: 'sudo rm its 50-homelab.conf under /etc/systemd/network',
+  },
+  'nic-power/boot-script': {
+    why: 'What neither udev nor a .link file can set is set by a script, at every boot.',
+    source: 'ethtool(8), iw(8)',
+    undo: 'sudo rm /usr/local/sbin/homelab-nic-tune',
+  },
+  'nic-power/boot-unit': {
+    why: 'The unit that runs the script for one adapter.',
+    source: 'systemd.unit(5), templates',
+    undo: 'sudo rm /etc/systemd/system/homelab-nic@.service',
+  },
+  'nic-power/boot-*': {
+    why: "An adapter's settings are gone with a reboot: they are set again before anything needs the network.",
+    source: 'systemd.unit(5), templates',
+    undo: 'sudo systemctl disable homelab-nic@NAME',
+  },
+  'nic-power/tlp': {
+    why: 'TLP switches power saving of adapters on again, whenever it starts.',
+    source: 'https://linrunner.de/tlp/settings/',
+    undo: 'sudo rm /etc/tlp.d/90-homelab.conf',
+  },
+  'nic-power/tuned-profile': {
+    why: 'A profile of tuned that saves power works against every knob that is set here.',
+    source: 'tuned-adm(8)',
+    undo: 'sudo tuned-adm profile the one before',
+  },
+  'nic-power/network-manager': {
+    why: 'NetworkManager switches power save of Wi-Fi on with every connection that it makes.',
+    source: 'NetworkManager.conf(5), wifi.powersave',
+    undo: 'sudo rm /etc/NetworkManager/conf.d/99-homelab.conf',
+  },
+  'nic-power/no-*': {
+    why: 'It switches power saving on at boot, for everything that can save power.',
+    source: 'powertop(8), --auto-tune',
+    undo: 'sudo systemctl enable the unit that the step names',
+  },
+  'nic-power/*': {
+    why: 'An adapter that sleeps loses its machine: a node becomes NotReady, and nothing in the cluster says why.',
+    source: 'https://docs.kernel.org/power/runtime_pm.html; ethtool(8), --set-eee; iw(8), power_save',
+    undo: 'nicPower.level: 0 in the inventory, then a reboot',
+  },
   // containerd and packages
   '*-repository-key': {
     why: 'apt installs from a repository only what is signed with the key that is named for this repository, and for no other.',
