@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatFailures } from '../../src/render/error.ts';
 import { packages } from '../../src/resources/packages.ts';
-import { sudoPassword } from './base.ts';
+import { sudoPassword } from './debian-root.ts';
 import type { Lab } from './machines.ts';
 import { pause, run as runHere } from './run.ts';
 import {

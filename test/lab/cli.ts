@@ -14,6 +14,7 @@ const interrupt = new AbortController();
 interface UpOptions {
   readonly machines?: number;
   readonly bundle?: string;
+  readonly qemu?: boolean;
 }
 
 interface FaultFlags {
@@ -45,8 +46,16 @@ function program(): Command {
   common(lab.command('up'))
     .description('make the machines, or start those that are off; prints the inventory')
     .option('--machines <n>', 'one control plane, the others workers (default: 4)', count)
+    .option('--qemu', 'a kernel, clock and network cards of their own (default machines: 1); a minute to boot, or more')
     .option('--bundle <dir>', 'folder that the machines see as /srv/homelab-lab (default: what `bundle` has built)')
-    .addHelpText('after', examples('npm run lab -- up', 'npm run lab -- up --name small --machines 1'))
+    .addHelpText(
+      'after',
+      examples(
+        'npm run lab -- up',
+        'npm run lab -- up --name small --machines 1',
+        'npm run lab -- up --name own --qemu',
+      ),
+    )
     .action(up);
   common(lab.command('status'))
     .description('one line a machine; exits 1 unless every one is up')
@@ -166,12 +175,13 @@ async function theLab(name: string): Promise<Lab> {
 async function up(_options: unknown, command: Command): Promise<void> {
   const options = command.optsWithGlobals<UpOptions>();
   const bundle = options.bundle ?? (await newestBundle());
-  const { machines } = options;
+  const { machines, qemu } = options;
   const lab = await labUp({
     name: nameOf(command),
     log,
     signal: interrupt.signal,
     bundle,
+    qemu,
     ...(machines === undefined ? {} : { machines }),
   });
   if (lab.bundle === undefined) {

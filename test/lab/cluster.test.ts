@@ -4,8 +4,8 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { secretShapes } from '../../src/model/secret-shapes.ts';
 import { pauseImage } from '../../src/model/versions.ts';
-import { sudoPassword } from './base.ts';
 import { bundlePath } from './bundle.ts';
+import { sudoPassword } from './debian-root.ts';
 import type { Lab } from './machines.ts';
 import { output } from './run.ts';
 import {

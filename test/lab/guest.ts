@@ -5,10 +5,12 @@ import path from 'node:path';
 import process from 'node:process';
 import { execa } from 'execa';
 import { HomelabError } from '../../src/model/errors.ts';
-import { dataFolders, initPath, users } from './base.ts';
+import { dataFolders, ensureBase, initPath } from './base.ts';
+import type { Carrier } from './carrier.ts';
 import { createGroups, groupsOf, isFrozen, membersOf, removeGroups, setFrozen } from './cgroups.ts';
+import { users } from './debian-root.ts';
 import { type GuestFile, hostBootId, readText, writeFiles } from './files.ts';
-import { bridgeOf, cableOf, guestNetwork, hasCable } from './network.ts';
+import { bridgeOf, cableOf, guestNetwork, hasCable, setCable } from './network.ts';
 import { alive, findInit, kill, type ProcessRecord, parseStat, signalKill } from './processes.ts';
 import { type Output, output, run, until } from './run.ts';
 import { type GuestState, guestPath, type LabState } from './state.ts';
@@ -32,6 +34,23 @@ while :; do
   [ "$code" = 133 ] || exit "$code"
 done`;
 
+/** The lab's usual carrier: systemd-nspawn. */
+export const nspawn: Carrier = {
+  ensureBase,
+  prepareDisk,
+  start,
+  end,
+  dismantle,
+  exec,
+  running: init,
+  isFrozen: (_lab, guest) => isFrozen(guest.groups),
+  setFrozen: (_lab, guest, frozen) => setFrozen(guest.groups, frozen),
+  setCable: (_lab, guest, state) => setCable(guest.machine, state),
+  reboot,
+  bootMs: 60_000,
+  answerMs: 5_000,
+};
+
 export interface GuestKeys {
   /** The host's private and public key. */
   readonly hostKey: string;
@@ -40,7 +59,7 @@ export interface GuestKeys {
 }
 
 /** Makes the guest's disk, once: an overlay over the base, with what tells this machine from the others. */
-export async function prepareDisk(lab: LabState, guest: GuestState, keys: GuestKeys): Promise<void> {
+async function prepareDisk(lab: LabState, guest: GuestState, keys: GuestKeys): Promise<void> {
   const done = guestPath(lab.name, guest.name, 'prepared');
   for (const name of ['upper', 'work', 'root', ...dataFolders.map(dataName)]) {
     await mkdir(guestPath(lab.name, guest.name, name), { recursive: true });
@@ -48,6 +67,18 @@ export async function prepareDisk(lab: LabState, guest: GuestState, keys: GuestK
   await mountDisk(lab, guest);
   if ((await readText(done)) !== undefined) return;
   await writeFiles(guestPath(lab.name, guest.name, 'root'), [
+    ...(await guestFiles(lab, guest, keys)),
+    {
+      path: '/etc/systemd/network/10-lab.network',
+      content: guestNetwork(lab.index, guest.address, 'Name=host0'),
+    },
+  ]);
+  await writeFile(done, '');
+}
+
+/** What tells this machine from the others, but for its network. */
+export async function guestFiles(lab: LabState, guest: GuestState, keys: GuestKeys): Promise<readonly GuestFile[]> {
+  return [
     { path: '/etc/machine-id', content: `${randomUUID().replaceAll('-', '')}\n`, mode: 0o444 },
     { path: '/etc/hostname', content: `${guest.name}\n` },
     {
@@ -56,12 +87,10 @@ export async function prepareDisk(lab: LabState, guest: GuestState, keys: GuestK
     },
     { path: '/etc/resolv.conf', content: await resolvConf() },
     { path: '/etc/apt/sources.list', content: aptSource(lab) },
-    { path: '/etc/systemd/network/10-lab.network', content: guestNetwork(lab.index, guest.address) },
     { path: '/etc/ssh/ssh_host_ed25519_key', content: keys.hostKey, mode: 0o600 },
     { path: '/etc/ssh/ssh_host_ed25519_key.pub', content: keys.hostKeyPublic },
     ...Object.entries(users).map(([name, owner]) => authorized(name, owner, keys.authorized)),
-  ]);
-  await writeFile(done, '');
+  ];
 }
 
 /** What a mirror is to a real machine: Debian's packages are installed from the bundle. Mirrors far away make runs flaky. */
@@ -76,7 +105,8 @@ function authorized(user: string, owner: number, content: string): GuestFile {
 
 const dataName = (folder: string): string => path.basename(folder);
 
-async function mountDisk(lab: LabState, guest: GuestState): Promise<void> {
+/** Shows the base with what this machine has written over it. */
+export async function mountDisk(lab: LabState, guest: GuestState): Promise<void> {
   const root = guestPath(lab.name, guest.name, 'root');
   if ((await mountsUnder(root)).includes(root)) return;
   const upper = guestPath(lab.name, guest.name, 'upper');
@@ -110,14 +140,14 @@ async function resolvConf(): Promise<string> {
 }
 
 /** Switches the machine on; a machine that is on stays as it is. Returns before it has booted. */
-export async function start(lab: LabState, guest: GuestState): Promise<void> {
+async function start(lab: LabState, guest: GuestState): Promise<void> {
   if ((await supervisor(lab, guest)) !== undefined) return;
   await end(lab, guest);
   await mountDisk(lab, guest);
   await createGroups(guest.groups);
   const argv = [recordFile(lab, guest), consoleFile(lab, guest), cableOf(guest.machine), ...guest.groups, '--'];
   // No pipe to us and a session of its own: the machine does not notice when we end, and Ctrl-C does not reach it.
-  const child = execa('sh', ['-c', power, 'sh', ...argv, ...nspawn(lab, guest)], {
+  const child = execa('sh', ['-c', power, 'sh', ...argv, ...nspawnArgv(lab, guest)], {
     stdio: 'ignore',
     detached: true,
     cleanup: false,
@@ -145,7 +175,7 @@ async function started(lab: LabState, guest: GuestState): Promise<boolean> {
   });
 }
 
-function nspawn(lab: LabState, guest: GuestState): readonly [string, ...string[]] {
+function nspawnArgv(lab: LabState, guest: GuestState): readonly [string, ...string[]] {
   return [
     'systemd-nspawn',
     '--quiet',
@@ -172,7 +202,7 @@ function nspawn(lab: LabState, guest: GuestState): readonly [string, ...string[]
 
 /** What the machine prints while it boots and stops, all boots of it. */
 export const consoleFile = (lab: LabState, guest: GuestState): string => guestPath(lab.name, guest.name, 'console.log');
-const recordFile = (lab: LabState, guest: GuestState): string => guestPath(lab.name, guest.name, 'process');
+export const recordFile = (lab: LabState, guest: GuestState): string => guestPath(lab.name, guest.name, 'process');
 
 /** The power supply of a machine that is on. */
 export async function supervisor(lab: LabState, guest: GuestState): Promise<ProcessRecord | undefined> {
@@ -182,13 +212,13 @@ export async function supervisor(lab: LabState, guest: GuestState): Promise<Proc
 }
 
 /** The machine's process 1; undefined while it is off and for the moment between two boots. */
-export async function init(lab: LabState, guest: GuestState): Promise<ProcessRecord | undefined> {
+async function init(lab: LabState, guest: GuestState): Promise<ProcessRecord | undefined> {
   const record = await supervisor(lab, guest);
   return record === undefined ? undefined : findInit(record.pid);
 }
 
 /** Ends the machine as a power cut does: at once, with everything in it. */
-export async function end(lab: LabState, guest: GuestState): Promise<void> {
+async function end(lab: LabState, guest: GuestState): Promise<void> {
   if (lab.bootId === (await hostBootId())) {
     const record = await supervisor(lab, guest);
     // The power supply first, so that it boots nothing any more.
@@ -225,7 +255,7 @@ async function removeLeftovers(guest: GuestState): Promise<void> {
 }
 
 /** After `end`: takes groups and mounts away. The folder itself goes with the lab's. */
-export async function dismantle(lab: LabState, guest: GuestState): Promise<void> {
+async function dismantle(lab: LabState, guest: GuestState): Promise<void> {
   await removeGroups(guest.groups);
   for (const point of (await mountsUnder(guestPath(lab.name, guest.name))).toReversed()) await run(['umount', point]);
 }
@@ -237,7 +267,7 @@ export interface ExecOptions {
 }
 
 /** Runs a program in the machine as root, without its network. */
-export async function exec(
+async function exec(
   lab: LabState,
   guest: GuestState,
   argv: readonly [string, ...string[]],
@@ -267,4 +297,20 @@ export async function exec(
   ];
   const inside = ['nsenter', '--target', String(first.pid), '--all', '--wd', '--', ...environment, ...argv];
   return output(['sh', '-c', enter, 'sh', ...(await groupsOf(first.pid)), '--', ...inside], options);
+}
+
+async function reboot(lab: LabState, guest: GuestState): Promise<void> {
+  const before = await init(lab, guest);
+  await exec(lab, guest, ['systemctl', 'reboot']);
+  await until(
+    async () => {
+      const now = await init(lab, guest);
+      return now !== undefined && now.pid !== before?.pid;
+    },
+    {
+      timeoutMs: 120_000,
+      what: `${guest.name} to reboot`,
+      hint: `look at ${consoleFile(lab, guest)}`,
+    },
+  );
 }

@@ -7,6 +7,13 @@ import { type LabState, labFolder } from './state.ts';
 export const kubernetesVersion = 'v1.31.1';
 export const containerdVersion = '2.1.5';
 
+/** Those sysctls are the host's. */
+const hostsConntrack = {
+  conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: '0s', tcpCloseWaitTimeout: '0s' },
+};
+/** Where the host itself lacks CAP_SYS_RESOURCE, no guest can lower oom_score_adj. */
+const lowerNoScores = { plugins: { 'io.containerd.cri.v1.runtime': { restrict_oom_score_adj: true } } };
+
 export function inventory(lab: LabState): object {
   const folder = labFolder(lab.name);
   const repository =
@@ -31,15 +38,13 @@ export function inventory(lab: LabState): object {
         evictionHard: { 'nodefs.available': '1Gi', 'imagefs.available': '1Gi', 'memory.available': '100Mi' },
         imageGCHighThresholdPercent: 100,
       },
-      // Those sysctls are the host's.
-      proxyConfig: { conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: '0s', tcpCloseWaitTimeout: '0s' } },
+      ...(lab.qemu ? {} : { proxyConfig: hostsConntrack }),
     },
     containerd: {
       version: containerdVersion,
       package: 'containerd',
       ...repository,
-      // Where the host itself lacks CAP_SYS_RESOURCE, no guest can lower oom_score_adj.
-      config: { plugins: { 'io.containerd.cri.v1.runtime': { restrict_oom_score_adj: true } } },
+      ...(lab.qemu ? {} : { config: lowerNoScores }),
     },
     ssh: { user: 'admin', identityFile: path.join(folder, 'id_ed25519'), knownHosts: path.join(folder, 'known_hosts') },
     network: { provider: 'basic' },

@@ -3,15 +3,16 @@ import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { HomelabError } from '../../src/model/errors.ts';
-import { ensureBase } from './base.ts';
-import { isFrozen, plannedGroups, setFrozen } from './cgroups.ts';
+import type { Carrier } from './carrier.ts';
+import { plannedGroups } from './cgroups.ts';
 import { hostBootId, readText, stateRoot } from './files.ts';
-import { consoleFile, dismantle, type ExecOptions, end, exec, init, mountsUnder, prepareDisk, start } from './guest.ts';
+import { consoleFile, type ExecOptions, mountsUnder, nspawn } from './guest.ts';
 import { raiseHostSettings, restoreHostSettings } from './host-settings.ts';
 import { renderInventory } from './inventory.ts';
 import { withLock } from './lock.ts';
-import { addressOf, createNetwork, freeIndex, machineOf, removeNetwork, setCable } from './network.ts';
+import { addressOf, createNetwork, freeIndex, machineOf, removeNetwork } from './network.ts';
 import { missing, requireAll } from './prerequisites.ts';
+import { qemu } from './qemu.ts';
 import { type Log, type Output, output, run, until } from './run.ts';
 import {
   checkName,
@@ -79,8 +80,10 @@ export interface Lab {
 
 export interface LabUpOptions {
   readonly name: string;
-  /** Default 4: one control plane, three workers. */
+  /** Default 4: one control plane, three workers. With `qemu` 1. */
   readonly machines?: number;
+  /** Machines with a kernel, clock and network cards of their own; slow where nothing helps QEMU. */
+  readonly qemu?: boolean | undefined;
   readonly log: Log;
   /** Folder that the machines see as /srv/homelab-lab. */
   readonly bundle?: string | undefined;
@@ -90,9 +93,11 @@ export interface LabUpOptions {
 /** The lock that all labs share: for what belongs to the machine and not to a lab. */
 const shared = 'the labs of this machine';
 
+const carrierOf = (lab: { readonly qemu: boolean }): Carrier => (lab.qemu ? qemu : nspawn);
+
 /** Why there can be no lab here; undefined: there can. Tests skip themselves by name with it. */
-export async function labSupported(): Promise<string | undefined> {
-  const found = await missing({ machines: 1, images: false });
+export async function labSupported(qemu = false): Promise<string | undefined> {
+  const found = await missing({ machines: 1, images: false, qemu });
   return found.length === 0 ? undefined : `no lab here: ${found.map(one => one.what).join(', ')}`;
 }
 
@@ -101,18 +106,20 @@ export async function labUp(options: LabUpOptions): Promise<Lab> {
   const { log, signal } = options;
   const name = checkName(options.name);
   const before = await readState(name);
-  const machines = options.machines ?? before?.guests.length ?? 4;
+  const qemu = before?.qemu ?? options.qemu ?? false;
+  const carrier = carrierOf({ qemu });
+  const machines = options.machines ?? before?.guests.length ?? (qemu ? 1 : 4);
   checkMachines(machines, before);
-  await requireAll({ machines, images: options.bundle !== undefined && before === undefined });
+  await requireAll({ machines, images: options.bundle !== undefined && before === undefined, qemu });
   return withLock(`lab ${name}`, { log, signal }, async () => {
-    const base = await ensureBase({ log, signal });
-    const state = await withLock(shared, { log, signal }, () => reserve({ ...options, machines, base }));
+    const base = await carrier.ensureBase({ log, signal });
+    const state = await withLock(shared, { log, signal }, () => reserve({ ...options, machines, base, qemu }));
     const keys = await makeKeys(state);
     await createNetwork(state.index);
     await Promise.all(
       state.guests.map(async guest => {
-        await prepareDisk(state, guest, await hostKeys(guest, state, keys));
-        await start(state, guest);
+        await carrier.prepareDisk(state, guest, await hostKeys(guest, state, keys));
+        await carrier.start(state, guest);
       }),
     );
     const lab = open(state, log);
@@ -136,8 +143,9 @@ export async function labDown(name: string, options: { readonly log: Log }): Pro
     const state = await readState(name);
     const there = (await labNames()).includes(name);
     if (state !== undefined) {
-      await Promise.all(state.guests.map(guest => end(state, guest)));
-      for (const guest of state.guests) await dismantle(state, guest);
+      const carrier = carrierOf(state);
+      await Promise.all(state.guests.map(guest => carrier.end(state, guest)));
+      for (const guest of state.guests) await carrier.dismantle(state, guest);
       await removeNetwork(state.index);
     }
     for (const point of (await mountsUnder(folder)).toReversed()) await run(['umount', point]);
@@ -163,9 +171,9 @@ function checkMachines(machines: number, before: LabState | undefined): void {
 
 /** Under the shared lock: a number nobody else has, written down before anything is made of it. */
 async function reserve(
-  options: LabUpOptions & { readonly machines: number; readonly base: string },
+  options: LabUpOptions & { readonly machines: number; readonly base: string; readonly qemu: boolean },
 ): Promise<LabState> {
-  const { name, machines, base } = options;
+  const { name, machines, base, qemu } = options;
   const bootId = await hostBootId();
   await mkdir(stateRoot(), { recursive: true });
   await raiseHostSettings();
@@ -181,12 +189,12 @@ async function reserve(
       role: host === 0 ? 'control-plane' : 'worker',
       address: addressOf(index, host),
       machine: machineOf(index, host),
-      groups: [...(known ?? (await plannedGroups(name, guest)))],
+      groups: qemu ? [] : [...(known ?? (await plannedGroups(name, guest)))],
     });
   }
   const bundle = bundleFor(options, before?.bootId === bootId ? before : undefined);
   // Disks that exist belong to the base that they were made over.
-  const state: LabState = { name, index, bootId, base: before?.base ?? base, bundle, guests };
+  const state: LabState = { name, index, bootId, base: before?.base ?? base, bundle, qemu, guests };
   await writeState(state);
   return state;
 }
@@ -240,6 +248,7 @@ async function hostKeys(guest: GuestState, state: LabState, user: UserKey) {
 
 function open(state: LabState, log: Log): Lab {
   const dir = labFolder(state.name);
+  const carrier = carrierOf(state);
   const guestOf = (host: string): GuestState => {
     const guest = state.guests.find(one => one.name === host);
     if (guest !== undefined) return guest;
@@ -251,13 +260,14 @@ function open(state: LabState, log: Log): Lab {
     'ssh',
     ...['-F', '/dev/null', '-i', path.join(dir, 'id_ed25519'), '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes'],
     ...['-o', `UserKnownHostsFile=${path.join(dir, 'known_hosts')}`, '-o', 'GlobalKnownHostsFile=/dev/null'],
-    ...['-o', 'StrictHostKeyChecking=yes', '-o', 'ConnectTimeout=2', '-o', 'LogLevel=ERROR'],
+    ...['-o', 'StrictHostKeyChecking=yes', '-o', `ConnectTimeout=${carrier.answerMs / 2500}`, '-o', 'LogLevel=ERROR'],
     `${user}@${guestOf(host).address}`,
   ];
   const isReachable = async (host: string): Promise<boolean> => {
     const argv = [...sshArgv(host), 'true'] as const;
     return (
-      (await output([...argv] as [string, ...string[]], { timeoutMs: 5_000 }).catch(() => ({ code: 1 }))).code === 0
+      (await output([...argv] as [string, ...string[]], { timeoutMs: carrier.answerMs }).catch(() => ({ code: 1 })))
+        .code === 0
     );
   };
   const lab: Lab = {
@@ -268,36 +278,38 @@ function open(state: LabState, log: Log): Lab {
     bundle: state.bundle ?? undefined,
     sshArgv,
     isReachable,
-    exec: (host, argv, options) => exec(state, guestOf(host), argv, options),
+    exec: (host, argv, options) => carrier.exec(state, guestOf(host), argv, options),
     waitReachable: async (host, limit = {}) => {
       await until(() => isReachable(host), {
-        timeoutMs: limit.timeoutMs ?? 60_000,
+        timeoutMs: limit.timeoutMs ?? carrier.bootMs,
         what: `sshd of ${host} to answer`,
+        // sshd counts those who have not logged in yet: it turns new ones away when there are ten.
+        everyMs: carrier.answerMs / 50,
         signal: limit.signal,
         hint: `look at ${consoleFile(state, guestOf(host))}`,
       });
     },
     bootId: async host => {
-      const { stdout } = await exec(state, guestOf(host), ['cat', '/proc/sys/kernel/random/boot_id']);
+      const { stdout } = await carrier.exec(state, guestOf(host), ['cat', '/proc/sys/kernel/random/boot_id']);
       return stdout.trim();
     },
     init: async host => {
-      const first = await init(state, guestOf(host));
+      const first = await carrier.running(state, guestOf(host));
       if (first !== undefined) return first.pid;
       throw new HomelabError('HL_REFUSED', `${host} is off`, {
         hint: `npm run lab -- power-on ${host} --name ${state.name}`,
       });
     },
     status: () => Promise.all(state.guests.map(guest => statusOf(lab, state, guest))),
-    cutLink: host => setCable(guestOf(host).machine, 'down'),
-    restoreLink: host => setCable(guestOf(host).machine, 'up'),
-    reboot: host => reboot(state, guestOf(host)),
-    powerCut: host => end(state, guestOf(host)),
-    powerOn: host => start(state, guestOf(host)),
-    freeze: host => setFrozen(guestOf(host).groups, true),
-    thaw: host => setFrozen(guestOf(host).groups, false),
+    cutLink: host => carrier.setCable(state, guestOf(host), 'down'),
+    restoreLink: host => carrier.setCable(state, guestOf(host), 'up'),
+    reboot: host => carrier.reboot(state, guestOf(host)),
+    powerCut: host => carrier.end(state, guestOf(host)),
+    powerOn: host => carrier.start(state, guestOf(host)),
+    freeze: host => carrier.setFrozen(state, guestOf(host), true),
+    thaw: host => carrier.setFrozen(state, guestOf(host), false),
     killSsh: async host => {
-      await exec(state, guestOf(host), ['pkill', '-KILL', '-x', 'sshd']);
+      await carrier.exec(state, guestOf(host), ['pkill', '-KILL', '-x', 'sshd']);
     },
     down: async () => {
       await labDown(state.name, { log });
@@ -308,25 +320,10 @@ function open(state: LabState, log: Log): Lab {
 
 async function statusOf(lab: Lab, state: LabState, guest: GuestState): Promise<MachineStatus> {
   const { name, role, address } = guest;
-  const running = (await init(state, guest)) !== undefined;
-  const frozen = running && (await isFrozen(guest.groups));
+  const carrier = carrierOf(state);
+  const running = (await carrier.running(state, guest)) !== undefined;
+  const frozen = running && (await carrier.isFrozen(state, guest));
   const ssh = running && !frozen && (await lab.isReachable(name));
   const bootId = running && !frozen ? await lab.bootId(name).catch(() => undefined) : undefined;
   return { name, role, address, running, frozen, ssh, bootId };
-}
-
-async function reboot(state: LabState, guest: GuestState): Promise<void> {
-  const before = await init(state, guest);
-  await exec(state, guest, ['systemctl', 'reboot']);
-  await until(
-    async () => {
-      const now = await init(state, guest);
-      return now !== undefined && now.pid !== before?.pid;
-    },
-    {
-      timeoutMs: 120_000,
-      what: `${guest.name} to reboot`,
-      hint: `look at ${consoleFile(state, guest)}`,
-    },
-  );
 }

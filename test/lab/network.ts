@@ -138,10 +138,10 @@ export async function setCable(machine: string, state: 'up' | 'down'): Promise<v
   await run(['ip', 'link', 'set', cableOf(machine), state]);
 }
 
-/** The machine's end is named host0; its configuration is what systemd-networkd reads. */
-export function guestNetwork(index: number, address: string): string {
+/** What systemd-networkd reads in the machine; `match` tells its end of the cable from what else it may have. */
+export function guestNetwork(index: number, address: string, match: string): string {
   return `[Match]
-Name=host0
+${match}
 
 [Network]
 Address=${address}/24

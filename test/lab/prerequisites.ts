@@ -8,6 +8,7 @@ import { haveBase } from './base.ts';
 import { labCache } from './bundle/places.ts';
 import { hierarchies } from './cgroups.ts';
 import { readText, stateRoot } from './files.ts';
+import { haveQemuBase } from './qemu-base.ts';
 import { output } from './run.ts';
 
 export interface Missing {
@@ -28,16 +29,24 @@ const programs: Readonly<Record<string, string>> = {
   mount: 'mount',
 };
 
+const qemuPrograms: Readonly<Record<string, string>> = {
+  'qemu-system-x86_64': 'qemu-system-x86',
+  'mkfs.ext4': 'e2fsprogs',
+};
+
 const GiB = 2 ** 30;
 /** Seen: the base 0.23 GiB, debootstrap's downloads 0.1 GiB. */
 const forBase = GiB;
 /** Seen: a guest with all images of the cluster 2 GB. */
 const perMachine = 2.5 * GiB;
+/** Seen: a QEMU machine's disk 0.9 GiB before anything is installed. */
+const perDisk = 1.5 * GiB;
 
 export interface Need {
   readonly machines: number;
   /** Whether a cluster is to run on them. */
   readonly images: boolean;
+  readonly qemu?: boolean;
 }
 
 export async function missing(need: Need): Promise<readonly Missing[]> {
@@ -46,7 +55,11 @@ export async function missing(need: Need): Promise<readonly Missing[]> {
   }
   const found: Missing[] = [];
   if (process.getuid?.() !== 0) found.push({ what: 'root', fix: 'sudo npm run lab -- up' });
-  const wanted = (await haveBase()) ? programs : { ...programs, debootstrap: 'debootstrap' };
+  const wanted = {
+    ...programs,
+    ...(need.qemu ? qemuPrograms : {}),
+    ...(haveRoot(need) ? {} : { debootstrap: 'debootstrap' }),
+  };
   for (const [program, name] of Object.entries(wanted)) {
     if (!(await onPath(program))) found.push({ what: program, fix: `apt-get install -y ${name}` });
   }
@@ -101,11 +114,14 @@ async function missingFromKernel(): Promise<readonly Missing[]> {
   return found;
 }
 
-async function missingSpace({ machines, images }: Need): Promise<readonly Missing[]> {
+const haveRoot = ({ qemu }: Need): boolean => (qemu ? haveQemuBase() : haveBase());
+
+async function missingSpace(need: Need): Promise<readonly Missing[]> {
+  const { machines, images, qemu } = need;
   const found: Missing[] = [];
   const state = stateRoot();
-  const wantedState = images ? machines * perMachine : GiB / 2;
-  const wantedCache = (await haveBase()) ? 0 : forBase;
+  const wantedState = machines * ((images ? perMachine : 0) + (qemu ? perDisk : 0)) || GiB / 2;
+  const wantedCache = haveRoot(need) ? 0 : forBase;
   const kind = (await output(['stat', '--file-system', '--format=%T', existing(state)])).stdout.trim();
   if (/overlay|nfs|fuse/.test(kind)) {
     found.push({

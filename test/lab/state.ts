@@ -24,6 +24,8 @@ const stateSchema = z.object({
   base: z.string(),
   /** The bundle's folder; null: /srv/homelab-lab is empty. */
   bundle: z.string().nullable(),
+  /** QEMU machines instead of containers. */
+  qemu: z.boolean().default(false),
   guests: z.array(guestSchema),
 });
 
