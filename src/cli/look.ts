@@ -18,6 +18,7 @@ import { runHere } from '../io/here.ts';
 import { stateDir } from '../io/journal.ts';
 import { openRuns } from '../io/past-runs.ts';
 import { createConnect } from '../io/ssh.ts';
+import { tookConnection } from '../io/ssh-errors.ts';
 import type { Cluster, Host } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
 import { adminKubectl } from '../model/kubectl.ts';
@@ -26,10 +27,12 @@ import { command } from '../model/shell.ts';
 import type { Io, RunOptions } from './session.ts';
 import { onInterrupt } from './signals.ts';
 
-/** A machine that has not logged us in after this long does not answer, milliseconds. */
+/** A machine that has not taken the connection after this long does not answer, milliseconds. */
 const connectMs = 5_000;
-/** Whatever a machine has not told by then is not waited for. */
-const machineMs = 12_000;
+/** One that took it may be busy. */
+const loginMs = 12_000;
+/** Whatever a machine has not told by then is not waited for. One that is overloaded is slow, and has the most to tell. */
+const machineMs = 60_000;
 const apiMs = 15_000;
 /** For what is asked once the objects are known. */
 const secondMs = 5_000;
@@ -81,7 +84,7 @@ async function lookAt(
   const at = Date.now();
   const remotes = new Map<string, Promise<Remote>>(
     hosts.map(host => {
-      const remote = connect(host, { timeoutMs: connectMs, signal });
+      const remote = connect(host, { timeoutMs: connectMs, loginMs, signal });
       remote.then(
         each => open.push(each),
         () => {},
@@ -235,7 +238,11 @@ function unreached(host: Host | undefined, reason: unknown): MachineLook {
     reason.code === 'HL_SSH_AUTH' || reason.code === 'HL_SUDO' || reason.code.startsWith('HL_SSH_HOST_KEY');
   return {
     ...namedAs(host),
-    unreached: { kind: answered ? 'refused' : 'no answer', says: reason.message },
+    unreached: {
+      kind: answered ? 'refused' : 'no answer',
+      says: reason.message,
+      ...(tookConnection(reason) ? { tookConnection: true } : {}),
+    },
     facts: {},
     missed: {},
   };

@@ -9,7 +9,12 @@ export interface MachineLook {
   readonly address: string;
   readonly role: 'control-plane' | 'worker' | 'unknown';
   /** Why nothing was read of it: it did not answer SSH, or nobody asked. */
-  readonly unreached?: { readonly kind: 'no answer' | 'refused' | 'not asked'; readonly says: string };
+  readonly unreached?: {
+    readonly kind: 'no answer' | 'refused' | 'not asked';
+    readonly says: string;
+    /** It took our connection, and then was silent. */
+    readonly tookConnection?: boolean | undefined;
+  };
   readonly facts: MachineFacts;
   /** Parts that were asked and did not come: why. */
   readonly missed: Readonly<Partial<Record<FactName, string>>>;

@@ -27,7 +27,13 @@ const written = z.object({
       name: z.string(),
       address: z.string(),
       role,
-      unreached: z.object({ kind: z.enum(['no answer', 'refused', 'not asked']), says: z.string() }).optional(),
+      unreached: z
+        .object({
+          kind: z.enum(['no answer', 'refused', 'not asked']),
+          says: z.string(),
+          tookConnection: z.boolean().optional(),
+        })
+        .optional(),
       missed: z.partialRecord(z.enum(factNames as readonly [string, ...string[]]), z.string()).default({}),
     }),
   ),

@@ -5,6 +5,7 @@ import { HomelabError } from '../model/errors.ts';
 export type DialKind =
   | 'refused'
   | 'timeout'
+  | 'slow'
   | 'reset'
   | 'unreachable'
   | 'no-network'
@@ -14,7 +15,7 @@ export type DialKind =
   | 'session'
   | 'config';
 
-const transientKinds: readonly DialKind[] = ['refused', 'timeout', 'reset', 'unreachable', 'booting'];
+const transientKinds: readonly DialKind[] = ['refused', 'timeout', 'slow', 'reset', 'unreachable', 'booting'];
 
 /** The cause of every HL_SSH_CONNECT: lets a patient caller tell what may pass from what will not. */
 export class DialFailure extends Error {
@@ -32,6 +33,11 @@ export function isTransient(error: unknown): boolean {
   return (
     error instanceof HomelabError && error.cause instanceof DialFailure && transientKinds.includes(error.cause.kind)
   );
+}
+
+/** Whether the machine's kernel took the connection, and its sshd did not get as far as a login. */
+export function tookConnection(error: unknown): boolean {
+  return error instanceof HomelabError && error.cause instanceof DialFailure && error.cause.kind === 'slow';
 }
 
 /** A machine (or a bastion on the way to it) as error messages name it. */
@@ -65,6 +71,11 @@ function wording(place: Place, kind: DialKind, detail: string): readonly [messag
       return [
         `${label} did not answer: ${detail}`,
         `ping ${address}; is it on, its address right, a firewall between?`,
+      ];
+    case 'slow':
+      return [
+        `${label} took the connection and did not let us in ${detail}`,
+        `time ssh -p ${port} ${address} true; is it overloaded, or does it hang?`,
       ];
     case 'reset':
       return [`${label} closed the connection while it was being set up`, 'on the machine: journalctl -u ssh -n 20'];

@@ -15,8 +15,10 @@ import { type Link, watch } from './ssh-watch.ts';
 export type TrustNewHostKeys = boolean | ((machine: string, key: string) => boolean);
 
 export interface LinkOptions {
-  /** performance.now() time by which it must stand. */
+  /** performance.now() time by which the machine must have taken the connection. */
   readonly deadline: number;
+  /** And by which it must have let us in. */
+  readonly loginDeadline: number;
   readonly signal: AbortSignal | undefined;
   readonly trustNewHostKeys: TrustNewHostKeys;
   readonly onNote: (text: string) => void;
@@ -64,7 +66,7 @@ async function login(
   options: LinkOptions,
 ): Promise<Attempt> {
   const ssh = new NodeSSH();
-  const ms = options.deadline - performance.now();
+  const ms = options.loginDeadline - performance.now();
   let banner = '';
   let refused: { readonly error: HomelabError; readonly type: string } | undefined;
   let newKey: Buffer | undefined;
@@ -110,7 +112,10 @@ async function login(
       {
         ms,
         signal: options.signal,
-        late: () => connectError(hop, 'timeout', `no login within ${seconds(ms)}`),
+        late: () =>
+          hop.bastion
+            ? connectError(hop, 'timeout', `no login within ${seconds(ms)}`)
+            : connectError(hop, 'slow', `within ${seconds(ms)}`),
         aborted: () => cancelledError(hop.host),
       },
     );

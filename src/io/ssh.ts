@@ -1,7 +1,7 @@
 // How we talk to machines: one connection a host, one remote command at a time, as root, in POSIX sh.
 import type { Host, SecretRef } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
-import type { Connect, ExecOptions, ExecResult, Remote } from '../model/ports.ts';
+import type { Connect, ConnectOptions, ExecOptions, ExecResult, Remote } from '../model/ports.ts';
 import { runAsRoot, type Timings } from './root-shell.ts';
 import type { SshEnv } from './ssh-config.ts';
 import { cancelledError, lostError } from './ssh-errors.ts';
@@ -24,9 +24,9 @@ const defaultTimings: Timings = { keepaliveMs: 10_000, graceMs: 15_000, lingerMs
 
 export function createConnect(settings: ConnectSettings): Connect {
   const timings = { ...defaultTimings, ...settings.timings };
-  return async (host: Host, options: ExecOptions): Promise<Remote> => {
+  return async (host: Host, options: ConnectOptions): Promise<Remote> => {
     if (options.signal?.aborted) throw cancelledError(host.name);
-    const deadline = performance.now() + options.timeoutMs;
+    const begun = performance.now();
     const route = await resolveRoute(host, settings.env);
     const way = await rootWay(host, route.at(-1)?.user ?? 'root', settings);
     const links: Link[] = [];
@@ -34,7 +34,8 @@ export function createConnect(settings: ConnectSettings): Connect {
       for (const hop of route) {
         links.push(
           await openLink(hop, links.at(-1), {
-            deadline,
+            deadline: begun + options.timeoutMs,
+            loginDeadline: begun + (options.loginMs ?? options.timeoutMs),
             signal: options.signal,
             trustNewHostKeys: settings.trustNewHostKeys,
             onNote: settings.onNote,

@@ -44,8 +44,13 @@ export interface LastingRemote extends Remote {
   reconnect(options: ExecOptions): Promise<void>;
 }
 
+export interface ConnectOptions extends ExecOptions {
+  /** For a machine that took the connection within timeoutMs and is slow to log us in; as long as timeoutMs without it. */
+  readonly loginMs?: number;
+}
+
 /** Opens connections; throws HomelabError HL_SSH_* with the next thing to type. */
-export type Connect = (host: Host, options: ExecOptions) => Promise<Remote>;
+export type Connect = (host: Host, options: ConnectOptions) => Promise<Remote>;
 
 /** Time comes in from outside so that tests own it. */
 export interface Clock {

@@ -134,9 +134,11 @@ function unseenLines(unseen: readonly Unseen[], verbose: boolean): readonly stri
 
 function statusLine(diagnosis: Diagnosis, snapshot: Snapshot, { color, tookMs }: DiagnosisOptions): string {
   const bad = new Set(diagnosis.broken.flatMap(withThose).flatMap(({ about }) => about));
-  const machines = snapshot.machines.map(({ name, unreached }) => {
+  const machines = snapshot.machines.map(({ name, unreached, facts, missed }) => {
     if (bad.has(`machine:${name}`)) return color.red(`${oneLine(name)} broken`);
-    return unreached ? color.yellow(`${oneLine(name)} not seen`) : `${oneLine(name)} ok`;
+    // It let us in and told nothing.
+    const isMute = Object.keys(facts).length === 0 && Object.keys(missed).length > 0;
+    return unreached || isMute ? color.yellow(`${oneLine(name)} not seen`) : `${oneLine(name)} ok`;
   });
   const troubled = layers.flatMap(layer => {
     const causes = diagnosis.broken.filter(each => each.layer === layer).length;

@@ -364,6 +364,18 @@ export function silent(machine: Name, from: Snapshot = healthy): Snapshot {
   };
 }
 
+/** Its kernel took our connection before it was silent. */
+export function tookConnection(machine: Name, from: Snapshot): Snapshot {
+  return {
+    ...from,
+    machines: from.machines.map(each =>
+      each.name === machine && each.unreached
+        ? { ...each, unreached: { ...each.unreached, tookConnection: true } }
+        : each,
+    ),
+  };
+}
+
 /** What its peers have of it; ports that are not named stay. */
 export function peersSee(
   machine: Name,

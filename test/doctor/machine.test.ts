@@ -31,6 +31,7 @@ import { type Case, testRules } from './cases.ts';
 import {
   ago,
   apiOnly,
+  apiSilent,
   crashing,
   healthy,
   lease,
@@ -39,6 +40,7 @@ import {
   peersSee,
   silent,
   stopped,
+  tookConnection,
   unit,
   with1,
   without,
@@ -99,6 +101,21 @@ const silence: readonly Case[] = [
       'its kubelet was heard of a moment ago': silent('w2'),
       'its SSH refuses cp: something lives there': notReady('w2', peersSee('w2', 'refused', silent('w2'), [22, 10250])),
       'it does not answer the ping either': gone,
+    },
+  },
+  {
+    rule: machineHangs,
+    when: 'it takes our connection, lets nobody in, and nothing else is known of it',
+    in: tookConnection('cp', apiSilent('ssh: timed out', without('w1', 'reach', without('w2', 'reach', silent('cp'))))),
+    says: /^cp hangs or is overloaded: its kernel answers this computer, but its sshd says nothing$/,
+    severity: 'error',
+    certainty: 'likely',
+    near: {
+      'it does not take the connection': apiSilent(
+        'ssh: timed out',
+        without('w1', 'reach', without('w2', 'reach', silent('cp'))),
+      ),
+      'its kubelet was heard of a moment ago': tookConnection('w2', silent('w2')),
     },
   },
   {

@@ -47,9 +47,11 @@ const at = (kind: DialKind) => connectError(place, kind, kind);
 
 describe('connecting patiently', () => {
   test('tries again what a rebooting machine shows', async () => {
-    const { connect, calls } = failing(...(['reset', 'timeout', 'unreachable', 'refused', 'booting'] as const).map(at));
+    const { connect, calls } = failing(
+      ...(['reset', 'timeout', 'slow', 'unreachable', 'refused', 'booting'] as const).map(at),
+    );
     expect(await connectPatiently(connect, host, { timeoutMs: 60_000, clock: fakeClock() })).toBe(remote);
-    expect(calls()).toBe(6);
+    expect(calls()).toBe(7);
   });
 
   test.each([

@@ -61,7 +61,12 @@ export interface Dialled {
 }
 
 /** Connects with short timings. The home directory is empty unless one is given. */
-export async function dial(host: Host, settings: Partial<ConnectSettings> = {}, timeoutMs = 10_000): Promise<Dialled> {
+export async function dial(
+  host: Host,
+  settings: Partial<ConnectSettings> = {},
+  timeoutMs = 10_000,
+  loginMs = timeoutMs,
+): Promise<Dialled> {
   const notes: string[] = [];
   const connect = createConnect({
     trustNewHostKeys: false,
@@ -71,7 +76,7 @@ export async function dial(host: Host, settings: Partial<ConnectSettings> = {}, 
     ...settings,
     timings: { keepaliveMs: 200, graceMs: 15_000, lingerMs: 300, closeMs: 300, ...settings.timings },
   });
-  return { remote: await connect(host, { timeoutMs }), notes };
+  return { remote: await connect(host, { timeoutMs, loginMs }), notes };
 }
 
 /** The HomelabError that the work ends with; anything else fails the test. */

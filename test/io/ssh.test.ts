@@ -228,7 +228,14 @@ describe('servers that misbehave', () => {
     const port = typeof address === 'object' && address ? address.port : 0;
     const error = await failure(dial(hostAt(port), {}, 600));
     expect(error.code).toBe('HL_SSH_CONNECT');
-    expect(error.message).toMatch(/did not answer/);
+    expect(error.message).toMatch(/took the connection and did not let us in within/);
+  });
+
+  test('a machine that took the connection has longer to let us in', async () => {
+    const server = await startFake({ onAuth: context => void setTimeout(() => context.accept(), 700) });
+    const { remote } = await dial(fakeHost(server), {}, 300, 5_000);
+    await remote.close();
+    await expect(dial(fakeHost(server), {}, 300)).rejects.toThrow('took the connection and did not let us in');
   });
 
   test('a server that hangs up during the handshake is named as such', async () => {

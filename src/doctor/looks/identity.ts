@@ -49,7 +49,7 @@ export const clock: Look = {
   script: () => `for service in ${services.join(' ')}; do
   for path in /etc/systemd/system/*.wants/"$service.service"; do [ ! -e "$path" ] || echo "service $service"; done
 done
-printf 'synchronized '; timeout 5 timedatectl show -p NTPSynchronized --value
+printf 'synchronized '; timeout 10 timedatectl show -p NTPSynchronized --value
 `,
   parse(output, { beginMs, endMs, sentMs, receivedMs }) {
     const says = named(output);

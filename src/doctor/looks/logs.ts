@@ -9,7 +9,7 @@ const journalled = ['kubelet', 'containerd', 'systemd-networkd', 'homelab-backup
 
 // Newest first: where there is too much of it, or too little time, it is the old that is left out.
 const journal = (which: string) =>
-  `timeout 3 journalctl ${which} -b --since=-24h -r -n 50000 -q -o short-unix --no-hostname --no-pager`;
+  `timeout 10 journalctl ${which} -b --since=-24h -r -n 50000 -q -o short-unix --no-hostname --no-pager`;
 
 const matching = (fragments: readonly string[]) => `LC_ALL=C grep -iE '${fragments.join('|')}'`;
 
@@ -31,7 +31,7 @@ export const kernelLog: Look = {
   facts: ['kernelLog'],
   // A link that went down fourteen times says so in fourteen lines: nothing is sifted here.
   script: () =>
-    `timeout 3 journalctl -n 1 -q >/dev/null\n{ ${journal('-k')} || true; } | ${matching(kernelFragments)} | grep -vE '(veth|lxc|cali)[0-9a-f]' | head -n ${atMost} | cut -c -400 || true\n`,
+    `timeout 10 journalctl -n 1 -q >/dev/null\n{ ${journal('-k')} || true; } | ${matching(kernelFragments)} | grep -vE '(veth|lxc|cali)[0-9a-f]' | head -n ${atMost} | cut -c -400 || true\n`,
   parse: output => ({ kernelLog: entriesOf(output) }),
 };
 
@@ -51,7 +51,7 @@ export const journals: Look = {
   lane: 'journals',
   facts: ['journal'],
   script: () =>
-    `timeout 3 journalctl -n 1 -q >/dev/null\n${ofUnit('kubelet', kubeletFragments)}${ofUnit('containerd', containerdFragments)}${plain('systemd-networkd', "grep -E ': (Lost|Gained) carrier' | grep -vE '(veth|lxc|cali|cni|lo:)' | head -n 100")}${plain('homelab-backup', 'head -n 30')}echo '@whole'\n`,
+    `timeout 10 journalctl -n 1 -q >/dev/null\n${ofUnit('kubelet', kubeletFragments)}${ofUnit('containerd', containerdFragments)}${plain('systemd-networkd', "grep -E ': (Lost|Gained) carrier' | grep -vE '(veth|lxc|cali|cni|lo:)' | head -n 100")}${plain('homelab-backup', 'head -n 30')}echo '@whole'\n`,
   parse(output) {
     const parts = output.split(/^@([a-z-]+)\n/m);
     if (!parts.includes('whole')) throw new Error('the answer is cut off');

@@ -27,7 +27,7 @@ export const units: Look = {
   id: 'units',
   lane: 'daemons',
   facts: ['units'],
-  script: () => `said=$(TZ=UTC timeout 5 systemctl show -p ${properties} ${[...essential, ...others]
+  script: () => `said=$(TZ=UTC timeout 10 systemctl show -p ${properties} ${[...essential, ...others]
     .map(name => (name.includes('.') ? name : `${name}.service`))
     .join(' ')})
 printf '%s\\n' "$said"

@@ -13,12 +13,14 @@ interface Hearsay {
   /** One of them had an answer of its TCP: alive. 'refused' is one too. */
   readonly answered: { readonly by: MachineLook; readonly port: number; readonly says: string } | undefined;
   readonly pinged: MachineLook | undefined;
+  /** It took our own connection, and its sshd said nothing. */
+  readonly tookOurs: boolean;
   /** Its kubelet's last sign of life; and whether that is too long ago. */
   readonly heard: string;
   readonly isStale: boolean | undefined;
 }
 
-function hearsay(snapshot: Snapshot, { name, address }: MachineLook): Hearsay {
+function hearsay(snapshot: Snapshot, { name, address, unreached }: MachineLook): Hearsay {
   const rows = snapshot.machines
     .filter(each => each.name !== name)
     .flatMap(by =>
@@ -32,6 +34,7 @@ function hearsay(snapshot: Snapshot, { name, address }: MachineLook): Hearsay {
     tried: [...new Set(rows.map(({ by }) => by.name))],
     answered: rows.find(({ port, ok, says }) => port !== 0 && (ok || /refused/.test(says))),
     pinged: rows.find(({ port, ok }) => port === 0 && ok)?.by,
+    tookOurs: unreached?.tookConnection === true,
     heard,
     isStale: Number.isNaN(seconds) ? undefined : seconds > silentAfterSeconds,
   };
@@ -47,6 +50,8 @@ function isEverySilent(snapshot: Snapshot): boolean {
 
 function kindOfSilence(told: Hearsay): 'path' | 'hangs' | 'gone' {
   if (told.isStale === false) return 'path';
+  // The way from here to it is in order.
+  if (told.tookOurs) return 'hangs';
   // A kernel takes TCP connections for programs that do not run any more, so that a kubelet which is silent counts for more; it refuses them
   // for programs that are not there: the machine boots, or somebody stopped them.
   if (told.answered && (told.isStale === undefined || /refused/.test(told.answered.says))) return 'path';
@@ -181,7 +186,7 @@ export const machineSilent: Rule = {
 };
 
 function kernelSeenBy({ pinged, answered }: Hearsay): { readonly name: string } {
-  return pinged ?? answered?.by ?? { name: 'a machine' };
+  return pinged ?? answered?.by ?? { name: 'this computer' };
 }
 
 export const machineHangs: Rule = {
@@ -189,36 +194,45 @@ export const machineHangs: Rule = {
   layer: 'machine',
   symptom: 'A machine answers a ping or takes connections, and none of its services speaks.',
   cause:
-    'Its kernel lives and its programs do not run: frozen or paused by its hypervisor, out of memory, or waiting for a dead disk.',
+    'Its kernel lives and its programs do not run, or hardly: frozen or paused by its hypervisor, out of memory or of processor time, or waiting for a dead disk.',
   cure: 'Its console says which; when that is dead too, switch it off and on.',
   sources: ['kernel docs: admin-guide/sysrq'],
   needs,
   explains: consequences,
   find: snapshot =>
-    silences(snapshot, 'hangs').map(
-      ({ machine, told }): Finding => ({
-        says: `${machine.name} hangs: its kernel answers ${kernelSeenBy(told).name}, but neither its sshd nor its kubelet says anything`,
+    silences(snapshot, 'hangs').map(({ machine, told }): Finding => {
+      // Of its kubelet nothing is known: it may run, and only too slowly for us.
+      const mayBeBusy = told.tookOurs && told.isStale === undefined;
+      const heard = mayBeBusy ? 'its sshd says nothing' : 'neither its sshd nor its kubelet says anything';
+      return {
+        says: `${machine.name} hangs${mayBeBusy ? ' or is overloaded' : ''}: its kernel answers ${kernelSeenBy(told).name}, but ${heard}`,
         severity: 'error',
         certainty: 'likely',
-        settledBy: `the console of ${machine.name}: a stopped kubelet beside a broken sshd looks the same from outside`,
+        settledBy: mayBeBusy
+          ? `time ssh ${machine.name} uptime   # a machine that is busy lets you in at last`
+          : `the console of ${machine.name}: a stopped kubelet beside a broken sshd looks the same from outside`,
         about: entities(snapshot, machine),
         ...(told.isStale ? { since: told.heard } : {}),
         evidence: [
-          told.pinged
-            ? seenOn(told.pinged, `${machine.name} answers the ping`, `ping -c1 -W1 ${machine.name}`)
-            : seenOn(
-                kernelSeenBy(told),
-                `port ${told.answered?.port} of ${machine.name} takes the connection`,
-                `nc -zv -w2 ${machine.name} ${told.answered?.port}`,
-              ),
+          ...(told.pinged
+            ? [seenOn(told.pinged, `${machine.name} answers the ping`, `ping -c1 -W1 ${machine.name}`)]
+            : told.answered
+              ? [
+                  seenOn(
+                    kernelSeenBy(told),
+                    `port ${told.answered?.port} of ${machine.name} takes the connection`,
+                    `nc -zv -w2 ${machine.name} ${told.answered?.port}`,
+                  ),
+                ]
+              : []),
           ...evidenceOf(snapshot, machine, { ...told, tried: [] }),
         ],
         cure: [
           `look at the console of ${machine.name}; when it does not react, switch it off and on`,
           ...hypervisorCure(snapshot, machine),
         ],
-      }),
-    ),
+      };
+    }),
 };
 
 export const machinePath: Rule = {
