@@ -67,7 +67,7 @@ const nic = z.object({
   mtu: z.number(),
   /** address/prefix, IPv4. */
   addresses: z.array(z.string()),
-  /** /sys/class/net/X/device/power/control: 'on', 'auto', '' where there is none. */
+  /** /sys/class/net/X/device/power/control, of USB the device's above it: 'on', 'auto', '' where there is none. */
   powerControl: z.string(),
   /** 'on', 'off', 'unsupported'. */
   eee: z.string(),

@@ -50,7 +50,11 @@ for path in /sys/class/net/*; do
   [ -e "$path/device" ] || continue
   echo "device $(readlink -f "$path/device")"
   echo "driver $(readlink -f "$path/device/driver" | sed 's|.*/||')"
-  ! read -r value 2>/dev/null < "$path/device/power/control" || echo "power $value"
+  # Of a USB adapter the interface is the network device's parent, and only the device above that can sleep.
+  for file in "$path/device/power/control" "$path/device/../power/control"; do
+    case $file in */../*) [ "$(readlink -f "$path/device/subsystem")" = /sys/bus/usb ] || continue ;; esac
+    ! read -r value 2>/dev/null < "$file" || echo "power $value"
+  done
   if [ -e "$path/wireless" ] || [ -e "$path/phy80211" ]; then
     echo wifi
     timeout 2 iw dev "$name" get power_save 2>/dev/null | sed -n 's/^Power save: /saving /p' || true
@@ -160,9 +164,9 @@ export const routing: Look = {
 ip -j route show default
 echo '@rules'
 ip -j rule show
-timeout 3 systemctl is-active --quiet systemd-networkd.service || exit 0
+timeout 8 systemctl is-active --quiet systemd-networkd.service || exit 0
 echo '@networkd'
-timeout 3 systemd-analyze cat-config systemd/networkd.conf 2>/dev/null | grep '^ManageForeign' || true
+timeout 8 systemd-analyze cat-config systemd/networkd.conf 2>/dev/null | grep '^ManageForeign' || true
 `,
   parse(output) {
     const body = (word: string) => sectionsOf(output).find(section => section.word === word)?.body;

@@ -1,5 +1,7 @@
 // Answers that no lab machine gives: metal's network cards, firewalls, containerd's old config, processes that stand still. Constructed, from
 // what the tools print.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { health, manifests } from '../../../src/doctor/looks/control-plane.ts';
 import { firewall } from '../../../src/doctor/looks/firewall.ts';
@@ -15,6 +17,7 @@ import { filesystems } from '../../../src/doctor/looks/storage.ts';
 import { units } from '../../../src/doctor/looks/units.ts';
 import { dash } from '../../dash.ts';
 import { scratch, standIns } from '../../resources/rig.ts';
+import { root } from '../../sample.ts';
 
 const at = { beginMs: 0, endMs: 0, sentMs: 0, receivedMs: 0 };
 const parsed = (look: Look, output: string) => look.parse(output, at);
@@ -50,6 +53,35 @@ carrier 1
 @checksums 9
 @whole
 `;
+
+  it('of four drivers, recorded in a QEMU machine, are told apart by bus', () => {
+    const output = readFileSync(join(root, 'test/fixtures/doctor/looks/qemu-nics.txt'), 'utf8');
+    const rows = parsed(nics, output).nics?.map(({ name, driver, bus, powerControl, eee, carrier, speedMbps }) =>
+      [name, driver, bus, powerControl, eee, carrier, speedMbps].join(' '),
+    );
+    expect(rows).toEqual([
+      'enp0s5 virtio_net virtio auto unsupported true -1',
+      'enp1s0 e1000e pci on unsupported true 1000',
+      'enp2s0 vmxnet3 pci on unsupported true 1000',
+      // The interface itself has no power/control; the device above it has.
+      'enx525400020003 cdc_ether usb on unsupported true -1',
+    ]);
+  });
+
+  it('of USB are asked about the device above the interface: only that can sleep', () => {
+    const sys = scratch();
+    const bin = standIns(sys, { ip: 'echo "[]"', ethtool: 'exit 1', sleep: ':' });
+    const tree = `mkdir -p ${sys}/usb1/1-1/power ${sys}/usb1/1-1/1-1:1.0 ${sys}/net/enx0 ${sys}/bus/usb
+ln -s ${sys}/usb1/1-1/1-1:1.0 ${sys}/net/enx0/device
+ln -s ${sys}/bus/usb ${sys}/usb1/1-1/1-1:1.0/subsystem
+echo auto >${sys}/usb1/1-1/power/control
+echo 0 >${sys}/net/enx0/carrier_changes
+`;
+    const script = nics.script(about).replaceAll('/sys/class/net', `${sys}/net`).replaceAll('/sys/bus', `${sys}/bus`);
+    const { code, stdout, stderr } = dash(`set -eu\n${tree}${script}`, { bin });
+    expect([code, stderr]).toEqual([0, '']);
+    expect(parsed(nics, stdout).nics).toMatchObject([{ name: 'enx0', bus: 'usb', powerControl: 'auto' }]);
+  });
 
   it('say what they do to save power, and whether their link flaps now', () => {
     const [eno1, wifi, ...others] = parsed(nics, output).nics ?? [];
