@@ -28,8 +28,8 @@ const clock = z.object({
   /** Of this machine against the computer that looked, milliseconds, with its uncertainty. */
   offsetMs: z.number(),
   uncertaintyMs: z.number(),
-  /** As timedatectl says. */
-  synchronized: z.boolean(),
+  /** As timedatectl says; undefined where it did not answer in time. */
+  synchronized: z.boolean().optional(),
   /** The enabled unit, 'none' without one. */
   service: z.string(),
 });

@@ -30,9 +30,14 @@ export const kernelLog: Look = {
   lane: 'journals',
   facts: ['kernelLog'],
   // A link that went down fourteen times says so in fourteen lines: nothing is sifted here.
+  // What was not read in time is not an empty log.
   script: () =>
-    `timeout 10 journalctl -n 1 -q >/dev/null\n{ ${journal('-k')} || true; } | ${matching(kernelFragments)} | grep -vE '(veth|lxc|cali)[0-9a-f]' | head -n ${atMost} | cut -c -400 || true\n`,
-  parse: output => ({ kernelLog: entriesOf(output) }),
+    `timeout 10 journalctl -n 1 -q >/dev/null\n{ ${journal('-k')} || [ $? -ne 124 ] || echo @late; } | ${matching([...kernelFragments, '^@late$'])} | grep -vE '(veth|lxc|cali)[0-9a-f]' | head -n ${atMost} | cut -c -400 || true\n`,
+  parse(output) {
+    const kernelLog = entriesOf(output);
+    if (kernelLog.length === 0 && /^@late$/m.test(output)) throw new Error('no answer in time');
+    return { kernelLog };
+  },
 };
 
 // Of the unit itself (started, exited) systemd speaks.

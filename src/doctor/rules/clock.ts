@@ -94,11 +94,12 @@ export const clockOff: Rule = {
       const { synchronized, service } = machine.facts.clock ?? { synchronized: false, service: 'none' };
       const container = machine.facts.identity?.container === true;
       const which = common === undefined ? 'this computer’s' : 'the other machines’';
-      const keeper = synchronized
-        ? ''
-        : service === 'none'
-          ? '; no time service is enabled there'
-          : `; ${service} has not synchronised it`;
+      const keeper =
+        synchronized !== false
+          ? ''
+          : service === 'none'
+            ? '; no time service is enabled there'
+            : `; ${service} has not synchronised it`;
       return [
         {
           says: `the clock of ${machine.name} is ${span(off)} ${off > 0 ? 'ahead of' : 'behind'} ${which}${container ? '' : keeper}`,
@@ -108,7 +109,11 @@ export const clockOff: Rule = {
           about: [entityOf(machine)],
           evidence: [
             seenOn(machine, `${span(off)} ${off > 0 ? 'ahead' : 'behind'} (± ${uncertainty.toFixed(1)} s)`, 'date -u'),
-            seenOn(machine, `NTPSynchronized=${synchronized ? 'yes' : 'no'}, service: ${service}`, 'timedatectl'),
+            seenOn(
+              machine,
+              `NTPSynchronized=${synchronized === undefined ? 'unknown' : synchronized ? 'yes' : 'no'}, service: ${service}`,
+              'timedatectl',
+            ),
           ],
           cure: container
             ? ['set the clock of the computer that this container runs on: it is the same one']
@@ -142,7 +147,7 @@ export const clockUnsynchronised: Rule = {
     const off = clockOff.find(snapshot).map(({ about: [entity] }) => entity);
     return machinesWith(snapshot, 'clock').flatMap(
       ({ machine, value: { synchronized, service } }): readonly Finding[] =>
-        synchronized ||
+        synchronized !== false ||
         service !== 'none' ||
         machine.facts.identity?.container !== false ||
         off.includes(entityOf(machine))

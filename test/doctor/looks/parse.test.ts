@@ -6,9 +6,10 @@ import { describe, expect, it } from 'vitest';
 import { health, manifests } from '../../../src/doctor/looks/control-plane.ts';
 import { firewall } from '../../../src/doctor/looks/firewall.ts';
 import { homelab } from '../../../src/doctor/looks/homelab.ts';
+import { clock } from '../../../src/doctor/looks/identity.ts';
 import { kubelet } from '../../../src/doctor/looks/kubelet.ts';
 import { nics, routing } from '../../../src/doctor/looks/links.ts';
-import { journals } from '../../../src/doctor/looks/logs.ts';
+import { journals, kernelLog } from '../../../src/doctor/looks/logs.ts';
 import type { Look } from '../../../src/doctor/looks/look.ts';
 import { packageLog } from '../../../src/doctor/looks/packages.ts';
 import { reach, resolverAnswers } from '../../../src/doctor/looks/reach.ts';
@@ -361,6 +362,26 @@ describe('whom a machine asks', () => {
   it('is never itself', () => {
     for (const { name } of hosts) expect(asked(name).map(peer => peer.name)).not.toContain(name);
   });
+});
+
+it('a kernel log that is not read in time is not an empty one', () => {
+  const slow = (line: string) => ({
+    bin: standIns(scratch(), { journalctl: `${line}; case $* in *-k*) exit 124 ;; esac` }),
+  });
+  const nothing = dash(`set -eu\n${kernelLog.script(about)}`, slow(':'));
+  expect(() => parsed(kernelLog, nothing.stdout)).toThrow('no answer in time');
+  const some = dash(`set -eu\n${kernelLog.script(about)}`, slow('echo "1795382896.5 kernel: e1000e: Link is Down"'));
+  expect(parsed(kernelLog, some.stdout).kernelLog).toHaveLength(1);
+  expect(parsed(kernelLog, '')).toEqual({ kernelLog: [] });
+});
+
+it('a clock shows what it shows, also where timedatectl does not answer', () => {
+  const { stdout } = dash(`set -eu\n${clock.script(about)}`, {
+    bin: standIns(scratch(), { timedatectl: 'exit 124' }),
+  });
+  const { clock: read } = clock.parse(stdout, { beginMs: 601_000, endMs: 602_000, sentMs: 0, receivedMs: 3_000 });
+  expect(read).toMatchObject({ offsetMs: 600_000, uncertaintyMs: 1_000 });
+  expect(read).not.toHaveProperty('synchronized');
 });
 
 describe('containerd', () => {
