@@ -102,6 +102,7 @@ program
   .description('a cluster is broken in one way after the other; doctor must name each, and be silent before and after')
   .option('--case <PATTERN>', 'cases whose name has this')
   .option('--lab <NAME>', 'a lab that is there already, with a healthy cluster of its first three machines')
+  .option('--machine', 'a machine with a kernel of its own (QEMU): clock, swap, network cards')
   .option('--keep <DIR>', 'every snapshot, for doctor --from')
   .action(async (options: DoctorDrill) => {
     process.exitCode = await doctorDrill(options);

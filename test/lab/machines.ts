@@ -12,7 +12,8 @@ import { renderInventory } from './inventory.ts';
 import { withLock } from './lock.ts';
 import { addressOf, createNetwork, freeIndex, machineOf, removeNetwork } from './network.ts';
 import { missing, requireAll } from './prerequisites.ts';
-import { qemu } from './qemu.ts';
+import { qemu, setCard } from './qemu.ts';
+import type { Card } from './qemu-hardware.ts';
 import { type Log, type Output, output, run, until } from './run.ts';
 import {
   checkName,
@@ -133,6 +134,14 @@ export async function labUp(options: LabUpOptions): Promise<Lab> {
 export async function labOpen(name: string, log: Log = () => undefined): Promise<Lab | undefined> {
   const state = await readState(checkName(name));
   return state === undefined ? undefined : open(state, log);
+}
+
+/** Plugs the cable of one card of a QEMU machine in or out. */
+export async function setCardOf(lab: Lab, host: string, card: Card, state: 'up' | 'down'): Promise<void> {
+  const found = await readState(lab.name);
+  const guest = found?.guests.find(({ name }) => name === host);
+  if (found?.qemu !== true || guest === undefined) throw new Error(`lab ${lab.name} has no QEMU machine ${host}`);
+  await setCard(found, guest, card, state);
 }
 
 /** Takes away all that a lab of this name has made, also when `up` got half-way; says whether there was any. */
