@@ -32,7 +32,7 @@ const connectMs = 5_000;
 /** One that took it may be busy. */
 const loginMs = 12_000;
 /** Whatever a machine has not told by then is not waited for. One that is overloaded is slow, and has the most to tell. */
-const machineMs = 60_000;
+const machineMs = 30_000;
 const apiMs = 15_000;
 /** For what is asked once the objects are known. */
 const secondMs = 5_000;
