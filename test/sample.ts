@@ -43,13 +43,24 @@ export function blankFacts(of: Host): Facts {
     virtualization: 'none',
     container: false,
     cgroup: 2,
-    nics: [{ name: 'eno1', mac: macOf(of), mtu: 1500, addresses: [`${of.address}/24`] }],
+    nics: [
+      {
+        name: 'eno1',
+        mac: macOf(of),
+        mtu: 1500,
+        addresses: [`${of.address}/24`],
+        class: 'wired',
+        driver: 'e1000e',
+        linkFile: '/usr/lib/systemd/network/99-default.link',
+      },
+    ],
     membership: { state: 'absent' },
     kubeadm: 'absent',
     kubelet: 'absent',
     containerd: 'absent',
     isPrepared: false,
     timeService: 'none',
+    power: { systemd: 252, vendor: 'LENOVO', product: '30AJS0', daemons: [] },
   };
 }
 

@@ -102,6 +102,7 @@ export async function runSession(
       ...(about === undefined ? {} : { about }),
       ...(restore === undefined ? {} : { restore }),
       ...(upgrade === undefined ? {} : { upgrade }),
+      ...(options.only === undefined ? {} : { named: options.only.map(place => place.split('/')[0] ?? '') }),
     };
     const hosts = reachable(goal, options, purpose);
     const rehearsal = options.rehearse ? faultsOf(options) : undefined;

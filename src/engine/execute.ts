@@ -12,6 +12,8 @@ export interface ExecuteContext {
   readonly clock: Clock;
   /** Lanes at a time. */
   readonly fork: number;
+  /** One machine after the other instead, and none after one that failed. */
+  readonly oneByOne?: boolean;
   /** First Ctrl-C: begin nothing new. */
   readonly stop: AbortSignal;
   /** Second Ctrl-C: leave now. */
@@ -48,12 +50,14 @@ export async function execute(steps: readonly Step[], context: ExecuteContext): 
   const prepared = await lane(of('before'), false);
   if (prepared === undefined) {
     const hosts = [...new Set(of('main').map(step => step.host))];
-    const results = await inLanes(hosts, context.fork, host =>
-      lane(
-        of('main').filter(step => step.host === host),
-        false,
-      ),
-    );
+    let held: string | undefined;
+    const results = await inLanes(hosts, context.oneByOne ? 1 : context.fork, async host => {
+      const mine = of('main').filter(step => step.host === host);
+      if (held === undefined) {
+        const blocked = await lane(mine, false);
+        if (context.oneByOne) held = blocked;
+      } else for (const step of mine) skip(step, held, context);
+    });
     for (const result of results) if (result.status === 'rejected') bugs.push(result.reason);
   } else {
     for (const step of of('main')) skip(step, prepared, context);

@@ -5,6 +5,7 @@ import { HomelabError } from '../model/errors.ts';
 import { sh } from '../model/shell.ts';
 import type { UpgradeFacts } from '../model/upgrade-facts.ts';
 import { builtByKey, type Facts, type Membership, type Nic, restoredFromKey, type World } from '../model/world.ts';
+import { type Adapters, adaptersFragment, noAdapter, parseAdapters } from './adapters.ts';
 import { type ApiReading, apiPatienceSeconds, parseApi } from './api.ts';
 import { parseEtcd } from './etcd.ts';
 import { type FenceReading, parseFence } from './fence.ts';
@@ -58,6 +59,7 @@ export const factFragments: readonly Fragment[] = [
   { id: 'virt', script: 'systemd-detect-virt || true; systemd-detect-virt --container || true' },
   { id: 'cgroup', script: 'stat -fc %T /sys/fs/cgroup' },
   { id: 'nics', script: 'ip -j -4 address show; echo; ip -j link show' },
+  adaptersFragment,
   {
     id: 'membership',
     script: `for path in ${kubeadmFiles.join(' ')}; do [ ! -e "/etc/kubernetes/$path" ] || echo "$path"; done
@@ -121,6 +123,7 @@ export function parseReading(
   const [machineId = '', productUuid = 'unknown'] = lines('identity');
   const [kubeadm = 'absent', kubelet = 'absent', containerd = 'absent', prepared = ''] = lines('versions');
   const api = parseApi(frames.get('api'));
+  const adapters = parseAdapters(text('adapters'));
   const { files, begun } = splitBegun(text('membership'));
   const membership = parseMembership(host, files);
   const isPrepared = prepared === 'prepared';
@@ -141,7 +144,7 @@ export function parseReading(
       virtualization,
       container: container !== 'none' && container !== '',
       cgroup: text('cgroup').trim() === 'cgroup2fs' ? 2 : 1,
-      nics: parseNics(text('nics')),
+      nics: parseNics(text('nics'), adapters),
       membership: withBegun(
         membership.state === 'joined' && missing.length > 0
           ? partial(host, `kubeadm init did not finish: the cluster has no ${missing.join(', no ')}`)
@@ -154,6 +157,7 @@ export function parseReading(
       containerd: /\sv?(\d+\.\d+\.\d+)/.exec(containerd)?.[1] ?? 'absent',
       isPrepared,
       timeService: text('time-service').split('.service')[0]?.trim() || 'none',
+      power: adapters.power,
     },
     fence: fenceOf(host, frames.get('fence'), run),
     begun,
@@ -283,7 +287,7 @@ interface IpJson {
   readonly addr_info?: readonly { readonly local?: string; readonly prefixlen?: number }[];
 }
 
-function parseNics(output: string): readonly Nic[] {
+function parseNics(output: string, { byName }: Adapters): readonly Nic[] {
   const gap = output.indexOf('\n');
   const addresses = JSON.parse(output.slice(0, gap)) as readonly IpJson[];
   const links = JSON.parse(output.slice(gap + 1)) as readonly IpJson[];
@@ -297,5 +301,6 @@ function parseNics(output: string): readonly Nic[] {
         .filter(each => each.ifname === link.ifname)
         .flatMap(each => each.addr_info ?? [])
         .map(each => `${each.local}/${each.prefixlen}`),
+      ...(byName.get(link.ifname ?? '') ?? noAdapter),
     }));
 }

@@ -161,12 +161,13 @@ export function planFrom(intents: readonly Intent[], observed: States): Plan {
           for (const remark of want.remarks?.(state, stale) ?? []) say(phase, host, remark);
           if (!change) break;
           view.changed.set(want.key, steps.length);
-          view.states.set(want.key, want.desired);
+          const left = change.leaves ?? want.desired;
+          view.states.set(want.key, left);
           steps.push({
             ...stepOf(phase, host, want, change),
             stage: 'main',
             settles: [],
-            predicted: { key: want.key, state: want.desired },
+            predicted: { key: want.key, state: left },
           });
           break;
         }
@@ -224,7 +225,7 @@ export function planned({ id, phase, host, title, why, diff, risk, deadlineMs }:
   return { id, phase, host, title, why, ...(diff === undefined ? {} : { diff }), risk, deadlineMs };
 }
 
-/** What must be observed once the steps of this plan are done: desired where a step ran, unchanged elsewhere. */
+/** What must be observed once the steps of this plan are done: what a step leaves where one ran, unchanged elsewhere. */
 export function predictStates(observed: States, plan: Plan): States {
   const predicted = new Map([...observed].map(([host, states]) => [host, new Map(states)]));
   for (const step of plan.steps) {

@@ -154,12 +154,23 @@ function blankFacts(host: Host): Facts {
     virtualization: 'none',
     container: false,
     cgroup: 2,
-    nics: [{ name: 'eth0', mac: '02:00:00:00:00:01', mtu: 1500, addresses: [`${host.address}/24`] }],
+    nics: [
+      {
+        name: 'eno1',
+        mac: '02:00:00:00:00:01',
+        mtu: 1500,
+        addresses: [`${host.address}/24`],
+        class: 'wired',
+        driver: 'e1000e',
+        linkFile: '/usr/lib/systemd/network/99-default.link',
+      },
+    ],
     membership: { state: 'absent' },
     kubeadm: 'absent',
     kubelet: 'absent',
     containerd: 'absent',
     isPrepared: false,
     timeService: 'none',
+    power: { systemd: 252, vendor: '', product: '', daemons: [] },
   };
 }

@@ -227,7 +227,7 @@ async function changePhase(phase: Phase, steps: readonly Step[], before: Survey,
   const begun = clock.now();
   bus.emit({ type: 'phase-started', phase: phase.id, title: phase.title, steps: steps.map(planned) });
   try {
-    const done = await execute(steps, { ...context, fork: phase.width ?? context.fork });
+    const done = await execute(steps, { ...context, oneByOne: phase.width?.(before.world) === 1 });
     throwIfStopped(context);
     const after = await survey(context);
     const differences = compare(phase, steps, before, after, context);

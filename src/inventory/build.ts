@@ -61,7 +61,7 @@ export function buildCluster(inventory: Inventory, { keys, cas, recipient, text 
       keep: inventory.backup.keep,
       inventory: text,
     },
-    hosts: inventory.hosts.map(host => hostOf(host, inventory.ssh, places)),
+    hosts: inventory.hosts.map(host => hostOf(host, inventory, places)),
   };
 }
 
@@ -82,14 +82,18 @@ function registryOf(
   };
 }
 
-function hostOf(host: Inventory['hosts'][number], common: Ssh | undefined, places: Places): Host {
+function hostOf(host: Inventory['hosts'][number], common: Pick<Inventory, 'ssh' | 'nicPower'>, places: Places): Host {
   return {
     name: host.name,
     role: host.role,
     address: host.address,
     labels: host.labels,
     taints: host.taints.map(taintOf),
-    ssh: sshOf({ ...common, ...host.ssh }, places),
+    nicPower: {
+      level: host.nicPower?.level ?? common.nicPower.level,
+      remedies: host.nicPower?.remedies ?? common.nicPower.remedies,
+    },
+    ssh: sshOf({ ...common.ssh, ...host.ssh }, places),
   };
 }
 

@@ -55,7 +55,7 @@ export function describeInventory(raw: unknown, found: Description): string {
       isOurs || found.cni === '' ? '' : `The pod network is /etc/cni/net.d/${found.cni}.`,
       { network: { provider: isOurs ? 'basic' : 'external' } },
     ],
-    ['', { backup: at(raw, ['backup']) }],
+    ['', { nicPower: at(raw, ['nicPower']), backup: at(raw, ['backup']) }],
     ['', { hosts: hostsOf(raw, found.nodes) }],
   ];
   return parts
@@ -82,6 +82,7 @@ function hostsOf(raw: unknown, nodes: readonly DescribedNode[]): readonly object
         node.taints.length > 0
           ? node.taints.map(({ key, value, effect }) => `${key}${value ? `=${value}` : ''}:${effect}`)
           : undefined,
+      nicPower: at(written[place(node)], ['nicPower']),
       ssh: at(written[place(node)], ['ssh']),
     }));
 }

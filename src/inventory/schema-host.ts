@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { checkAddress } from './addresses.ts';
 import { checkLabelKey, checkLabelValue, checkTaintText, effects } from './kubernetes-rules.ts';
 import { checkHostName } from './names.ts';
+import { nicPowerOfHost } from './schema-nic-power.ts';
 import { sshOfHost } from './schema-ssh.ts';
 import { text } from './schema-text.ts';
 
@@ -44,6 +45,7 @@ export const host = z
       .default({})
       .meta({ description: 'Labels of the node' }),
     taints: z.array(taint).default([]).meta({ description: 'Taints of the node' }),
+    nicPower: nicPowerOfHost.optional(),
     ssh: sshOfHost.optional(),
   })
   .meta({ description: 'One machine' });

@@ -5,6 +5,7 @@ import { defaults, profiles } from './profiles.ts';
 import { backup } from './schema-backup.ts';
 import { host } from './schema-host.ts';
 import { proxy } from './schema-network.ts';
+import { nicPower } from './schema-nic-power.ts';
 import { containerd, kubernetes } from './schema-software.ts';
 import { sshDefault } from './schema-ssh.ts';
 import { text } from './schema-text.ts';
@@ -41,6 +42,7 @@ export const inventorySchema = z
       })
       .prefault({})
       .meta({ description: 'The pod network' }),
+    nicPower: nicPower.prefault({}),
     backup: backup.optional(),
     hosts: z.array(host).min(1).meta({ description: 'The machines' }),
   })

@@ -1,4 +1,5 @@
 // The cluster that the inventory describes, validated: every later module trusts it.
+import type { NicPower } from './nic.ts';
 
 /** JSON as it leaves a parser. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -89,6 +90,7 @@ export interface Host {
   readonly address: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly taints: readonly Taint[];
+  readonly nicPower: NicPower;
   readonly ssh: SshTarget;
 }
 

@@ -32,6 +32,8 @@ export interface Change {
   readonly diff?: string;
   readonly risk: Risk;
   readonly action: RemoteAction;
+  /** The state it leaves, where that is not simply the desired one: what a machine does not have stays so. */
+  readonly leaves?: Json;
 }
 
 /** Something with a desired state. `read` is an sh fragment; all fragments of a host travel as one script. */
@@ -196,8 +198,8 @@ export interface Phase {
   readonly title: string;
   /** One line for --help. */
   readonly summary: string;
-  /** Machines at a time; undefined: as many as --fork says. */
-  readonly width?: 1;
+  /** 1: one machine after the other, and none after one that failed; undefined: as many at a time as --fork says. */
+  width?(world: World): 1 | undefined;
   /** Proven before anything changes, together with all refusals; a failed proof ends the run like a refusal. It has no steps. */
   readonly gate?: true;
   /** Asked for by name: it disturbs members too that somebody else set up. */

@@ -2,6 +2,8 @@
 import type { BackupManifest } from './backup.ts';
 import type { Bundle } from './bundle.ts';
 import type { Cluster, Host, SecretRef } from './cluster.ts';
+import type { Firmware } from './hypervisors.ts';
+import type { NicClass, PowerDaemon } from './nic.ts';
 import type { UpgradeFacts } from './upgrade-facts.ts';
 import type { Workloads } from './workloads.ts';
 
@@ -25,6 +27,11 @@ export interface Nic {
   readonly mtu: number;
   /** 'address/prefix', IPv4 only. */
   readonly addresses: readonly string[];
+  readonly class: NicClass;
+  /** The kernel's driver; empty for what has no device below it. */
+  readonly driver: string;
+  /** The .link file that udev applied to it; empty where it applied none. */
+  readonly linkFile: string;
 }
 
 export interface Facts {
@@ -56,6 +63,13 @@ export interface Facts {
   readonly isPrepared: boolean;
   /** The unit that keeps the clock in step, 'none' where none is enabled. */
   readonly timeService: string;
+  /** What matters to adapters that save power; nothing is known of it where no link has a device below. */
+  readonly power: Firmware & {
+    /** systemd's major version. */
+    readonly systemd: number;
+    /** Those that are installed. */
+    readonly daemons: readonly PowerDaemon[];
+  };
 }
 
 /** A node object, as far as phases need it. */
@@ -97,6 +111,8 @@ export interface Goal {
   readonly restore?: Restore;
   /** For `homelab upgrade`: `cluster` has the version that is wanted, what runs may be older. */
   readonly upgrade?: Upgrade;
+  /** Phases that were chosen by name (--only): they also say what is in order. */
+  readonly named?: readonly string[];
 }
 
 /** A backup on this computer, found whole. */

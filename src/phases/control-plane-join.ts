@@ -12,7 +12,7 @@ import { seen } from './probes.ts';
 
 export const controlPlaneJoin: Phase = {
   ...phaseNames.controlPlaneJoin,
-  width: 1,
+  width: () => 1,
   wants(world, host): readonly Want[] {
     if (host.role !== 'control-plane') return [];
     if (host.name !== controlPlaneOf(world).name) {

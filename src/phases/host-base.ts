@@ -18,6 +18,11 @@ import { aptProxy } from './proxy.ts';
 /** kubeadm's preflight and kube-proxy use these; ethtool is for NICs. */
 export const prerequisites = ['conntrack', 'ethtool', 'iptables', 'socat', 'ca-certificates'];
 
+/** Wi-Fi's settings are read and set with iw. */
+function prerequisitesOf({ nics }: Facts): readonly string[] {
+  return [...prerequisites, ...(nics.some(nic => nic.class === 'wifi') ? ['iw'] : [])];
+}
+
 /** Packages of a bundle that later phases install, each at its version. */
 const later = ['kubeadm', 'kubelet', 'kubectl', 'kubernetes-cni', 'cri-tools'];
 
@@ -40,9 +45,9 @@ export const hostBase: Phase = {
       }),
       packages({
         name: 'prerequisites',
-        title: `Install ${prerequisites.join(', ')}${more.length > 0 ? ` and ${more.length} more of the bundle` : ''}`,
+        title: `Install ${prerequisitesOf(facts).join(', ')}${more.length > 0 ? ` and ${more.length} more of the bundle` : ''}`,
         // At once: what was added to a bundle is there because something in it needs it.
-        packages: [...new Set([...prerequisites, ...more])].map(name => ({ name })),
+        packages: [...new Set([...prerequisitesOf(facts), ...more])].map(name => ({ name })),
         debs,
       }),
       ...sysctls('network', { 'net.ipv4.ip_forward': '1' }),

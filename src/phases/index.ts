@@ -10,6 +10,7 @@ import { kubePackages } from './kube-packages.ts';
 import { kubeletCertificates } from './kubelet-certificates.ts';
 import { drain, etcdMember, forget, reset } from './leaving.ts';
 import { network } from './network.ts';
+import { nicPower } from './nic-power.ts';
 import { preflight } from './preflight/index.ts';
 import { workers } from './workers.ts';
 
@@ -17,6 +18,7 @@ export const phases: readonly Phase[] = [
   connect,
   preflight,
   hostBase,
+  nicPower,
   containerd,
   kubePackages,
   controlPlane,

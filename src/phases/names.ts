@@ -23,6 +23,11 @@ export const phaseNames = {
     title: 'Prepare the machines',
     summary: 'prerequisites, time sync, swap off, modules, sysctl, endpoint name',
   },
+  nicPower: {
+    id: 'nic-power',
+    title: 'Keep the network adapters awake',
+    summary: 'EEE, runtime power management, autosuspend, sleep off; read back now and after every boot',
+  },
   containerd: {
     id: 'containerd',
     title: 'Install containerd',

@@ -106,9 +106,10 @@ function refusalLines(refusals: readonly Refusal[], style: Style): readonly stri
 function noteLines(notes: readonly Note[], style: Style): readonly string[] {
   return [
     style.color.bold('notes'),
-    ...grouped(notes, note => JSON.stringify([note.text, note.host === undefined])).map(group => {
+    ...grouped(notes, note => JSON.stringify([note.text, note.host === undefined])).flatMap(group => {
       const where = group[0].host === undefined ? '' : `${style.color.cyan(`on ${machines(group, style)}`)}: `;
-      return `  ${where}${oneLine(group[0].text)}`;
+      const [first = '', ...more] = lines(group[0].text);
+      return [`  ${where}${first}`, ...more.map(line => `    ${line}`)];
     }),
   ];
 }

@@ -16,8 +16,13 @@ export interface ResourceSpec<S extends Json> {
   readonly inputs?: readonly string[];
   /** The differences between observed and desired in words; none means in order. */
   differences(observed: S, stale: readonly string[]): readonly string[];
-  /** How it is made right, once there are differences. */
-  act(observed: S, stale: readonly string[]): Pick<Change, 'action' | 'diff'> & { readonly risk?: Risk };
+  /** What is to be said of it, whether it changes or not. */
+  remarks?(observed: S): readonly Remark[];
+  /** How it is made right, once there are differences. `leaves`: what is there then, where a machine cannot have all that is desired. */
+  act(
+    observed: S,
+    stale: readonly string[],
+  ): Pick<Change, 'action' | 'diff'> & { readonly risk?: Risk; readonly leaves?: S };
 }
 
 /** A look at something that homelab does not change: it only has something to say about it. */
@@ -33,10 +38,11 @@ export interface SightSpec<S extends Json> {
 
 /** Closes a spec over its state type. States come only from its own `parse`, so the one cast is sound. */
 export function defineResource<S extends Json>(spec: ResourceSpec<S>): Resource {
-  const { differences, act, ...rest } = spec;
+  const { differences, act, remarks, ...rest } = spec;
   return {
     kind: 'resource',
     ...rest,
+    ...(remarks ? { remarks: observed => remarks(observed as S) } : {}),
     change(observed, stale) {
       const reasons = differences(observed as S, stale);
       if (reasons.length === 0) return undefined;

@@ -65,7 +65,7 @@ describe('a machine that joins', () => {
 
   it('goes through every phase of a new machine', () => {
     expect(new Set(idsOn(plan, 'k8s-worker3').map(id => id.split('/')[0]))).toEqual(
-      new Set(['host-base', 'containerd', 'kube-packages', 'workers', 'network']),
+      new Set(['host-base', 'nic-power', 'containerd', 'kube-packages', 'workers', 'network']),
     );
     expect(ids(plan)).toContain('workers/k8s-worker3/join');
   });

@@ -42,6 +42,12 @@ const metal: Readonly<Record<string, string>> = {
   virt: 'none\nnone\n',
   cgroup: 'cgroup2fs\n',
   nics: nics([loopback, address('eno1', '192.168.0.11', 24)], [loopbackLink, link('eno1', 'a8:a1:59:01:02:03')]),
+  adapters: `nic\teno1\t/sys/devices/pci0000:00/0000:00:1f.6\te1000e\tno\t/usr/lib/systemd/network/99-default.link
+systemd\t252
+sys_vendor\tLENOVO
+product_name\t30AJS0
+daemon\ttlp
+`,
   membership: '',
   versions: 'absent\nabsent\nabsent\n',
   'time-service': 'none\n',
@@ -124,13 +130,24 @@ describe('reading a machine', () => {
         virtualization: 'none',
         container: false,
         cgroup: 2,
-        nics: [{ name: 'eno1', mac: 'a8:a1:59:01:02:03', mtu: 1500, addresses: ['192.168.0.11/24'] }],
+        nics: [
+          {
+            name: 'eno1',
+            mac: 'a8:a1:59:01:02:03',
+            mtu: 1500,
+            addresses: ['192.168.0.11/24'],
+            class: 'wired',
+            driver: 'e1000e',
+            linkFile: '/usr/lib/systemd/network/99-default.link',
+          },
+        ],
         membership: { state: 'absent' },
         kubeadm: 'absent',
         kubelet: 'absent',
         containerd: 'absent',
         isPrepared: false,
         timeService: 'none',
+        power: { systemd: 252, vendor: 'LENOVO', product: '30AJS0', daemons: ['tlp'] },
       },
       fence: freeFence,
       nodes: 'unknown',
@@ -170,7 +187,7 @@ describe('reading a machine', () => {
   ])('keeps a card that has IPv6 only: %s', (_, none) => {
     const text = `${none}[${loopbackLink},${link('eno1', 'a8:a1:59:01:02:03')}]\n`;
     expect(read({ ...metal, nics: text }).facts.nics).toEqual([
-      { name: 'eno1', mac: 'a8:a1:59:01:02:03', mtu: 1500, addresses: [] },
+      expect.objectContaining({ name: 'eno1', mac: 'a8:a1:59:01:02:03', mtu: 1500, addresses: [] }),
     ]);
   });
 
@@ -396,7 +413,17 @@ describe('a control plane', () => {
       { ifname: 'lo', addr_info: [{ local: '127.0.0.1', prefixlen: 8 }] },
     ];
     const { facts } = read({ ...controlPlane, nics: `${JSON.stringify(addresses)}\n${JSON.stringify(links)}` });
-    expect(facts.nics).toEqual([{ name: 'tailscale0', mac: '', mtu: 1280, addresses: ['100.64.0.7/32'] }]);
+    expect(facts.nics).toEqual([
+      {
+        name: 'tailscale0',
+        mac: '',
+        mtu: 1280,
+        addresses: ['100.64.0.7/32'],
+        class: 'virtual',
+        driver: '',
+        linkFile: '',
+      },
+    ]);
   });
 
   it('brings what was proven before', () => {

@@ -288,6 +288,8 @@ function answersOf(at: Host, world: World): ReadonlyMap<string, string> {
     virt: 'none\nnone\n',
     cgroup: 'cgroup2fs\n',
     nics: `[{"ifname":"eno1","addr_info":[{"local":"${at.address}","prefixlen":24}]}]\n\n[{"ifname":"eno1","mtu":1500,"address":"02:00:00:00:00:01","link_type":"ether"}]\n`,
+    adapters:
+      'nic\teno1\t/sys/devices/pci0000:00/0000:00:1f.6\te1000e\tno\t/usr/lib/systemd/network/99-default.link\nsystemd\t252\n',
     membership: `${files}\n${caPem}`,
     versions: `v${facts.kubeadm}\nKubernetes v${facts.kubelet}\ncontainerd ${facts.containerd}\nprepared\n`,
   };
@@ -346,6 +348,7 @@ function printed({ key, desired }: Resource): string {
         })
         .join('');
     case 'sysctl':
+    case 'nic-power':
       return fields.map(([name, value]) => `${name}=${value}\n`).join('');
     case 'modules':
       return fields.map(([name]) => `${name} yes\n`).join('');
@@ -387,6 +390,8 @@ function proofOf(id: string, expected: string): string {
     'serving-certificate': 'verified notAfter=Nov 22 03:00:00 2027 GMT',
     certificates: `0\n==> /etc/kubernetes/pki/apiserver.crt <==\n${caPem}`,
     cgroup: 'kubepods-burstable.slice',
+    machine: 'boot 5d9e2c4a\naspm-policy=default\nsleep=masked',
+    eno1: 'boot 5d9e2c4a carrier changes 1\nruntime-pm=on\nbridge-pm=n/a: no bridge above it\neee=off\nwake-on-lan=g\naspm=l1_aspm',
     'dns-available': 'deployment.apps/coredns condition met',
   };
   return other[id] ?? expected;

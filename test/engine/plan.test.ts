@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { noAdapter } from '../../src/engine/adapters.ts';
 import {
   compareMembership,
   compareStates,
@@ -431,7 +432,7 @@ describe('refusals', () => {
   });
 
   it('tell an address that the machine does not have, and those that it has', () => {
-    const nics = [{ name: 'eno1', mac: '', mtu: 1500, addresses: ['10.0.0.9/24'] }];
+    const nics = [{ name: 'eno1', mac: '', mtu: 1500, addresses: ['10.0.0.9/24'], ...noAdapter }];
     expect(one(withFacts(bareWorld(), 'k8s-worker1', { nics }))).toMatchObject({
       id: 'connect/k8s-worker1/address',
       reason: expect.stringMatching(/192\.168\.0\.11 .*10\.0\.0\.9\/24/),

@@ -42,6 +42,7 @@ export function hostAt(port: number, ssh: Partial<SshTarget> = {}): Host {
     address: '127.0.0.1',
     labels: {},
     taints: [],
+    nicPower: { level: 1, remedies: [] },
     ssh: {
       user: 'root',
       port,

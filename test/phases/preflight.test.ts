@@ -1,11 +1,13 @@
 // Each check judged both ways, on what real machines said: test/fixtures/preflight holds every fragment's answer on a bare lab machine
 // and on the same one with everything broken.
+
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { describe, expect, it } from 'vitest';
+import { noAdapter } from '../../src/engine/adapters.ts';
 import type { Cluster } from '../../src/model/cluster.ts';
 import type { Probe } from '../../src/model/plan.ts';
 import type { Facts, World } from '../../src/model/world.ts';
@@ -423,7 +425,7 @@ describe('clones', () => {
 
   it('share the MAC address of the card that has their address', () => {
     const nics = (of: string) => [
-      { name: 'eno1', mac: '02:00:00:00:00:01', mtu: 1500, addresses: [`${host(of).address}/24`] },
+      { name: 'eno1', mac: '02:00:00:00:00:01', mtu: 1500, addresses: [`${host(of).address}/24`], ...noAdapter },
     ];
     const both = withFacts(withFacts(world, 'k8s-worker1', { nics: nics('k8s-worker1') }), 'k8s-worker2', {
       nics: nics('k8s-worker2'),
@@ -468,8 +470,12 @@ describe('what the machine is', () => {
     ['cgroup', { cgroup: 1 as const }, true],
     ['time', { clockOffsetMs: 301_000 }, false],
     ['time', { clockOffsetMs: -299_000 }, true],
-    ['pod-links', { nics: [{ name: 'flannel.1', mac: '', mtu: 1450, addresses: [] }] }, false],
-    ['pod-links', { nics: [{ name: 'docker0', mac: '', mtu: 1500, addresses: ['172.17.0.1/16'] }] }, true],
+    ['pod-links', { nics: [{ name: 'flannel.1', mac: '', mtu: 1450, addresses: [], ...noAdapter }] }, false],
+    [
+      'pod-links',
+      { nics: [{ name: 'docker0', mac: '', mtu: 1500, addresses: ['172.17.0.1/16'], ...noAdapter }] },
+      true,
+    ],
   ])('%s of %j: %s', (id, facts, ok) => {
     expect(known(id, is(facts)).ok).toBe(ok);
   });
