@@ -19,9 +19,10 @@ import { upgradeFragments } from '../src/engine/upgrade-facts.ts';
 import { workloadsFragment } from '../src/engine/workloads.ts';
 import type { Json } from '../src/model/cluster.ts';
 import type { FenceRequest } from '../src/model/fence.ts';
+import { powerDaemons, remedyNames } from '../src/model/nic.ts';
 import type { Phase, RemoteAction, Resource, Want } from '../src/model/plan.ts';
 import { printing } from '../src/model/shell.ts';
-import type { World } from '../src/model/world.ts';
+import type { Nic, World } from '../src/model/world.ts';
 import { leavingPhases, phases } from '../src/phases/index.ts';
 import { renewalPhases } from '../src/phases/renewal.ts';
 import { upgradeBegins, upgradeEnds, upgradePhases, upgradeWatched } from '../src/phases/upgrade.ts';
@@ -97,6 +98,8 @@ const worlds: readonly (readonly [string, World])[] = [
   ['a worker leaves', withPods(beforeRemoval('k8s-worker3'), podOn('k8s-worker3', 'default/web-1'))],
   ['a control plane leaves', beforeRemoval('k8s-cp', threeControlPlanes)],
   ['a machine is reset', beforeReset(['k8s-worker3'])],
+  ['every adapter, bare', everyAdapter(bareWorld(two))],
+  ['every adapter, of members', everyAdapter(convergedWorld(two))],
   ['an upgrade', upgradeWorld('v1.32.0')],
   ['backups by schedule', convergedWorld({ ...two, cluster: { ...two.cluster, backup } })],
   [
@@ -109,6 +112,28 @@ const worlds: readonly (readonly [string, World])[] = [
   ],
 ];
 
+// Every knob of power saving, and every service that would work against it.
+function everyAdapter(world: World): World {
+  const at = (name: string, of: Nic['class'], driver: string): Nic => ({
+    ...{ name, mac: '', mtu: 1500, addresses: [], class: of, driver },
+    linkFile: '/usr/lib/systemd/network/99-default.link',
+  });
+  const nics = [
+    at('enp1s0', 'wired', 'e1000e'),
+    at('enp2s0', 'wired', 'r8169'),
+    at('enx00', 'usb', 'cdc_ether'),
+    at('wlan0', 'wifi', 'iwlwifi'),
+    at('ens3', 'paravirtual', 'vmxnet3'),
+  ];
+  const power = { systemd: 258, vendor: '', product: '', daemons: powerDaemons };
+  const hosts = world.cluster.hosts.map(each => ({
+    ...each,
+    nicPower: { level: 2 as const, remedies: remedyNames },
+  }));
+  const seen = withFacts(world, 'k8s-cp', { nics, power, virtualization: 'vmware' });
+  return { ...seen, cluster: { ...seen.cluster, hosts } };
+}
+
 /** Observations that lead to other actions than those of a bare machine. */
 const halfWay: Readonly<Record<string, readonly Json[]>> = {
   'block:kube-proxy/etc/hosts': [''],
@@ -116,8 +141,10 @@ const halfWay: Readonly<Record<string, readonly Json[]>> = {
   'node:k8s-cp': [{ 'taint node-role.kubernetes.io/control-plane:NoSchedule': '' }],
   'hold:kubeadm,kubelet,kubectl,kubernetes-cni': [['kubelet', 'kubectl']],
   'no-timer:homelab-backup.timer': [true],
+  'not-at-boot:powertop.service': [true],
   'old-registries': [['old.test:5000']],
   'routes:pods': [{ '10.244.9.0/24': '192.168.0.99' }],
+  'tuned-profile': ['powersave'],
   swap: [{ active: ['/swap.img'], fstab: ['/swap.img'], units: ['dev-sdb2.swap'] }],
 };
 
@@ -181,6 +208,10 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
       for (const want of wants) {
         const name = `${title}: ${phase.id}/${at.name}/${nameOf(want)}`;
         if (want.kind === 'resource') ofResource(name, want);
+        const { content } = want.kind === 'resource' ? Object(want.desired) : { content: undefined };
+        // It runs at boot, as every script of ours.
+        if (typeof content === 'string' && content.startsWith('#!/bin/sh\n'))
+          add(`${name} content`, content.replace(/^(#.*\n)+/, ''));
         if (want.kind === 'transition' && want.change && !('refuse' in want.change)) act(name, want.change.action);
       }
     }

@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { remedyNames } from '../model/nic.ts';
 
-const level = z.union([z.literal(0), z.literal(1), z.literal(2)], { error: 'expected 0, 1 or 2' }).meta({
+const level = z.literal([0, 1, 2]).meta({
   description:
     '0: look only; 1: EEE, runtime power management, USB autosuspend, Wi-Fi power save and system sleep off, Wake-on-LAN on; 2: PCIe ASPM off too',
 });

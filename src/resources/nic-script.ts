@@ -42,22 +42,24 @@ export function functionsOf(rows: readonly Knob[], without: 'set' | 'nothing' = 
     .join('');
 }
 
-/** sh: what the functions go by. */
-export function placeOf(adapter: Adapter | 'machine'): string {
+// sh: what the functions go by.
+function placeOf(adapter: Adapter | 'machine', rows: readonly Knob[]): string {
   if (adapter === 'machine') return '';
-  return `nic=${sh(adapter.name)}\ndevice=$(readlink -f ${sh(`/sys/class/net/${adapter.name}/device`)} || true)\n`;
+  const path = sh(`/sys/class/net/${adapter.name}/device`);
+  const device = rows.some(({ read }) => /[$]\{?device/.test(read)) ? `device=$(readlink -f ${path} || true)\n` : '';
+  return `nic=${sh(adapter.name)}\n${device}`;
 }
 
 /** sh: ID=VALUE, one line a row. */
 export function readScript(adapter: Adapter | 'machine', rows: readonly Knob[]): string {
-  return `${placeOf(adapter)}${functionsOf(rows, 'set')}${rows
+  return `${placeOf(adapter, rows)}${functionsOf(rows, 'set')}${rows
     .map(({ id }) => `printf '%s=%s\\n' ${sh(id)} "$(${nameOf('read', id)})"\n`)
     .join('')}`;
 }
 
 /** sh: sets these rows and reads each back. */
 export function setScript(adapter: Adapter | 'machine', rows: readonly Knob[]): string {
-  return `${placeOf(adapter)}${functionsOf(rows)}${rows
+  return `${placeOf(adapter, rows)}${functionsOf(rows)}${rows
     .map(
       ({ id, wanted, title }) => `${nameOf('set', id)}
 now=$(${nameOf('read', id)})
@@ -101,7 +103,7 @@ tune() {
   esac
   printf '{"if":"%s","knob":"%s","before":"%s","after":"%s","status":"%s"}\\n' "$nic" "$1" "$(plain "$before")" "$(plain "$after")" "$status"
 }
-plain() { printf '%s' "$1" | tr -d '"\\\\' | tr '\\n\\t' '  '; }
+plain() { printf '%s' "$1" | tr -d '\\042\\134' | tr '\\n\\t' '  '; }
 case $nic in
 ${own.map(({ adapter, rows }) => `  ${sh(adapter.name)})\n${rows.map(row => `    ${line(row)}\n`).join('')}    ;;\n`).join('')}  *) echo "homelab does not know $nic: homelab bootstrap --only nic-power" >&2 ;;
 esac

@@ -184,6 +184,7 @@ describe('bootstrap', () => {
       'connect',
       'preflight',
       'host-base',
+      'nic-power',
       'containerd',
     ]);
   });

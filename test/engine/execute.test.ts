@@ -129,6 +129,30 @@ describe('executing the steps of a phase', () => {
     expect(eventsOf(run, 'step-finished').find(event => event.outcome === 'skipped')?.why).toBe('phase/b/one failed');
   });
 
+  it('goes one machine after the other where that is asked, and to none after one that failed', async () => {
+    let now = 0;
+    let most = 0;
+    const act = async ({ id }: Step) => {
+      now += 1;
+      most = Math.max(most, now);
+      await new Promise(setImmediate);
+      now -= 1;
+      if (id === 'phase/b/one') throw failing(id);
+    };
+    const run = testRun(undefined, { machines: machines(hosts, act) });
+    const steps = hosts.flatMap(host => [step(host, 'one'), step(host, 'two')]);
+    expect(await failureOf(execute(steps, { ...run, oneByOne: true }))).toBeInstanceOf(PhaseFailed);
+    expect(most).toBe(1);
+    expect(outcomes(run)).toEqual({
+      'a/one': 'done',
+      'a/two': 'done',
+      'b/one': 'failed',
+      'b/two': 'skipped',
+      'c/one': 'skipped',
+      'c/two': 'skipped',
+    });
+  });
+
   it('reports every failure with its place, not the first', async () => {
     const run = testRun(undefined, {
       machines: machines(hosts, async ({ id, host }) => {
