@@ -9,7 +9,7 @@ const level = z.literal([0, 1, 2]).meta({
 
 const remedies = z.array(z.enum(remedyNames)).meta({
   description:
-    'Offloads that are switched off where a driver has the trouble: segmentation-off (e1000e), tunnel-offload-off (vmxnet3, virtio_net), checksum-off (r8169)',
+    'Offloads that are switched off where a driver has the trouble: segmentation-off (e1000e), tunnel-offload-off (vmxnet3, virtio_net, hv_netvsc), checksum-off (r8169)',
 });
 
 export const nicPower = z

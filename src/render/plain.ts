@@ -114,7 +114,8 @@ export function noteLine(
   note: { readonly host?: string; readonly text: string },
   at: (host: string, text: string) => string,
 ): string {
-  return note.host === undefined ? `note: ${oneLine(note.text)}` : at(note.host, `note: ${oneLine(note.text)}`);
+  const text = note.text.split('\n').map(oneLine).join('; ').replaceAll(/ {2,}/g, ' ');
+  return note.host === undefined ? `note: ${text}` : at(note.host, `note: ${text}`);
 }
 
 function unknownEvent(event: never): never {

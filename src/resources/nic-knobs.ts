@@ -217,7 +217,7 @@ if printf '%s\\n' "$state" | grep -qv '^masked'; then echo allowed; else echo ma
     id: 'tunnel-offload-off',
     title: 'segmentation of tunnels by the adapter',
     of: ['paravirtual'],
-    drivers: ['vmxnet3', 'virtio_net'],
+    drivers: ['vmxnet3', 'virtio_net', 'hv_netvsc'],
     from: { remedy: 'tunnel-offload-off' },
     read: readOffloads(['tx-udp_tnl-segmentation', 'tx-udp_tnl-csum-segmentation']),
     set: `ethtool -K "$nic" tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off\n`,

@@ -62,7 +62,7 @@ export const intelHang = logRule({
   commands: (machine, nic) => [
     on(machine, `sudo ethtool --set-eee ${nic} eee off`),
     on(machine, `sudo ethtool -K ${nic} tso off gso off   # if it goes on`),
-    `to last: the same in a unit of systemd that runs at boot, before kubelet.service`,
+    `to last: homelab bootstrap --only nic-power/${machine.name}; segmentation of e1000e with nicPower: {remedies: [segmentation-off]} in the inventory`,
   ],
 });
 
@@ -80,6 +80,6 @@ export const nicStall = logRule({
     on(machine, `for f in /sys/class/net/${nic}/device/link/*aspm; do echo 0 | sudo tee $f; done`),
     on(machine, `sudo ethtool --set-eee ${nic} eee off`),
     on(machine, `sudo ethtool -K ${nic} tx off   # if it goes on`),
-    `to last: the same in a unit of systemd that runs at boot, before kubelet.service`,
+    `to last: homelab bootstrap --only nic-power/${machine.name}; segmentation of e1000e with nicPower: {remedies: [segmentation-off]} in the inventory`,
   ],
 });

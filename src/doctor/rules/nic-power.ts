@@ -91,7 +91,7 @@ export const nicPowerSaving: Rule = {
                 : { certainty: 'certain' }),
               about: [entityOf(machine)],
               evidence: [seenOn(machine, `${knob.what}: on`, knob.again)],
-              cure: [on(machine, knob.cure), 'to last: the same in a unit of systemd or a udev rule that runs at boot'],
+              cure: [on(machine, knob.cure), `to last: homelab bootstrap --only nic-power/${machine.name}`],
               ...('script' in knob && knob.script
                 ? {
                     fix: {

@@ -44,7 +44,7 @@ export const tunnelChecksums: Rule = {
             ],
             cure: [
               on(machine, `sudo ethtool -K ${nic.name} ${off}`),
-              'to last: the same in a unit of systemd that runs at boot, on every such machine',
+              'to last: nicPower: {remedies: [tunnel-offload-off]} in the inventory, then homelab bootstrap --only nic-power',
             ],
             fix: {
               machine: machine.name,
