@@ -42,7 +42,10 @@ export function nicPower(options: NicOptions): Resource {
     parse: output => parseValues(output, rows),
     blank: Object.fromEntries(rows.map(({ id, blank }) => [id, blank])),
     desired: Object.fromEntries(rows.map(row => [row.id, isWanted(row, power) ? row.wanted : row.blank])),
-    differences: observed => wrong(observed).map(row => `${row.title} is ${observed[row.id]}${driver}`),
+    differences(observed) {
+      const found = wrong(observed).map(row => `${row.title} is ${observed[row.id]}`);
+      return found.length > 0 ? [`${found.join('; ')}${driver}`] : [];
+    },
     act(observed) {
       const open = wrong(observed);
       const drops = open.some(({ renegotiates }) => renegotiates);
