@@ -23,6 +23,20 @@ export const notProven: Readonly<Record<string, readonly (readonly [claim: strin
       'their checks are judged in tests; a clock that is off was met by a `date` that lies',
     ],
   ],
+  'Network adapters': [
+    [
+      'Energy Efficient Ethernet and ASPM that are on, with real adapters',
+      'an emulated e1000e, vmxnet3, virtio and USB adapter have none or have it off: EEE is told and taken by a stand-in `ethtool`',
+    ],
+    [
+      'Wi-Fi power save; TLP, powertop, tuned and NetworkManager beside it',
+      'scripts and files in tests, with a stand-in `iw`',
+    ],
+    [
+      "a member's link that drops for it, and its node Ready again before the next member",
+      "the step's script with a stand-in `kubectl`; the order of machines in tests of the engine",
+    ],
+  ],
   Kubernetes: [
     [
       'versions other than v1.31.1 and, by upgrade, v1.31.4 and v1.32.0',

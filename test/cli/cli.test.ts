@@ -308,6 +308,17 @@ describe('plan', () => {
     expect((await runCli(['plan', ...inventory, '--rehearse', '--detailed-exitcode'])).code).toBe(8);
   });
 
+  it('of nic-power alone is a diagnosis of every adapter', async () => {
+    const named = await runCli(['plan', ...inventory, '--rehearse', '--only', 'nic-power']);
+    const shown = [
+      '  runtime-pm          on',
+      '- eee                 on',
+      '+ eee                 off  (links with it drop',
+    ];
+    for (const line of shown) expect(named.stdout).toContain(line);
+    expect(named.stdout).toContain('aspm                l1_aspm, left so at level 1: level 2 would make it off');
+  });
+
   it('as JSON is JSON lines only', async () => {
     const result = await runCli(['plan', ...inventory, '--rehearse', '--output', 'json']);
     expect(linesOf(result).map(line => line.type)).toContain('plan');

@@ -60,6 +60,15 @@ describe('the plan', () => {
     expect(text).toContain('1 step on 1 machine (0 disruptive, 1 destructive), 0 refusals');
   });
 
+  it('keeps the lines of a note, below its machines', () => {
+    const text = formatPlan({
+      steps: [],
+      refusals: [],
+      notes: [{ host: 'a', text: 'eno1\n  eee  n/a: no such thing' }],
+    });
+    expect(text).toContain('\n  on a: eno1\n      eee  n/a: no such thing\n');
+  });
+
   it('sends no control character of a machine to the terminal', () => {
     const hostile = 'x\u001b[2J\u009b2J\u202e';
     const steps = [{ ...step, title: hostile, why: hostile, diff: `+${hostile}\n` }];
