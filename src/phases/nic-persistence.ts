@@ -71,7 +71,7 @@ function linkFiles(
     ...(systemd >= 258 && rows.some(({ id }) => id === 'eee') ? ['[EnergyEfficientEthernet]\nEnable=no\n'] : []),
   ];
   if (sections.length === 0) return [];
-  const names = [...new Set(active.map(({ linkFile }) => linkFile.slice(linkFile.lastIndexOf('/') + 1)))];
+  const names = [...new Set(active.map(({ linkFile }) => linkFile.slice(linkFile.lastIndexOf('/') + 1)))].toSorted();
   return names.map(name =>
     file({
       path: `/etc/systemd/network/${name}.d/50-homelab.conf`,

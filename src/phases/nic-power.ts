@@ -48,8 +48,11 @@ export const nicPower: Phase = {
   probes: world => reachedHosts(world).flatMap(host => evidence(world, host)),
 };
 
+// By name: the kernel lists them in another order after each boot, and files are made from the list.
 function physical({ nics }: Facts): readonly Nic[] {
-  return nics.filter(nic => nic.class !== 'virtual');
+  return nics
+    .filter(nic => nic.class !== 'virtual')
+    .toSorted((left, right) => (left.name < right.name ? -1 : left.name > right.name ? 1 : 0));
 }
 
 function hasKnobs(adapter: Adapter, { nicPower }: Host): boolean {

@@ -149,6 +149,18 @@ describe('nic-power', () => {
     expect(contentOf(convergedWorld(), '/usr/local/sbin/homelab-nic-tune')).toContain('set-eee');
   });
 
+  it('leaves the same in whatever order the kernel lists the adapters', () => {
+    const nics = [
+      nic('wired', 'e1000e', 'enp1s0'),
+      nic('usb', 'cdc_ether', 'enx525400000001'),
+      { ...nic('wired', 'igc', 'enp3s0'), linkFile: '/run/systemd/network/10-netplan-enp3s0.link' },
+    ];
+    const states = (world: World) =>
+      wantsOf(world).map(want => (want.kind === 'resource' ? [want.key, want.desired] : want));
+    expect(states(machine({ nics: nics.toReversed() }))).toEqual(states(machine({ nics })));
+    expect(states(machine({ nics }))).toHaveLength(12);
+  });
+
   it('names the unit of an adapter as systemd-escape does', () => {
     const keys = wantsOf(machine({ nics: [nic('wired', 'igb', 'lan-1')] })).map(want =>
       want.kind === 'resource' ? want.key : '',
