@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { noAdapter } from '../../src/engine/adapters.ts';
 import { seenMachines } from '../../src/engine/seen.ts';
 import { runCli } from '../cli/run-cli.ts';
 import { bareWorld, inventoryPath, withFacts } from '../sample.ts';
@@ -17,7 +18,7 @@ describe('the machines that a run tells of', () => {
   });
 
   it('have their own adapters, not those that come and go with pods', () => {
-    const nic = (name: string) => ({ name, mac: '02:00:00:00:00:01', mtu: 1500, addresses: [] });
+    const nic = (name: string) => ({ name, mac: '02:00:00:00:00:01', mtu: 1500, addresses: [], ...noAdapter });
     const world = withFacts(bareWorld(), 'k8s-cp', {
       nics: ['eno1', 'wlp3s0', 'bond0', 'veth3f2a', 'cni0', 'cilium_host', 'lxc12ab', 'cali9f'].map(nic),
     });

@@ -138,6 +138,9 @@ function machineCalled(host: string, index: number) {
         mac: `02:00:00:00:00:${index.toString(16).padStart(2, '0')}`,
         mtu: 1500,
         addresses: [`192.168.0.${10 + index}/24`],
+        class: 'wired' as const,
+        driver: 'e1000e',
+        linkFile: '',
       },
     ],
   };

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { noAdapter } from '../../src/engine/adapters.ts';
 import { createRedactor } from '../../src/engine/redact.ts';
 import type { EventBody } from '../../src/model/events.ts';
 import { parseJournal } from '../../src/report/journal.ts';
@@ -155,7 +156,7 @@ describe('what a machine says in the report', () => {
               bootId: hostile,
               kubelet: hostile,
               containerd: hostile,
-              nics: [{ name: hostile, mac: hostile, mtu: 1, addresses: [hostile] }],
+              nics: [{ name: hostile, mac: hostile, mtu: 1, addresses: [hostile], ...noAdapter }],
             },
           ],
         },
