@@ -78,6 +78,7 @@ function hostOf({ name, address, port, role = 'worker' }: NamedMachine, way: Way
     address,
     labels: {},
     taints: [],
+    nicPower: { level: 1, remedies: [] },
     ssh: {
       user: way.user,
       port,

@@ -1,4 +1,5 @@
 // The inventory that init writes is valid, whatever machines say of themselves, and collides with nothing around them.
+import { noAdapter } from '../../src/engine/adapters.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { overlap, toSubnet } from '../../src/inventory/addresses.ts';
@@ -68,7 +69,7 @@ describe('the inventory of init', () => {
   });
 
   it('says what a machine is too small for, and which card has the address first', () => {
-    const nic = { ...firstLook.facts.nics[0], name: 'eno0', mac: '02:00:00:00:00:09', mtu: 1500, addresses: [] };
+    const nic = { ...noAdapter, name: 'eno0', mac: '02:00:00:00:00:09', mtu: 1500, addresses: [] };
     const cards = [...firstLook.cards, { name: 'eno0', driver: 'r8169', speedMbps: 0, wifi: false }];
     const seen = {
       ...firstLook,
