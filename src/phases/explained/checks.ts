@@ -139,6 +139,10 @@ export const explainedChecks: Readonly<Record<string, ExplainedCheck>> = {
     source: decided,
   },
   endpoint: { why: 'Decided at init: it stands in certificates and in the kubeconfig of every node.', source: decided },
+  tools: {
+    why: 'EEE, Wake-on-LAN and Wi-Fi power save are read and set with ethtool and iw, which host-base installs; nic-power was asked for without it.',
+    source: 'ethtool(8), iw(8)',
+  },
   'pod-subnet': {
     why: 'Routes to the pods of a machine need its part of the pod subnet, which the API server gives.',
     source: 'kube-controller-manager --allocate-node-cidrs',

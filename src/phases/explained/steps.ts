@@ -91,7 +91,7 @@ export const explainedSteps: Readonly<Record<string, Explained>> = {
     why: 'A kernel that suspends, or saves power on PCI Express links, takes the network away with it, whatever the adapter itself is set to.',
     source:
       'https://docs.kernel.org/admin-guide/pm/sleep-states.html; https://docs.kernel.org/admin-guide/kernel-parameters.html (pcie_aspm)',
-    undo: 'nicPower.level: 0 in the inventory, then a reboot',
+    undo: 'nicPower: {level: 0} in the inventory; sudo systemctl unmask sleep.target suspend.target hibernate.target hybrid-sleep.target suspend-then-hibernate.target; a reboot has the old ASPM policy',
   },
   'nic-power/udev-rules': {
     why: 'Adapters get their settings as soon as the kernel finds them: at boot, and when one is plugged in.',
@@ -141,7 +141,7 @@ export const explainedSteps: Readonly<Record<string, Explained>> = {
   'nic-power/*': {
     why: 'An adapter that sleeps loses its machine: a node becomes NotReady, and nothing in the cluster says why.',
     source: 'https://docs.kernel.org/power/runtime_pm.html; ethtool(8), --set-eee; iw(8), power_save',
-    undo: 'nicPower.level: 0 in the inventory, then a reboot',
+    undo: 'nicPower: {level: 0} in the inventory; undo what keeps it at boot (udev-rules, link-*, boot-*); a reboot has the old settings',
   },
   // containerd and packages
   '*-repository-key': {
