@@ -99,6 +99,7 @@ const conditions: Readonly<Record<string, string>> = {
   '!hasShellcheck': 'shellcheck',
   '!canUnshare || !hasIptables': 'root, network namespaces and iptables',
   'reason !== undefined': 'root, systemd-nspawn and Go',
+  'withoutQemu !== undefined': 'root, QEMU and Go',
   'unsupported !== undefined': 'root, systemd-nspawn and Go',
 };
 
