@@ -109,6 +109,13 @@ program
   });
 
 program
+  .command('own-kernel')
+  .description(
+    'a machine that is no container (QEMU): swap, modules, sysctls and time; power saving of four adapters set, over boots, and switched back',
+  )
+  .action(() => tests('drill', 'test/drill/own-kernel.test.ts'));
+
+program
   .command('mutants')
   .description(
     "every decision of doctor's rules turned round, one at a time: a test must then fail; names those that none sees",

@@ -1,14 +1,15 @@
-// Adapters of four drivers in a machine with a kernel of its own: every knob set or n/a, over a boot, and found when it is switched back.
+// A machine that is no container: swap, modules, kernel-wide sysctls and time sync; then adapters of four drivers, every knob set or n/a, over boots,
+// and found when it is switched back.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ensureBundle } from './bundle.ts';
-import { type Lab, labDown, labSupported, labUp } from './machines.ts';
-import type { Log } from './run.ts';
-import { eventsOf, finished, type HomelabRun, stepsWith, story } from './run-homelab.ts';
-import { changedInventory, homelab, inside } from './test-lab.ts';
+import { ensureBundle } from '../lab/bundle.ts';
+import { type Lab, labDown, labSupported, labUp } from '../lab/machines.ts';
+import type { Log } from '../lab/run.ts';
+import { eventsOf, finished, type HomelabRun, plannedSteps, stepsWith, story } from '../lab/run-homelab.ts';
+import { changedInventory, homelab, inside } from '../lab/test-lab.ts';
 
 const withoutQemu = await labSupported(true);
 const cp = 'k8s-cp';
-const name = 'test-nic-power';
+const name = 'drill-own-kernel';
 const log: Log = line => console.error(line);
 
 // What each knob is switched back to by hand; and rules of somebody else's that do it again at every boot.
@@ -28,6 +29,17 @@ ACTION=="add", SUBSYSTEM=="net", KERNEL=="enp1s0", RUN+="/usr/sbin/ethtool -s en
 RULES
 `;
 
+const swapInThreeWays = `dd if=/dev/zero of=/swap bs=1M count=64 status=none
+chmod 600 /swap
+mkswap -q /swap
+echo '/swap none swap sw 0 0' >> /etc/fstab
+modprobe zram num_devices=1
+printf '[Unit]\\nBefore=swap.target\\n[Swap]\\nWhat=/dev/zram0\\n[Install]\\nWantedBy=swap.target\\n' > /etc/systemd/system/dev-zram0.swap
+systemctl daemon-reload
+systemctl enable --quiet dev-zram0.swap
+swapon -a
+`;
+
 // Simulated: no emulated adapter has EEE. Switching it off takes the machine's own uplink away for a while.
 const eeeStandIn = `cat > /usr/local/sbin/ethtool <<'TOOL'
 #!/bin/sh
@@ -40,7 +52,7 @@ TOOL
 chmod 755 /usr/local/sbin/ethtool
 `;
 
-describe.skipIf(withoutQemu !== undefined)(withoutQemu ?? 'adapters of four drivers', () => {
+describe.skipIf(withoutQemu !== undefined)(withoutQemu ?? 'a machine with a kernel of its own', () => {
   let lab: Lab;
   let inventory: string;
 
@@ -82,7 +94,32 @@ describe.skipIf(withoutQemu !== undefined)(withoutQemu ?? 'adapters of four driv
       .map(line => line.slice(2).split(' ')[0])
       .toSorted();
 
-  test('are kept awake: every knob set or n/a', async () => {
+  async function expectPrepared(): Promise<void> {
+    const said = await inside(
+      lab,
+      cp,
+      `tail -n +2 /proc/swaps | wc -l
+for module in overlay br_netfilter nf_conntrack; do grep -q "^$module " /proc/modules && echo "$module"; done
+cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/bridge/bridge-nf-call-iptables /proc/sys/vm/overcommit_memory /proc/sys/kernel/panic
+systemctl is-active systemd-timesyncd`,
+    );
+    expect(said.trim().split('\n')).toEqual([
+      ...['0', 'overlay', 'br_netfilter', 'nf_conntrack'],
+      ...['1', '1', '1', '10', 'active'],
+    ]);
+  }
+
+  test('is prepared: no swap, modules, sysctls, a clock that is kept', async () => {
+    await inside(lab, cp, swapInThreeWays);
+    const run = await homelab(lab, ['bootstrap', '--yes', '--only', 'host-base'], inventory);
+    expect(run.code, story(run)).toBe(0);
+    expect(stepsWith(run, 'done')).toContain(`host-base/${cp}/swap-off`);
+    await expectPrepared();
+    expect(await inside(lab, cp, 'systemctl is-enabled dev-zram0.swap || true')).toBe('masked\n');
+    expect(await inside(lab, cp, 'grep swap /etc/fstab')).toBe('# homelab: /swap none swap sw 0 0\n');
+  });
+
+  test('its adapters are kept awake: every knob set or n/a', async () => {
     await inside(lab, cp, switchBack);
     const said = await run('bootstrap');
     expect(said.code, story(said)).toBe(0);
@@ -100,11 +137,13 @@ describe.skipIf(withoutQemu !== undefined)(withoutQemu ?? 'adapters of four driv
     expect(Object.values(observed(said)).filter(value => value === 'n/a: paravirtual')).toHaveLength(2);
   });
 
-  test('are so in the next boot too, whatever other rules say, and nothing is to be done', async () => {
+  test('in the next boot all of it is so too, whatever other rules say, and nothing is to be done', async () => {
     const boot = await lab.bootId(cp);
     await lab.reboot(cp);
     await lab.waitReachable(cp);
     expect(await lab.bootId(cp)).not.toBe(boot);
+    await expectPrepared();
+    expect(plannedSteps(await homelab(lab, ['plan', '--only', 'host-base'], inventory))).toEqual([]);
     const said = await run('bootstrap');
     expect(said.code, story(said)).toBe(0);
     expect(finished(said)).toMatchObject({ outcome: 'ok', steps: 0 });
@@ -113,7 +152,7 @@ describe.skipIf(withoutQemu !== undefined)(withoutQemu ?? 'adapters of four driv
     expect(atBoot).toContain('"knob":"wake-on-lan","before":"d","after":"g","status":"changed"');
   });
 
-  test('switched back behind our back, each knob is found and put right', async () => {
+  test('switched back behind our back, each knob of them is found and put right', async () => {
     await inside(lab, cp, switchBack);
     const found = await run('plan');
     expect(off(found)).toEqual([
@@ -131,7 +170,7 @@ describe.skipIf(withoutQemu !== undefined)(withoutQemu ?? 'adapters of four driv
     expect(knobs(mended)).toEqual(asItShouldBe);
   });
 
-  test('lose our own link for it, and the run goes on (EEE and its renegotiation are simulated)', async () => {
+  test('our own link is lost for it, and the run goes on (EEE and its renegotiation are simulated)', async () => {
     await inside(lab, cp, eeeStandIn);
     const said = await run('bootstrap');
     expect(said.code, story(said)).toBe(0);
