@@ -260,7 +260,10 @@ Examples:
     )
     .option('--fix', 'do what is safe and can be undone, one thing at a time; what does not help is undone')
     .option('--yes', 'with --fix: do not ask')
-    .option('--since <RUN|TIME>', 'what changed since that run of homelab, or since a time (ISO 8601)')
+    .option(
+      '--since <RUN|TIME>',
+      'what changed since that run of homelab (last: the newest), or since a time (ISO 8601)',
+    )
     .option('--save <DIR>', 'keep what was seen, one file a machine and a kind; no Secret is in it')
     .option('--from <DIR>', 'look at what was saved: by --save, or lists of kubectl get -o json; reaches no machine')
     .option('--kubeconfig <FILE>', 'ask the API from here, with this; otherwise a control plane is asked over SSH')
