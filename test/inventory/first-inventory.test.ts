@@ -1,7 +1,8 @@
 // The inventory that init writes is valid, whatever machines say of themselves, and collides with nothing around them.
-import { noAdapter } from '../../src/engine/adapters.ts';
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { noAdapter } from '../../src/engine/adapters.ts';
 import { overlap, toSubnet } from '../../src/inventory/addresses.ts';
 import { type FirstInventory, renderFirstInventory } from '../../src/inventory/first-inventory.ts';
 import type { FirstMachine } from '../../src/inventory/first-machine.ts';
