@@ -118,6 +118,12 @@ export function together(first: Entity, ...more: readonly Entity[]): readonly [E
   return [first, ...[...new Set(more)].filter(each => each !== first)];
 }
 
+/** When the first of these began, as a finding has it; without it where no moment is known. */
+export function begun(...moments: readonly string[]): { readonly since?: string } {
+  const [since] = moments.filter(each => each !== '').sort();
+  return since === undefined ? {} : { since };
+}
+
 /** The lines of somebody else, as one that fits a screen. Cut in the middle: what failed first stands at the end. */
 export function oneLine(text: string, most = 400): string {
   const line = text.replaceAll(/\s+/g, ' ').trim();

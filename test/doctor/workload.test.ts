@@ -4,7 +4,7 @@ import { diagnose } from '../../src/doctor/diagnose.ts';
 import { rules } from '../../src/doctor/rules/index.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
 import { recorded } from './recorded.ts';
-import { eachObject, found, ids, withObjects } from './rig.ts';
+import { eachObject, found, ids, itemsOf, withObjects } from './rig.ts';
 import { type Happening, past, pod, podRef, unready, waitingPod, well, withEvents, withPods } from './well.ts';
 
 let base: Snapshot;
@@ -97,12 +97,27 @@ describe('a pod without a node', () => {
 
 interface Bad {
   readonly waiting?: { readonly reason: string; readonly message?: string };
-  readonly ended?: { readonly reason: string; readonly exitCode: number; readonly seconds?: number };
+  readonly ended?: {
+    readonly reason: string;
+    readonly exitCode: number;
+    readonly seconds?: number;
+    readonly message?: string;
+    readonly startedAt?: string;
+  };
   readonly restarts?: number;
   readonly isReady?: boolean;
   readonly name?: string;
   readonly events?: readonly Happening[];
   readonly logs?: readonly string[];
+  /** What the container does now, where that is neither to wait nor to run. */
+  readonly state?: object;
+  /** Its other containers. */
+  readonly beside?: readonly object[];
+  /** How long ago it got its node. */
+  readonly scheduled?: number;
+  readonly limits?: object;
+  readonly metadata?: object;
+  readonly phase?: string;
 }
 
 function container({
@@ -113,32 +128,39 @@ function container({
   name = 'c',
   events = [],
   logs = [],
+  state,
+  beside = [],
+  scheduled = 3600,
+  limits = { memory: '512Mi' },
+  metadata = {},
+  phase = waiting && !ended ? 'Pending' : 'Running',
 }: Bad): Snapshot {
   const at = past(base, 600);
   const lastState = ended
     ? {
         terminated: {
-          ...ended,
           startedAt: past(base, (ended.seconds ?? 20) + 5),
           finishedAt: past(base, ended.seconds ?? 20),
+          ...ended,
         },
       }
     : {};
   const bad = pod(base, 'was', {
-    metadata: { creationTimestamp: past(base, 3600) },
-    spec: { containers: [{ name, image: 'x', resources: { limits: { memory: '512Mi' } } }] },
+    metadata: { creationTimestamp: past(base, 3600), ...metadata },
+    spec: { containers: [{ name, image: 'x', resources: { limits } }] },
     status: {
-      phase: waiting && !ended ? 'Pending' : 'Running',
-      conditions: isReady ? undefined : unready(at, past(base, 3600)),
+      phase,
+      conditions: isReady ? undefined : unready(at, past(base, scheduled)),
       containerStatuses: [
         {
           name,
           image: 'x',
           ready: isReady,
           restartCount: restarts,
-          state: waiting ? { waiting } : { running: { startedAt: past(base, 15) } },
+          state: state ?? (waiting ? { waiting } : { running: { startedAt: past(base, 15) } }),
           lastState,
         },
+        ...beside,
       ],
       ...(isReady ? { conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: past(base, 10) }] } : {}),
     },
@@ -248,6 +270,200 @@ describe('a container that does not stay up', () => {
     ).toHaveLength(1);
   });
 
+  const error = { reason: 'Error', exitCode: 1 };
+  const about = ['pod:demo/was', 'machine:n2'];
+
+  it('is told with its last line, its pods and since when', () => {
+    const other = [{ pod: 'demo/other', container: 'c', lines: ['of another pod'] }];
+    const sidecar = [{ pod: 'demo/was', container: 'side', lines: ['of another container'] }];
+    const bad = container({ waiting: loop, ended: error, logs: ['starting', 'no such table', ' '] });
+    expect(found('container-crashing', { ...bad, logs: [...bad.logs, ...other, ...sidecar] })).toMatchObject([
+      {
+        says: 'Container c of demo/was ends again and again with exit code 1 (an error of the application), 5 s after its start, 5 restarts: no such table',
+        severity: 'error',
+        about,
+        since: past(base, 600),
+        evidence: [
+          { says: 'starting | no such table' },
+          {
+            says: expect.stringMatching(
+              /^container c: CrashLoopBackOff, 5 restarts, last ended .*: Error, exit code 1$/,
+            ),
+          },
+        ],
+      },
+    ]);
+  });
+
+  it('says how long it ran only where that is known', () => {
+    const ran = (startedAt: string) =>
+      found('container-crashing', container({ waiting: loop, ended: { ...error, startedAt } }))[0]?.says;
+    expect(ran(past(base, 20))).toContain('application), 0 s after its start, 5 restarts');
+    expect(ran('')).toContain('application), 5 restarts');
+    expect(ran(past(base, 10))).toContain('application), 5 restarts');
+  });
+
+  it('is one finding for the pods of one owner, since the first of them', () => {
+    const owner = { ownerReferences: [{ kind: 'ReplicaSet', name: 'web-1', controller: true }] };
+    const bad = container({ waiting: loop, ended: error, metadata: owner });
+    const [one] = itemsOf(bad, 'pods').slice(-1);
+    const twin = (conditions: readonly object[]) => ({
+      ...one,
+      metadata: { ...one?.metadata, name: 'twin', uid: 'uid-twin' },
+      status: { ...one?.status, conditions },
+    });
+    const [both, ...more] = found('container-crashing', withPods(bad, twin(unready(past(base, 900)))));
+    expect(more).toEqual([]);
+    expect(both?.says).toMatch(/^Container c of demo\/web-1 \(2 pods\) ends/);
+    expect(both).toMatchObject({ about: ['pod:demo/was', 'machine:n2', 'pod:demo/twin'], since: past(base, 900) });
+    expect(found('container-crashing', withPods(bad, twin([])))).toMatchObject([{ since: past(base, 600) }]);
+    const unknown = eachObject(bad, 'pods', each => ({ ...each, status: { ...each.status, conditions: [] } }));
+    expect(found('container-crashing', unknown)[0]).not.toHaveProperty('since');
+  });
+
+  it('that has just ended is looping when it did before, or when nobody starts it again', () => {
+    const ends = (restarts: number, seconds: number) => {
+      const terminated = { ...error, finishedAt: past(base, seconds) };
+      return found('container-crashing', container({ state: { terminated }, restarts }));
+    };
+    expect(ends(0, 10)).toEqual([]);
+    expect(ends(0, 60)).toHaveLength(1);
+    expect(ends(1, 10)).toHaveLength(1);
+  });
+
+  it('is not accused when it is ready beside one that is not, or has done its work', () => {
+    const at = past(base, 100);
+    const loops = { name: 'side', ready: true, image: 'x', restartCount: 5, state: { running: { startedAt: at } } };
+    const beside = [{ ...loops, lastState: { terminated: { ...error, finishedAt: at } } }];
+    const well = { state: { running: { startedAt: at } }, restarts: 0 };
+    expect(found('container-crashing', container({ ...well, beside }))).toEqual([]);
+    const done = { name: 'init', image: 'x', restartCount: 3, lastState: {} };
+    const ended = (reason: string) =>
+      container({ ...well, beside: [{ ...done, state: { terminated: { reason, exitCode: 0, finishedAt: at } } }] });
+    expect(found('container-crashing', ended('Completed'))).toEqual([]);
+    // A child was killed for memory, and the container came to its end with 0.
+    expect(found('container-oom-killed', ended('OOMKilled'))).toHaveLength(1);
+  });
+
+  it('that is killed for memory is told once more than twice when it is ready in between', () => {
+    const again = (more: Bad) =>
+      found(
+        'container-oom-killed',
+        container({ ended: { reason: 'OOMKilled', exitCode: 137, seconds: 300 }, isReady: true, ...more }),
+      );
+    expect(again({ restarts: 3 })).toMatchObject([{ severity: 'warning', about }]);
+    expect(again({ restarts: 2 })).toEqual([]);
+    expect(again({ phase: 'Failed' })).toEqual([]);
+    expect(again({ metadata: { deletionTimestamp: past(base, 5) } })).toEqual([]);
+  });
+
+  it('that was killed for memory once and runs is not; one that waits since is', () => {
+    const killed = (more: Bad) =>
+      found('container-oom-killed', container({ ended: { reason: 'OOMKilled', exitCode: 137 }, ...more }));
+    expect(killed({ restarts: 1 })).toEqual([]);
+    expect(killed({ restarts: 2 })).toMatchObject([
+      { cure: [expect.anything(), 'raise resources.limits.memory of container c in demo/was', expect.anything()] },
+    ]);
+    expect(killed({ restarts: 1, waiting: { reason: 'ContainerCreating' } })).toHaveLength(1);
+    const [free] = killed({ limits: {} });
+    expect(free?.says).toBe(
+      'Container c of demo/was is killed for using more memory than its machine has left (5 restarts)',
+    );
+    expect(free?.cure[1]).toBe('give the containers on n2 limits: the machine itself ran out');
+  });
+
+  it('is killed by its probe when it was killed more than once at least, and not for memory', () => {
+    const events = [probe, kill];
+    const ended = { reason: 'Error', exitCode: 143 };
+    expect(found('liveness-killed', container({ ended, events }))).toMatchObject([
+      {
+        says: 'The kubelet keeps restarting c of demo/was because its liveness probe fails: Get "http://10.244.1.5:8081/": dial tcp 10.244.1.5:8081: connect: connection refused (nothing listens on that port in the container)',
+        about,
+        since: past(base, 600),
+      },
+    ]);
+    expect(found('liveness-killed', container({ ended, events, restarts: 0 }))).toEqual([]);
+    expect(found('liveness-killed', container({ ended: { reason: 'OOMKilled', exitCode: 137 }, events }))).toEqual([]);
+    // Its last end is gone from the machine; the kill is not.
+    expect(found('liveness-killed', container({ events }))).toHaveLength(1);
+  });
+
+  it('is killed by its own probe, not by that of one whose name begins or ends like its', () => {
+    const ended = { reason: 'Error', exitCode: 1 };
+    const of = (name: string) => ({ ...kill, message: `Container ${name} failed liveness probe, will be restarted` });
+    const says = (killed: string) => found('liveness-killed', container({ ended, name: 'web', events: [of(killed)] }));
+    expect(says('web')).toHaveLength(1);
+    expect(says('web-proxy')).toEqual([]);
+    expect(says('old-web')).toEqual([]);
+  });
+
+  it('is told by the probe that kills it, and by its log', () => {
+    const ended = { reason: 'Error', exitCode: 1 };
+    const startup = { ...kill, message: 'Container c failed startup probe, will be restarted' };
+    const readiness = { ...probe, message: 'Readiness probe failed: HTTP probe failed with statuscode: 503', first: 5 };
+    const [bare] = found('liveness-killed', container({ ended, events: [startup, readiness] }));
+    expect(bare?.says).toBe('The kubelet keeps restarting c of demo/was because its startup probe fails');
+    expect(bare?.evidence.map(({ from }) => from)).toEqual([
+      expect.stringContaining('event of Pod was'),
+      'API: pod demo/was',
+    ]);
+    const [one] = found('liveness-killed', container({ ended, events: [probe, kill, readiness], logs: ['waits'] }));
+    expect(one?.says).toContain('connection refused (nothing listens');
+    expect(one?.evidence.map(({ says }) => says)).toEqual([
+      expect.stringContaining('Liveness probe failed'),
+      expect.stringContaining('will be restarted'),
+      'waits',
+    ]);
+  });
+
+  it.each([
+    ['secret "db" not found', 'the Secret db', 'secrets'],
+    ['configmap "db" not found', 'the ConfigMap db', 'configmaps'],
+    ["couldn't find key user in Secret demo/db", 'the key user of the Secret demo/db', 'secrets'],
+    ["couldn't find key user in ConfigMap demo/db", 'the key user of the ConfigMap demo/db', 'configmaps'],
+  ])('lacks, by the words %s, %s', (message, thing, kind) => {
+    const bad = (more: Bad) =>
+      found(
+        'config-missing',
+        container({ waiting: { reason: 'CreateContainerConfigError', message }, restarts: 0, ...more }),
+      );
+    expect(bad({ scheduled: 300 })).toMatchObject([
+      { says: `demo/was cannot start without ${thing}, which demo does not have`, about, since: past(base, 300) },
+    ]);
+    expect(bad({})[0]?.cure[0]).toBe(`kubectl -n demo get ${kind}`);
+    expect(bad({})[0]?.evidence[0]?.says).toBe(message);
+    expect(bad({ scheduled: 10 })).toEqual([]);
+  });
+
+  it('lacks what a volume wants only while it waits for its volumes', () => {
+    const mount = (message: string, first: number) => ({ reason: 'FailedMount', message, first });
+    const events = [
+      mount('MountVolume.SetUp failed for volume "v" : references non-existent secret key: tls.crt', 30),
+      mount('Unable to attach or mount volumes: timed out waiting for the condition', 10),
+    ];
+    const says = (reason: string, more: Bad = {}) =>
+      found('config-missing', container({ waiting: { reason }, restarts: 0, events, ...more }));
+    expect(says('ContainerCreating')[0]?.says).toContain('without the key tls.crt of a Secret,');
+    expect(says('PodInitializing')).toHaveLength(1);
+    expect(says('CrashLoopBackOff', { ended: error })).toEqual([]);
+    const config = [mount('references non-existent config key: a.conf', 30)];
+    expect(says('ContainerCreating', { events: config })[0]?.says).toContain('without the key a.conf of a ConfigMap,');
+  });
+
+  it('that cannot be started says why, also while the kubelet waits before it tries again', () => {
+    const message = 'failed to create containerd task: exec: "java": executable file not found in $PATH';
+    const says = (more: Bad) => found('container-cannot-start', container(more))[0]?.says;
+    const told = `Container c of demo/was cannot be started: ${message}`;
+    const ended = { reason: 'StartError', exitCode: 128, message };
+    expect(says({ waiting: { reason: 'RunContainerError', message } })).toBe(told);
+    expect(says({ waiting: loop, ended })).toBe(told);
+    expect(says({ state: { terminated: ended } })).toBe(told);
+    expect(says({ waiting: { reason: 'CreateContainerError' } })).toBe(
+      'Container c of demo/was cannot be started: CreateContainerError',
+    );
+    expect(found('container-crashing', container({ waiting: loop, ended }))).toEqual([]);
+  });
+
   it('lacks a Secret that is mounted as a volume', () => {
     const event = {
       reason: 'FailedMount',
@@ -271,26 +487,50 @@ describe('the sandboxes of a machine', () => {
   });
 
   it('that end again and again are one finding of the machine', () => {
-    expect(found('sandbox-changed', container({ events: [changed(6)] }))).toMatchObject([
-      { about: ['machine:n2', 'pod:demo/was'] },
+    expect(found('sandbox-changed', container({ events: [changed(3)] }))).toMatchObject([
+      {
+        says: 'The sandboxes of demo/was on n2 end under them again and again (up to 3 times)',
+        severity: 'error',
+        about: ['machine:n2', 'pod:demo/was'],
+        since: past(base, 900),
+      },
     ]);
+    const nameless = eachObject(container({ events: [changed(3)] }), 'events', event => ({
+      ...event,
+      firstTimestamp: '',
+    }));
+    expect(found('sandbox-changed', nameless)[0]).not.toHaveProperty('since');
   });
 
   it('that ended once, or long ago, are well', () => {
-    expect(found('sandbox-changed', container({ events: [changed(1)] }))).toEqual([]);
+    expect(found('sandbox-changed', container({ events: [changed(2)] }))).toEqual([]);
+    expect(found('sandbox-changed', container({ events: [changed(6)], phase: 'Failed' }))).toEqual([]);
+    const metadata = { deletionTimestamp: past(base, 5) };
+    expect(found('sandbox-changed', container({ events: [changed(6)], metadata }))).toEqual([]);
     expect(found('sandbox-changed', container({ events: [changed(6, 800)] }))).toEqual([]);
   });
 
   it('that cannot be made are told with what fails', () => {
     const says =
       'Failed to create pod sandbox: rpc error: plugin type="flannel" failed (add): open /run/flannel/subnet.env: no such file or directory';
-    const bad = (more: readonly Happening[] = []) =>
+    const bad = (more: readonly Happening[] = [], pod: Bad = {}) =>
       container({
         waiting: { reason: 'ContainerCreating' },
         restarts: 0,
         events: [{ reason: 'FailedCreatePodSandBox', message: says, first: 300, count: 20, last: 5 }, ...more],
+        scheduled: 300,
+        ...pod,
       });
-    expect(found('sandbox-not-created', bad())[0]?.says).toContain('its network plugin fails');
+    expect(found('sandbox-not-created', bad())).toMatchObject([
+      {
+        says: 'n2 cannot make pods (demo/was): its network plugin fails',
+        about: ['machine:n2', 'pod:demo/was'],
+        since: past(base, 300),
+      },
+    ]);
+    expect(found('sandbox-not-created', bad([], { scheduled: 10 }))).toEqual([]);
+    expect(found('sandbox-not-created', bad([], { phase: 'Running' }))).toEqual([]);
+    expect(found('sandbox-not-created', bad([], { metadata: { deletionTimestamp: past(base, 5) } }))).toEqual([]);
     expect(
       found(
         'sandbox-not-created',

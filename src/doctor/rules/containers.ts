@@ -1,6 +1,7 @@
 // Containers that do not stay up or never start, by what the kubelet says ended them.
 import { nameOf } from '../objects/common.ts';
 import {
+  begun,
   conditionOf,
   type Event,
   entitiesOf,
@@ -69,24 +70,20 @@ function findingsOf(bad: readonly Bad[], told: Told): readonly Finding[] {
     ({ pod, status, ended }) => `${ownerOf(pod)} ${status.name} ${ended?.reason} ${ended?.exitCode}`,
   ).map((group): Finding => {
     const [first] = group;
-    const since = group
-      .map(({ pod }) => conditionOf(pod, 'Ready')?.lastTransitionTime ?? '')
-      .filter(each => each !== '')
-      .sort()[0];
     return {
       severity: 'error',
       certainty: 'certain',
       about: together(podEntity(first.pod), ...group.flatMap(({ pod }) => entitiesOf(pod))),
-      ...(since === undefined ? {} : { since }),
+      ...begun(...group.map(({ pod }) => conditionOf(pod, 'Ready')?.lastTransitionTime ?? '')),
       ...told(group),
     };
   });
 }
 
-function podsOf(group: readonly Bad[]): string {
+function podsOf(group: readonly [Bad, ...Bad[]]): string {
   const names = [...new Set(group.map(({ pod }) => nameOf(pod)))];
   const [first] = group;
-  return first && names.length > 1 ? `${ownerOf(first.pod)} (${names.length} pods)` : listed(names);
+  return names.length > 1 ? `${ownerOf(first.pod)} (${names.length} pods)` : listed(names);
 }
 
 function stateEvidence({ pod, status, ended }: Bad): Evidence {
@@ -197,7 +194,7 @@ const oomKilled: Rule = {
   },
 };
 
-const livenessKill = /failed (liveness|startup) probe, will be restarted/;
+const livenessKill = /^Container (\S+) failed (liveness|startup) probe, will be restarted/;
 const livenessFailed = /^(Liveness|Startup) probe failed: /;
 
 /** What the probe's own error means. */
@@ -220,17 +217,13 @@ const livenessKilled: Rule = {
   explains: [{ rule: 'container-crashing', by: 'pod' }, ...explainsPods],
   find: snapshot => {
     const killed = badContainers(snapshot).flatMap(each => {
-      const { pod, status, events, ended } = each;
-      if (status.restartCount === 0 || ended === undefined || isOom(each)) return [];
+      const { pod, status, events } = each;
+      if (status.restartCount === 0 || isOom(each)) return [];
       const from = Date.parse(conditionOf(pod, 'Ready')?.lastTransitionTime ?? '');
       // Of this stretch of not being ready; a pod that is ready in between is not ready since its last kill.
       const isOfNow = (event: Event): boolean => !(Date.parse(lastSeen(event)) < from - 120_000);
       const kill = events.findLast(
-        event =>
-          event.reason === 'Killing' &&
-          livenessKill.test(event.message) &&
-          event.message.includes(status.name) &&
-          isOfNow(event),
+        event => event.reason === 'Killing' && livenessKill.exec(event.message)?.[1] === status.name && isOfNow(event),
       );
       const probe = events.findLast(({ reason, message }) => reason === 'Unhealthy' && livenessFailed.test(message));
       return kill ? [{ ...each, kill, probe }] : [];
@@ -241,13 +234,13 @@ const livenessKilled: Rule = {
       const { kill, probe } = byStatus.get(first.status) ?? {};
       const said = probe?.message.replace(livenessFailed, '') ?? '';
       const meaning = probeMeaning.find(([pattern]) => pattern.test(said))?.[1];
-      const kind = /startup/.test(kill?.message ?? '') ? 'startup' : 'liveness';
+      const kind = livenessKill.exec(kill?.message ?? '')?.[2] ?? '';
       return {
         says: `The kubelet keeps restarting ${first.status.name} of ${podsOf(group)} because its ${kind} probe fails${said === '' ? '' : `: ${oneLine(said, 160)}`}${meaning === undefined ? '' : ` (${meaning})`}`,
         evidence: [
           ...(probe ? [eventEvidence(probe, first.pod)] : []),
           ...(kill ? [eventEvidence(kill, first.pod)] : []),
-          ...(logEvidence(snapshot, first).length > 0 ? logEvidence(snapshot, first) : [stateEvidence(first)]),
+          logEvidence(snapshot, first)[0] ?? stateEvidence(first),
         ],
         cure: [
           kubectl('logs', '', first.pod, `-c ${word(first.status.name)} --previous --tail=50`).replace('  ', ' '),
@@ -280,10 +273,9 @@ function missing(snapshot: Snapshot): readonly Missing[] {
     if (!hasHeld(snapshot, scheduled, 30)) return [];
     // A missing volume stops all containers before the first; a missing variable stops one.
     const isConfig = waiting.reason === 'CreateContainerConfigError';
-    const event =
-      !isConfig && /^(ContainerCreating|PodInitializing)$/.test(waiting.reason)
-        ? bad.events.findLast(({ reason, message }) => reason === 'FailedMount' && named.test(message))
-        : undefined;
+    const event = /^(ContainerCreating|PodInitializing)$/.test(waiting.reason)
+      ? bad.events.findLast(({ reason, message }) => reason === 'FailedMount' && named.test(message))
+      : undefined;
     const says = isConfig ? waiting.message : (event?.message ?? '');
     const match = named.exec(says);
     if (!match) return [];
@@ -333,6 +325,14 @@ const configMissing: Rule = {
   },
 };
 
+/** What kept it from its start. While it waits for the next attempt, the kubelet says only 'back-off' of it. */
+function startFailure({ status, ended }: Bad): { readonly reason: string; readonly message: string } | undefined {
+  const { waiting } = status.state;
+  if (/^(CreateContainerError|RunContainerError|PostStartHookError|PreCreateHookError)$/.test(waiting?.reason ?? ''))
+    return waiting;
+  return /^(StartError|ContainerCannotRun)$/.test(ended?.reason ?? '') ? ended : undefined;
+}
+
 const cannotStart: Rule = {
   id: 'container-cannot-start',
   layer: 'workload',
@@ -345,18 +345,14 @@ const cannotStart: Rule = {
   explains: [{ rule: 'container-crashing', by: 'pod' }, ...explainsPods],
   symptomOnly: true,
   find: snapshot => {
-    const bad = badContainers(snapshot).filter(
-      ({ status, ended }) =>
-        /^(CreateContainerError|RunContainerError|PostStartHookError|PreCreateHookError)$/.test(
-          status.state.waiting?.reason ?? '',
-        ) || /^(StartError|ContainerCannotRun)$/.test(ended?.reason ?? ''),
-    );
+    const bad = badContainers(snapshot).filter(each => startFailure(each) !== undefined);
     return findingsOf(bad, group => {
       const [first] = group;
-      const message = first.status.state.waiting?.message || first.ended?.message || '';
+      const { message, reason } = startFailure(first) ?? { message: '', reason: '' };
+      const said = message || reason;
       return {
-        says: `Container ${first.status.name} of ${podsOf(group)} cannot be started: ${oneLine(message, 200) || first.status.state.waiting?.reason}`,
-        evidence: [{ ...stateEvidence(first), says: oneLine(message) || stateEvidence(first).says }],
+        says: `Container ${first.status.name} of ${podsOf(group)} cannot be started: ${oneLine(said, 200)}`,
+        evidence: [{ ...stateEvidence(first), says: oneLine(said) }],
         cure: [
           kubectl('describe', 'pod', first.pod),
           `correct command and args of container ${first.status.name} in ${ownerOf(first.pod)}`,
@@ -395,7 +391,7 @@ const crashing: Rule = {
       each =>
         isLooping(snapshot, each) &&
         !isOom(each) &&
-        !/^(StartError|ContainerCannotRun)$/.test(each.ended?.reason ?? '') &&
+        startFailure(each) === undefined &&
         !killed.has(podEntity(each.pod)),
     );
     return findingsOf(bad, group => {
@@ -428,7 +424,7 @@ const crashing: Rule = {
 
 function secondsBetween(ended: Ended | undefined): number | undefined {
   const seconds = (Date.parse(ended?.finishedAt ?? '') - Date.parse(ended?.startedAt ?? '')) / 1000;
-  return Number.isNaN(seconds) || seconds < 0 ? undefined : seconds;
+  return seconds >= 0 ? seconds : undefined;
 }
 
 export const containerRules: readonly Rule[] = [oomKilled, livenessKilled, configMissing, cannotStart, crashing];

@@ -1,6 +1,7 @@
 // Sandboxes of pods: those that the runtime cannot make, and those that end under their pods.
 import { nameOf } from '../objects/common.ts';
 import {
+  begun,
   conditionOf,
   eventEvidence,
   eventsOf,
@@ -45,7 +46,7 @@ const sandboxChanged: Rule = {
   find: snapshot => {
     const events = eventsOf(snapshot);
     const hit = objects(snapshot, 'pods').flatMap(pod => {
-      if (isOver(pod) || isLeaving(pod) || pod.spec.nodeName === '') return [];
+      if (isOver(pod) || isLeaving(pod)) return [];
       const mine = events(pod).filter(
         event =>
           event.reason === 'SandboxChanged' &&
@@ -60,16 +61,12 @@ const sandboxChanged: Rule = {
     return grouped(hit, ({ pod }) => pod.spec.nodeName).map((group): Finding => {
       const [{ pod, last }] = group;
       const { nodeName } = pod.spec;
-      const since = group
-        .map(each => each.last.firstTimestamp)
-        .filter(each => each !== '')
-        .sort()[0];
       return {
         says: `The sandboxes of ${listed(group.map(each => nameOf(each.pod)))} on ${nodeName} end under them again and again (up to ${Math.max(...group.map(({ times }) => times))} times)`,
         severity: 'error',
         certainty: 'certain',
         about: together(machineEntity(nodeName), ...group.map(each => podEntity(each.pod))),
-        ...(since === undefined ? {} : { since }),
+        ...begun(...group.map(each => each.last.firstTimestamp)),
         evidence: [eventEvidence(last, pod)],
         cure: [
           `ssh ${word(nodeName)} 'sudo containerd config dump | grep SystemdCgroup; sudo grep cgroupDriver /var/lib/kubelet/config.yaml'`,
@@ -105,8 +102,8 @@ const sandboxNotCreated: Rule = {
   find: snapshot => {
     const events = eventsOf(snapshot);
     const hit = objects(snapshot, 'pods').flatMap(pod => {
-      const { status, spec, metadata } = pod;
-      if (status.phase !== 'Pending' || spec.nodeName === '' || isLeaving(pod)) return [];
+      const { status, metadata } = pod;
+      if (status.phase !== 'Pending' || isLeaving(pod)) return [];
       const since = conditionOf(pod, 'PodScheduled')?.lastTransitionTime || metadata.creationTimestamp;
       if (!hasHeld(snapshot, since, 30)) return [];
       const mine = events(pod);
@@ -118,16 +115,12 @@ const sandboxNotCreated: Rule = {
       const [{ pod, failure }] = group;
       const { nodeName } = pod.spec;
       const meaning = sandboxMeaning.find(([pattern]) => pattern.test(failure.message))?.[1];
-      const since = group
-        .map(each => each.since)
-        .filter(each => each !== '')
-        .sort()[0];
       return {
         says: `${nodeName} cannot make pods (${listed(group.map(each => nameOf(each.pod)))})${meaning === undefined ? '' : `: ${meaning}`}`,
         severity: 'error',
         certainty: 'certain',
         about: together(machineEntity(nodeName), ...group.map(each => podEntity(each.pod))),
-        ...(since === undefined ? {} : { since }),
+        ...begun(...group.map(each => each.since)),
         evidence: [eventEvidence(failure, pod)],
         cure: [
           `kubectl get pods -A -o wide --field-selector spec.nodeName=${word(nodeName)}  # is its network agent ready?`,
