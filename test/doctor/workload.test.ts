@@ -1,6 +1,7 @@
 // Pods without a node, containers that do not stay up, pods that are not made. Constructed beside the recorded cluster.
 import { beforeAll, describe, expect, it } from 'vitest';
 import { diagnose } from '../../src/doctor/diagnose.ts';
+import type { ObjectOf } from '../../src/doctor/objects/kinds.ts';
 import { rules } from '../../src/doctor/rules/index.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
 import { recorded } from './recorded.ts';
@@ -76,6 +77,107 @@ describe('a pod without a node', () => {
       return { ...one, metadata: { ...(one['metadata'] as object), ...owner } };
     });
     expect(found('pod-too-big', withPods(base, ...waits))).toHaveLength(1);
+  });
+
+  const said = (id: string, text: string, spec: object, snapshot = base) =>
+    found(id, withPods(snapshot, waitingPod(base, 'was', text, { spec })))[0];
+  const ofNodes = (change: (spec: ObjectOf<'nodes'>['spec'], name: string) => object | undefined, from = base) =>
+    eachObject(from, 'nodes', node => {
+      const spec = change(node.spec, node.metadata.name);
+      return spec === undefined ? undefined : { ...node, spec: { ...node.spec, ...spec } };
+    });
+  const gpu = () => ofNodes(() => ({ taints: [{ key: 'gpu', value: 'yes', effect: 'NoSchedule' }] }));
+  const blind = () => ({ ...base, lists: { ...base.lists, nodes: { state: 'unknown', why: 'forbidden' } as const } });
+
+  it('is told with what it asks for, since when it waits, and what each node says', () => {
+    const late = waitingPod(base, 'was', message, { spec: asks('2Gi') });
+    const old = { ...late, metadata: { ...(late['metadata'] as object), creationTimestamp: past(base, 3600) } };
+    const [one] = found('no-room-for-pod', withPods(full(), old));
+    expect(one).toMatchObject({ about: ['pod:demo/was'], since: past(base, 300) });
+    expect(one?.says).toMatch(/^demo\/was asks for 2Gi memory, and no node has that much left \(n1: .+ and n2: .+\)$/);
+    expect(one?.evidence.map(({ from }) => from)).toEqual([
+      'API: nodes and what their pods ask for',
+      'API: pod demo/was, condition PodScheduled',
+    ]);
+    const unseen = said('no-room-for-pod', '0/2 nodes are available: 2 Insufficient cpu.', {}, blind());
+    expect(unseen?.says).toBe('demo/was asks for nothing, and no node has that much left');
+    expect(unseen?.evidence.map(({ from }) => from)).toEqual(['API: pod demo/was, condition PodScheduled']);
+  });
+
+  it('that also finds a node closed is told by what would keep it away from an open one', () => {
+    const closed = ofNodes((_, name) => (name === 'n2' ? { unschedulable: true } : {}), full());
+    expect(said('no-room-for-pod', message, asks('2Gi'), closed)?.says).toContain('n2: 4');
+    expect(said('no-room-for-pod', message, asks('2Gi'), closed)?.says).not.toContain('cordoned');
+  });
+
+  it('wants a port that somebody else has, who has a node', () => {
+    const proxy = pod(base, 'proxy', { spec: asks('1Mi', port) });
+    const others = [
+      waitingPod(base, 'later', '', { spec: asks('1Mi', port) }),
+      pod(base, 'web', { spec: asks('1Mi', { ports: [{ containerPort: 80, hostPort: 81 }] }) }),
+    ];
+    const findings = found(
+      'host-port-taken',
+      withPods(base, proxy, ...others, waitingPod(base, 'was', '', { spec: asks('1Mi', port) })),
+    );
+    expect(findings.at(-1)?.says).toBe('demo/was wants port 80/TCP of its machine, which demo/proxy has on n2');
+    const text = "2 node(s) didn't have free ports for the requested pod ports";
+    expect(said('host-port-taken', text, asks('1Mi', port), blind())?.says).toBe(
+      'demo/was wants port 80/TCP of its machine, which is taken on every node',
+    );
+  });
+
+  it('is told by its own rules, or by what the scheduler says of them', () => {
+    const selects = { nodeSelector: { disk: 'ssd' } };
+    expect(said('pod-node-rules', '', selects)?.says).toBe(
+      'demo/was fits no node by its own rules: no node is labelled disk=ssd',
+    );
+    const text = "2 node(s) didn't match pod anti-affinity rules";
+    expect(said('pod-node-rules', text, {}, blind())?.says).toBe(`demo/was fits no node by its own rules: ${text}`);
+    const owner = { ownerReferences: [{ kind: 'ReplicaSet', name: 'web-1', controller: true }] };
+    const two = ['a', 'b'].map(name => {
+      const one = waitingPod(base, name, '', { spec: selects });
+      return { ...one, metadata: { ...(one['metadata'] as object), ...owner } };
+    });
+    expect(found('pod-node-rules', withPods(base, ...two))).toMatchObject([
+      {
+        says: 'demo/a and demo/b fit no node by their own rules: no node is labelled disk=ssd',
+        about: ['pod:demo/a', 'pod:demo/b'],
+      },
+    ]);
+  });
+
+  it('is told apart by whose taint it is: that of a control plane, or another', () => {
+    const text = '2 node(s) had untolerated taint {gpu: yes}';
+    const alone = ofNodes((_, name) => (name === 'n2' ? undefined : {}));
+    const reserved = said('pod-taint', '', {}, alone);
+    expect(reserved?.says).toMatch(/^demo\/was tolerates no taint of any node, and every node has one \(n1: node-role/);
+    expect(reserved?.cure[1]).toBe('or add a worker: homelab join-node NAME');
+    const other = said('pod-taint', text, {}, gpu());
+    expect(other?.says).toContain('every node has one (n1: gpu=yes:NoSchedule and n2: gpu=yes:NoSchedule)');
+    expect(other?.cure[1]).toContain('add a toleration to demo/was');
+    expect(said('pod-taint', text, {}, blind())?.says).toBe(
+      'demo/was tolerates no taint of any node, and every node has one',
+    );
+  });
+
+  it('would fit where nothing is taken now, or waits for what the scheduler says', () => {
+    const closed = (names: readonly string[]) =>
+      ofNodes((_, name) => (names.includes(name) ? { unschedulable: true, taints: [] } : {}));
+    expect(said('pod-pending', message, {}, closed(['n2']))).toMatchObject({
+      says: 'Pod demo/was has no node: it would fit n2, which takes no pods now',
+      about: ['pod:demo/was', 'machine:n2'],
+      since: past(base, 300),
+    });
+    expect(said('pod-pending', message, {}, closed(['n1', 'n2']))?.says).toMatch(
+      /fit n1 and n2, which take no pods now$/,
+    );
+    const told = said('pod-pending', '0/2 nodes are available: 2 of a kind.', {});
+    expect(told?.evidence[0]?.says).toBe('0/2 nodes are available: 2 of a kind.');
+    expect(told?.cure).toHaveLength(1);
+    const mute = said('pod-pending', '', {});
+    expect(mute?.evidence[0]?.says).toBe('no condition PodScheduled');
+    expect(mute?.cure[1]).toContain('component=kube-scheduler');
   });
 
   it('of which nobody says anything is told as such, and one that waits for a gate is not', () => {
@@ -564,6 +666,40 @@ describe('a pod that is not ready', () => {
     expect(ids(running(3600, { conditions: unready(past(base, 90)) }))).toEqual(['pod-not-ready']);
   });
 
+  it('may be beside one that was restarted and is ready', () => {
+    const at = past(base, 100);
+    const beside = (status: object) =>
+      found('pod-not-ready', running(100, { containerStatuses: [{ name: 'c', image: 'x', ...status }, ...more] }));
+    const more = [{ name: 'side', ready: true, image: 'x', restartCount: 5, state: { running: { startedAt: at } } }];
+    expect(beside({ state: { running: { startedAt: at } } })).toEqual([]);
+    expect(beside({ state: { running: { startedAt: at } }, restartCount: 1 })).toEqual([]);
+    expect(beside({ state: { running: { startedAt: at } }, restartCount: 2 })).toHaveLength(1);
+  });
+
+  it('has its time from its start, not from when it was made', () => {
+    const late = eachObject(running(200), 'pods', each =>
+      each.metadata.name === 'was'
+        ? { ...each, metadata: { ...each.metadata, creationTimestamp: past(base, 3600) } }
+        : each,
+    );
+    expect(found('pod-not-ready', late)).toEqual([]);
+  });
+
+  it('is told as kubectl tells it', () => {
+    const says = (status: object) =>
+      found('pod-not-ready', running(1200, { containerStatuses: [{ name: 'c', image: 'x', ...status }] }))[0];
+    const at = past(base, 1200);
+    expect(says({ state: { running: { startedAt: at } } })).toMatchObject({
+      says: 'Pod demo/was on n2 is not ready (Running)',
+      about: ['pod:demo/was', 'machine:n2'],
+      since: at,
+    });
+    expect(says({ state: { running: { startedAt: at } }, restartCount: 1 })?.says).toContain('(Running, 1 restart)');
+    expect(says({ state: { waiting: { reason: 'ErrImagePull' } } })?.says).toContain('(ErrImagePull)');
+    const lost = found('pod-not-ready', running(1200, { reason: 'NodeLost' }));
+    expect(lost[0]?.says).toContain('(NodeLost)');
+  });
+
   it('is what its silent node says at once', async () => {
     const stopped = await recorded('worker-kubelet-stopped');
     expect(found('pod-not-ready', stopped).map(({ about }) => about[0])).toContain('pod:demo/ok');
@@ -593,12 +729,83 @@ describe('pods that end', () => {
     ).toEqual([]);
   });
 
+  it('are counted by the node that was short, since the last of them', () => {
+    const gone = (name: string, seconds: number) =>
+      pod(base, name, {
+        status: {
+          phase: 'Failed',
+          reason: 'Evicted',
+          message: 'The node was low on resource: memory.',
+          startTime: past(base, 86_400),
+          conditions: [
+            { type: 'Ready', status: 'False', lastTransitionTime: past(base, 80_000) },
+            { type: 'DisruptionTarget', status: 'True', lastTransitionTime: past(base, seconds) },
+          ],
+        },
+      });
+    expect(found('pod-evicted', withPods(base, gone('a', 600), gone('b', 900)))).toMatchObject([
+      {
+        says: '2 pods were evicted from n2 (demo/a and demo/b): The node was low on resource: memory.',
+        severity: 'warning',
+        about: ['pod:demo/a', 'pod:demo/b', 'machine:n2'],
+        since: past(base, 600),
+      },
+    ]);
+    expect(found('pod-evicted', withPods(base, gone('a', 600)))[0]?.says).toMatch(/^1 pod was evicted from n2/);
+    const [told] = found('pod-evicted', evicted(600));
+    expect(told).toMatchObject({ since: past(base, 600) });
+  });
+
+  it('leave nobody who answers names, whose own pods are not counted any more', () => {
+    const dns = { namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' } };
+    const old = past(base, 3600);
+    const answering = { addresses: [{ ip: '10.244.1.9' }] };
+    const meta = (namespace: string, name: string) => ({ namespace, name, creationTimestamp: old });
+    const none = withObjects(
+      withObjects(
+        eachObject(base, 'pods', each => (each.metadata.name.startsWith('coredns') ? undefined : each)),
+        'endpoints',
+        [
+          { metadata: meta('demo', 'kube-dns'), subsets: [answering] },
+          { metadata: meta('kube-system', 'metrics'), subsets: [answering] },
+          { metadata: meta('kube-system', 'kube-dns'), subsets: [] },
+        ],
+      ),
+      'deployments',
+      [
+        { metadata: meta('demo', 'coredns'), spec: { replicas: 0 } },
+        { metadata: meta('kube-system', 'metrics'), spec: { replicas: 0 } },
+        { metadata: meta('kube-system', 'coredns'), spec: { replicas: 2 } },
+      ],
+    );
+    const why = (...pods: readonly object[]) => found('dns-down', withPods(none, ...pods))[0];
+    expect(why()?.says).toMatch(/, there is no CoreDNS pod$/);
+    const over = pod(base, 'coredns-0', { metadata: dns, status: { phase: 'Failed' } });
+    const leaving = pod(base, 'coredns-1', { metadata: { ...dns, deletionTimestamp: past(base, 5) } });
+    expect(why(over, leaving)?.says).toMatch(/, there is no CoreDNS pod$/);
+    const waits = pod(base, 'coredns-2', { metadata: dns, spec: { nodeName: '' }, status: { phase: 'Pending' } });
+    expect(why(waits)).toMatchObject({
+      says: expect.stringMatching(/, its CoreDNS pod is not ready$/),
+      about: ['service:kube-system/kube-dns', 'pod:kube-system/coredns-2'],
+    });
+    const placed = pod(base, 'coredns-3', { metadata: dns, status: { conditions: unready(old) } });
+    expect(why(waits, placed)?.about).toContain('machine:n2');
+    expect(why(waits, placed)?.says).toMatch(/, none of its 2 CoreDNS pods is ready$/);
+  });
+
   it('stay Terminating: on a silent node, or held by a finalizer', async () => {
     const leaving = (seconds: number, finalizers: readonly string[] = [], nodeName = 'n2') =>
       pod(base, 'web', { metadata: { deletionTimestamp: past(base, seconds), finalizers }, spec: { nodeName } });
     expect(found('pod-stuck-terminating', withPods(base, leaving(600, ['example.com/hold'])))[0]?.says).toContain(
       'example.com/hold',
     );
+    expect(found('pod-stuck-terminating', withPods(base, leaving(600)))).toMatchObject([
+      {
+        says: expect.stringMatching(/: the kubelet of n2 does not end it$/),
+        about: ['pod:demo/web', 'machine:n2'],
+        since: past(base, 600),
+      },
+    ]);
     expect(ids(withPods(base, leaving(20)))).toEqual([]);
     const stopped = await recorded('worker-kubelet-stopped');
     const [first] = diagnose(

@@ -4,6 +4,7 @@ import { requestsOf, shownAmount } from '../../model/quantities.ts';
 import { nameOf } from '../objects/common.ts';
 import { isOfNode, type Obstacle, type Places, placesIn, portsOf } from '../placement.ts';
 import {
+  begun,
   claimsOf,
   conditionOf,
   grouped,
@@ -60,7 +61,7 @@ function waiting(snapshot: Snapshot): readonly Waiting[] {
 }
 
 /** From what is easiest to change to what is not. */
-const byEase: readonly Obstacle['kind'][] = ['room', 'port', 'rules', 'taint', 'too-big', 'reserved'];
+const byEase = ['room', 'port', 'rules', 'taint', 'too-big', 'reserved'] as const;
 
 function causeOf(
   pod: Pod,
@@ -83,17 +84,11 @@ function causeOf(
   for (const kind of byEase) {
     const only = found.flatMap(({ all }) => {
       const hard = all.filter(each => !isOfNode(each));
-      return hard.length > 0 && hard.every(each => each.kind === kind) ? [hard] : [];
+      return hard.every(each => each.kind === kind) ? [hard] : [];
     });
-    if (only.length > 0) return { ...none, cause: kind === 'reserved' ? 'taint' : asCause(kind), what: only.flat() };
+    if (only.length > 0) return { ...none, cause: kind === 'reserved' ? 'taint' : kind, what: only.flat() };
   }
   return { ...none, cause: found.length === 0 ? (said ?? 'other') : 'other' };
-}
-
-function asCause(kind: Obstacle['kind']): Cause {
-  return kind === 'room' || kind === 'too-big' || kind === 'port' || kind === 'rules' || kind === 'taint'
-    ? kind
-    : 'other';
 }
 
 type Group = readonly [Waiting, ...Waiting[]];
@@ -116,7 +111,7 @@ function findingsOf(
       certainty: isSeen ? 'certain' : 'likely',
       ...(isSeen ? {} : { settledBy: kubectl('describe', 'pod', pod) }),
       about: together(podEntity(pod), ...group.map(each => podEntity(each.pod))),
-      ...(since === '' ? {} : { since }),
+      ...begun(since),
       evidence: [
         ...(against.length > 0
           ? [
@@ -307,7 +302,7 @@ const podPending: Rule = {
           severity: 'error',
           certainty: 'certain',
           about: together(podEntity(pod), ...closed.map(machineEntity), ...claimsOf(pod)),
-          ...(since === '' ? {} : { since }),
+          ...begun(since),
           evidence: [
             {
               says: oneLine(message) || 'no condition PodScheduled',

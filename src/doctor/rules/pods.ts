@@ -1,6 +1,7 @@
 // Mere symptoms, at the end of the list: everything before may explain them.
 import { nameOf } from '../objects/common.ts';
 import {
+  begun,
   conditionOf,
   counted,
   entitiesOf,
@@ -43,18 +44,14 @@ const podEvicted: Rule = {
       const [first] = group;
       const latest = group.map(evictedAt).sort().at(-1) ?? '';
       // What is long over is a leftover.
-      const isRecent = latest !== '' && !hasHeld(snapshot, latest, 3600);
+      const isRecent = !hasHeld(snapshot, latest, 3600);
       const { nodeName } = first.spec;
       return {
-        says: `${counted(group.length, 'pod')} ${group.length === 1 ? 'was' : 'were'} evicted from ${nodeName || 'a node'} (${listed(group.map(nameOf))}): ${oneLine(first.status.message, 160)}`,
+        says: `${counted(group.length, 'pod')} ${group.length === 1 ? 'was' : 'were'} evicted from ${nodeName} (${listed(group.map(nameOf))}): ${oneLine(first.status.message, 160)}`,
         severity: isRecent ? 'warning' : 'note',
         certainty: 'certain',
-        about: together(
-          podEntity(first),
-          ...group.map(podEntity),
-          ...(nodeName === '' ? [] : [machineEntity(nodeName)]),
-        ),
-        ...(latest === '' ? {} : { since: latest }),
+        about: together(podEntity(first), ...group.map(podEntity), machineEntity(nodeName)),
+        ...begun(latest),
         evidence: [
           {
             says: oneLine(first.status.message),
@@ -63,7 +60,7 @@ const podEvicted: Rule = {
           },
         ],
         cure: [
-          ...(nodeName === '' ? [] : [`kubectl describe node ${word(nodeName)} (Conditions, Allocated resources)`]),
+          `kubectl describe node ${word(nodeName)} (Conditions, Allocated resources)`,
           'delete the leftovers: kubectl delete pods -A --field-selector status.phase=Failed',
         ],
       };
@@ -105,7 +102,7 @@ const stuckTerminating: Rule = {
         {
           says: held
             ? `Pod ${nameOf(pod)} stays Terminating: ${listed(finalizers)} holds it`
-            : `Pod ${nameOf(pod)} stays Terminating since ${deletionTimestamp}: ${nodeName === '' ? 'nobody ends it' : `the kubelet of ${nodeName} does not end it`}`,
+            : `Pod ${nameOf(pod)} stays Terminating since ${deletionTimestamp}: the kubelet of ${nodeName} does not end it`,
           severity: 'error',
           certainty: 'certain',
           about: entitiesOf(pod),
@@ -120,9 +117,7 @@ const stuckTerminating: Rule = {
           cure: held
             ? [`see who should take ${finalizers[0]} off: its controller`, kubectl('describe', 'pod', pod)]
             : [
-                ...(nodeName === ''
-                  ? []
-                  : [`ssh ${word(nodeName)} sudo crictl pods --name ${word(pod.metadata.name)}`]),
+                `ssh ${word(nodeName)} sudo crictl pods --name ${word(pod.metadata.name)}`,
                 `only when the machine is off for good: ${kubectl('delete', 'pod', pod, '--force')}`,
               ],
         },
@@ -160,8 +155,8 @@ const dnsDown: Rule = {
     const wanted = deployment?.spec.replicas ?? 1;
     const why =
       pods.length > 0
-        ? `${pods.length === 1 ? 'its CoreDNS pod is' : `none of its ${pods.length} CoreDNS pods is`} ready`
-        : deployment && wanted === 0
+        ? `${pods.length === 1 ? 'its CoreDNS pod is not' : `none of its ${pods.length} CoreDNS pods is`} ready`
+        : wanted === 0
           ? 'CoreDNS is scaled to 0'
           : 'there is no CoreDNS pod';
     return [
@@ -217,7 +212,7 @@ function isLong(snapshot: Snapshot, pod: Pod, isNodeReady: boolean): boolean {
   const { status, metadata } = pod;
   const since = conditionOf(pod, 'Ready')?.lastTransitionTime || metadata.creationTimestamp;
   if (!isNodeReady) return true;
-  if (!hasHeld(snapshot, metadata.creationTimestamp, 30) || !hasHeld(snapshot, since, 30)) return false;
+  if (!hasHeld(snapshot, since, 30)) return false;
   const all = [...status.initContainerStatuses, ...status.containerStatuses];
   const bad = all.filter(({ ready, state }) => !ready && state.terminated?.exitCode !== 0);
   const reasons = bad.flatMap(({ state }) => (state.waiting ? [state.waiting.reason] : []));
@@ -255,7 +250,7 @@ const podNotReady: Rule = {
           severity: 'error',
           certainty: 'certain',
           about: entitiesOf(pod),
-          ...(since === '' ? {} : { since }),
+          ...begun(since),
           evidence: [
             {
               says: `Ready=${condition?.status ?? 'never told'}${condition?.reason ? `, ${condition.reason}: ${oneLine(condition.message, 160)}` : ''}`,
