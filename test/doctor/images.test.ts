@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { diagnose } from '../../src/doctor/diagnose.ts';
 import { rules } from '../../src/doctor/rules/index.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
-import { found, ids, withFacts } from './rig.ts';
+import { eachObject, found, ids, itemsOf, withFacts } from './rig.ts';
 import { type Happening, past, pod, podRef, unready, well, withEvents, withPods } from './well.ts';
 
 const image = 'ghcr.io/example/was:1';
@@ -132,7 +132,122 @@ describe('an image that cannot be pulled', () => {
     expect(ids(sidecar)).toEqual([]);
   });
 
+  /** The same pod, otherwise. */
+  const changed = (snapshot: Snapshot, change: { spec?: object; metadata?: object; status?: object }) =>
+    eachObject(snapshot, 'pods', each =>
+      each.metadata.name === 'was'
+        ? {
+            ...each,
+            metadata: { ...each.metadata, ...change.metadata },
+            spec: { ...each.spec, ...change.spec },
+            status: { ...each.status, ...change.status },
+          }
+        : each,
+    );
+  const of = (index: number) => failing([`${head}${causes[index]?.[1]}`]);
+
+  it('is told with its registry, its machine and since when', () => {
+    const [one] = found('image-not-found', of(11));
+    expect(one).toMatchObject({
+      says: `The registry ghcr.io has no image ${image}, which demo/was needs`,
+      severity: 'error',
+      certainty: 'certain',
+      about: ['pod:demo/was', 'machine:n2', `image:${image}`, 'registry:ghcr.io'],
+      since: past(base, 290),
+    });
+    expect(one?.evidence[1]?.says).toBe(`ImagePullBackOff: Back-off pulling image "${image}"`);
+    const [silent] = found('image-pull-failed', failing([], { reason: 'ErrImagePull', message: '' }));
+    expect(silent).toMatchObject({ certainty: 'likely', since: past(base, 300) });
+    expect(silent?.evidence[0]?.says).toBe('ErrImagePull');
+    const twin = pod(base, 'twin', { status: itemsOf(of(11), 'pods').at(-1)?.status });
+    const both = withEvents(withPods(of(11), twin), podRef('twin'), [
+      { reason: 'Failed', message: `${head}${causes[11]?.[1]}`, first: 100 },
+    ]);
+    expect(found('image-not-found', both)).toMatchObject([
+      {
+        says: `The registry ghcr.io has no image ${image}, which demo/was and demo/twin need`,
+        since: past(base, 290),
+      },
+    ]);
+  });
+
+  it('is nothing of a pod that is over or leaves', () => {
+    expect(found('image-not-found', changed(of(11), { status: { phase: 'Failed' } }))).toEqual([]);
+    const metadata = { deletionTimestamp: past(base, 5) };
+    expect(found('image-not-found', changed(of(11), { metadata }))).toEqual([]);
+  });
+
+  it('is told by what says why, also after something that does not', () => {
+    const [one] = found(
+      'registry-tls',
+      failing([`Failed to pull image "${image}": it ended`, `${head}${causes[6]?.[1]}`]),
+    );
+    expect(one?.evidence[0]?.says).toContain('x509');
+  });
+
+  it.each([
+    ['nginx', 'docker.io'],
+    ['library/nginx', 'docker.io'],
+    ['localhost/was', 'localhost'],
+    ['mirror:5000/was', 'mirror:5000'],
+    ['quay.io/example/was', 'quay.io'],
+  ])('%s is of the registry %s', (name, registry) => {
+    const message = `Back-off pulling image "${name}": ErrImagePull: ${name}: not found`;
+    const waits = { name: 'c', image: name, state: { waiting: { reason: 'ImagePullBackOff', message } } };
+    const [one] = found('image-not-found', changed(failing([]), { status: { containerStatuses: [waits] } }));
+    expect(one?.about).toContain(`registry:${registry}`);
+  });
+
+  it('for want of a name is told by which name, and whether the resolver is silent or knows none', () => {
+    const says = (text: string) => found('image-name-unresolved', failing([`${head}dial tcp: lookup ${text}`]))[0];
+    const silent = says('ghcr.io on 10.0.0.53:53: read udp: i/o timeout');
+    expect(silent).toMatchObject({
+      says: 'The image of demo/was cannot be pulled: n2 cannot resolve the name ghcr.io, the resolver 10.0.0.53 does not answer',
+      certainty: 'likely',
+      about: ['pod:demo/was', 'machine:n2', `image:${image}`, 'registry:ghcr.io', 'resolver:10.0.0.53'],
+    });
+    expect(silent?.settledBy).toContain('ssh n2 getent hosts registry.k8s.io');
+    expect(silent?.cure).toHaveLength(3);
+    const unnamed = says('ghcr.io: Temporary failure in name resolution');
+    expect(unnamed?.says).toBe('The image of demo/was cannot be pulled: n2 cannot resolve the name ghcr.io');
+    expect(unnamed?.about).toHaveLength(4);
+    const wrong = says('ghrc.io on 10.0.0.53:53: no such host');
+    expect(wrong?.says).toBe('The image of demo/was cannot be pulled: the name ghrc.io does not exist, says 10.0.0.53');
+    expect(wrong?.certainty).toBe('certain');
+    expect(wrong?.cure.at(-1)).toBe(`correct the image's name: ${image}`);
+  });
+
+  it('for want of trust is told by whether the registry speaks HTTP', () => {
+    const [foreign] = found('registry-tls', of(6));
+    expect(foreign?.says).toContain('does not accept the certificate of the registry ghcr.io');
+    expect(foreign?.cure[0]).toContain('-connect ghcr.io:443 ');
+    const [plain] = found('registry-tls', of(7));
+    expect(plain?.says).toContain('the registry ghcr.io speaks HTTP, and containerd HTTPS');
+    const message = 'Back-off: http: server gave HTTP response to HTTPS client';
+    const waits = { name: 'c', image: 'mirror:5000/was', state: { waiting: { reason: 'ImagePullBackOff', message } } };
+    const [port] = found('registry-tls', changed(failing([]), { status: { containerStatuses: [waits] } }));
+    expect(port?.cure[0]).toContain('-connect mirror:5000 ');
+  });
+
+  it('that is refused is to be allowed to the account of the pod', () => {
+    expect(found('registry-refuses', of(9))[0]?.cure[2]).toContain('patch serviceaccount default ');
+    const robot = changed(of(9), { spec: { serviceAccountName: 'robot' } });
+    expect(found('registry-refuses', robot)[0]?.cure[2]).toContain('patch serviceaccount robot ');
+  });
+
+  it('that is not there for the machine is told as that', () => {
+    expect(found('image-not-found', of(12))[0]?.says).toBe(
+      `The image ${image} of demo/was is not there for the architecture of n2`,
+    );
+  });
+
   it('that the pod forbids to pull, or that is no name, is told as that', () => {
+    const says = (reason: string) => found('image-pull-failed', failing([], { reason, message: '' }))[0];
+    expect(says('ErrImageNeverPull')?.says).toContain('is not on n2, and the pod forbids to pull it');
+    expect(says('InvalidImageName')?.says).toBe(`"${image}" of demo/was is no name of an image`);
+    expect(says('ErrImageNeverPull')).not.toHaveProperty('settledBy');
+    expect(says('InvalidImageName')).not.toHaveProperty('settledBy');
+    expect(says('ErrImagePull')?.settledBy).toBe(`ssh n2 sudo crictl pull ${image}`);
     expect(found('image-pull-failed', failing([], { reason: 'ErrImageNeverPull', message: '' }))).toMatchObject([
       { certainty: 'certain' },
     ]);

@@ -31,11 +31,21 @@ interface Claim {
   readonly seconds?: number;
   readonly annotations?: Record<string, string>;
   readonly volumeName?: string;
+  readonly selector?: object;
+  readonly metadata?: object;
 }
 
 function withClaim(
   snapshot: Snapshot,
-  { size = '1Gi', mode = 'ReadWriteOnce', phase = 'Pending', seconds = 600, annotations = {}, ...spec }: Claim = {},
+  {
+    size = '1Gi',
+    mode = 'ReadWriteOnce',
+    phase = 'Pending',
+    seconds = 600,
+    annotations = {},
+    metadata = {},
+    ...spec
+  }: Claim = {},
 ): Snapshot {
   return withObjects(snapshot, 'persistentvolumeclaims', [
     {
@@ -45,6 +55,7 @@ function withClaim(
         uid: 'uid-data',
         creationTimestamp: past(base, seconds),
         annotations,
+        ...metadata,
       },
       spec: { ...spec, accessModes: [mode], resources: { requests: { storage: size } } },
       status: { phase },
@@ -59,8 +70,8 @@ const local = (annotations = {}, more = {}) => ({
   volumeBindingMode: 'Immediate',
   ...more,
 });
-const volume = (more: { readonly spec?: object; readonly status?: object } = {}) => ({
-  metadata: { name: 'pv-1' },
+const volume = (more: { readonly spec?: object; readonly status?: object; readonly metadata?: object } = {}) => ({
+  metadata: { name: 'pv-1', ...more.metadata },
   spec: { storageClassName: 'manual', capacity: { storage: '5Gi' }, accessModes: ['ReadWriteOnce'], ...more.spec },
   status: { phase: 'Available', ...more.status },
 });
@@ -134,10 +145,169 @@ describe('a claim that waits', () => {
     expect(found('claim-class-missing', silent)).toEqual([]);
   });
 
+  const classes = (snapshot: Snapshot) => ({
+    ...snapshot,
+    lists: { ...snapshot.lists, storageclasses: { state: 'unknown', why: 'forbidden' } as const },
+  });
+  const says = (snapshot: Snapshot, reason: string, message: string, first = 60) =>
+    withEvents(snapshot, { kind: 'PersistentVolumeClaim', name: 'data', uid: 'uid-data' }, [
+      { reason, message, first },
+    ]);
+  const noClass = 'no persistent volumes available for this claim and no storage class is set';
+  const longhorn = () => local({}, { metadata: { name: 'longhorn', creationTimestamp: past(base, 86_400) } });
+
+  it('without a class is told which there are', () => {
+    const said = (all: readonly object[]) => found('claim-without-class', cluster({}, all));
+    expect(said([local()])).toMatchObject([
+      {
+        says: 'Claim demo/data names no storage class, and none of local-path is the default',
+        severity: 'error',
+        certainty: 'certain',
+        about: ['claim:demo/data'],
+        since: past(base, 600),
+        evidence: [{ says: `Pending since ${past(base, 600)}, storageClassName is not set` }],
+        cure: [
+          'kubectl annotate storageclass local-path storageclass.kubernetes.io/is-default-class=true',
+          expect.anything(),
+        ],
+      },
+    ]);
+    expect(said([])[0]?.says).toBe('Claim demo/data names no storage class, and the cluster has none');
+    expect(said([])[0]?.cure[0]).toContain('install something');
+    expect(found('claim-without-class', classes(cluster({}, [])))).toEqual([]);
+    expect(found('claim-without-class', classes(says(cluster({}, []), 'FailedBinding', 'something else')))).toEqual([]);
+    const told = classes(says(cluster({}, []), 'FailedBinding', noClass));
+    expect(found('claim-without-class', told)).toMatchObject([
+      {
+        says: 'Claim demo/data names no storage class, and there is no default',
+        certainty: 'likely',
+        settledBy: 'the list of classes: kubectl get storageclass',
+      },
+    ]);
+    expect(found('claim-without-class', cluster({}, [local()]))[0]).not.toHaveProperty('settledBy');
+  });
+
+  it('without a class may be older than the default one', () => {
+    const said = (seconds: number, message: string) =>
+      found('claim-without-class', says(cluster({ seconds }, [local(byDefault)]), 'FailedBinding', message));
+    expect(said(90_000, noClass)).toMatchObject([
+      {
+        says: 'Claim demo/data names no storage class and is older than the default one, local-path',
+        certainty: 'likely',
+      },
+    ]);
+    expect(said(600, noClass)).toEqual([]);
+    expect(said(90_000, 'waiting for a volume to be created')).toEqual([]);
+  });
+
+  it('of a class that is not there is told which are', () => {
+    const said = (all: readonly object[]) =>
+      found('claim-class-missing', cluster({ storageClassName: 'fast' }, all))[0];
+    const name = 'Claim demo/data names the storage class "fast", which the cluster does not have';
+    expect(said([])?.says).toBe(`${name}; it has none`);
+    expect(said([])?.cure[1]).toMatch(/^install what provides the class/);
+    expect(said([local()])?.says).toBe(`${name}; it has local-path`);
+    expect(said([local()])?.cure[1]).toMatch(/spec\.storageClassName: local-path;/);
+    expect(said([local(), longhorn()])?.cure[1]).toMatch(/spec\.storageClassName: ONE OF THEM;/);
+    expect(said([local()])).not.toHaveProperty('settledBy');
+    const blind = classes(
+      says(
+        cluster({ storageClassName: 'fast' }, []),
+        'ProvisioningFailed',
+        'storageclass.storage.k8s.io "fast" not found',
+      ),
+    );
+    expect(found('claim-class-missing', blind)).toMatchObject([
+      { says: name, certainty: 'likely', settledBy: 'the list of classes: kubectl get storageclass' },
+    ]);
+  });
+
+  it('for a volume made by hand is told what there is', () => {
+    const said = (claim: Claim, ...volumes: readonly object[]) =>
+      found('claim-no-volume-fits', cluster({ storageClassName: 'manual', ...claim }, [local()], volumes))[0]?.says;
+    const used = volume({ metadata: { name: 'pv-2' }, status: { phase: 'Bound' } });
+    const reserved = volume({ spec: { claimRef: { namespace: 'demo', name: 'other' } } });
+    const waits = 'Claim demo/data waits for a volume';
+    expect(said({}, used)).toBe(`${waits} of class manual made by hand, and 1 volume of that kind is in use`);
+    expect(said({}, reserved)).toContain('1 volume of that kind is in use');
+    expect(said({}, used, reserved)).toContain('2 volumes of that kind are in use');
+    expect(said({ storageClassName: '' }, volume())).toBe(`${waits} without a class made by hand, and there is none`);
+    const asks = (what: string, rest: string) =>
+      `Claim demo/data asks for ${what}, and no available volume of class manual serves it: ${rest}`;
+    expect(said({ size: '9Gi' }, volume(), used)).toBe(asks('9Gi, ReadWriteOnce', 'pv-1 has 5Gi'));
+    expect(said({ size: '5Gi' }, volume())).toBeUndefined();
+    expect(said({ mode: 'ReadWriteMany' }, volume())).toBe(
+      asks('1Gi, ReadWriteMany', 'pv-1 is not for ReadWriteMany (many nodes)'),
+    );
+    const classless = volume({ spec: { storageClassName: '' } });
+    expect(found('claim-without-class', cluster({}, [local()], [classless]))).toEqual([]);
+    const large = cluster({ size: '9Gi' }, [local()], [classless]);
+    expect(found('claim-no-volume-fits', large)[0]?.says).toContain('no available volume without a class serves it');
+  });
+
+  it('may select volumes by their labels', () => {
+    const said = (selector: object) =>
+      found(
+        'claim-no-volume-fits',
+        cluster(
+          { storageClassName: 'manual', selector },
+          [local()],
+          [volume({ metadata: { labels: { disk: 'ssd', room: 'a' } } })],
+        ),
+      )[0]?.says;
+    const isIn = (values: readonly string[]) => ({ matchExpressions: [{ key: 'room', operator: 'In', values }] });
+    expect(said({ matchLabels: { disk: 'ssd' } })).toBeUndefined();
+    expect(said({ matchLabels: { disk: 'ssd' }, ...isIn(['a']) })).toBeUndefined();
+    expect(said({ matchLabels: { disk: 'hdd' } })).toMatch(/: pv-1 lacks the labels that the claim selects by$/);
+    expect(said({ matchLabels: { disk: 'hdd', room: 'a' } })).toBeDefined();
+    expect(said({ matchLabels: { disk: 'ssd' }, ...isIn(['b']) })).toBeDefined();
+    expect(said({ matchLabels: { disk: 'hdd' }, ...isIn(['a']) })).toBeDefined();
+  });
+
+  it('of local volumes waits for a pod that is to stay', () => {
+    const byHand = local(
+      {},
+      { provisioner: 'kubernetes.io/no-provisioner', volumeBindingMode: 'WaitForFirstConsumer' },
+    );
+    const claim = withObjects(
+      withObjects(withClaim(base, { storageClassName: 'local-path' }), 'storageclasses', [byHand]),
+      'persistentvolumes',
+      [],
+    );
+    const user = (more: object) => withPods(claim, pod(base, 'db', { spec: uses, ...more }));
+    expect(found('claim-no-volume-fits', claim)).toEqual([]);
+    expect(found('claim-no-volume-fits', user({ status: { phase: 'Succeeded' } }))).toEqual([]);
+    expect(found('claim-no-volume-fits', user({ metadata: { deletionTimestamp: past(base, 5) } }))).toEqual([]);
+    expect(found('claim-no-volume-fits', user({}))).toHaveLength(1);
+  });
+
+  it('needs no pod where its class makes volumes at once, and is told what its provisioner said of late', () => {
+    const claim = withObjects(withClaim(base, { storageClassName: 'local-path' }), 'storageclasses', [local()]);
+    const name = 'Claim demo/data waits for rancher.io/local-path to make its volume (class local-path)';
+    const said = (snapshot: Snapshot) => found('claim-not-provisioned', snapshot)[0];
+    expect(said(claim)?.says).toBe(`${name}, which says nothing about it`);
+    expect(said(claim)?.evidence[0]?.says).toContain(', storageClassName: local-path');
+    expect(said(says(claim, 'ExternalProvisioning', 'waiting for a volume'))?.says).toBe(
+      `${name}, which says nothing about it`,
+    );
+    const refused = says(says(claim, 'ProvisioningFailed', 'no disk left', 90), 'ExternalProvisioning', 'waiting');
+    expect(said(refused)?.says).toBe(`${name}: "no disk left"`);
+    expect(said(refused)?.evidence[0]?.says).toBe('ProvisioningFailed: no disk left');
+    expect(said(says(claim, 'ProvisioningFailed', 'no disk left', 7200))?.says).toContain('says nothing');
+  });
+
   it('that is lost, or that a pod names and nobody made', () => {
     expect(found('claim-lost', withClaim(base, { phase: 'Lost', volumeName: 'pv-9' }))).toMatchObject([
       { about: ['claim:demo/data', 'volume:pv-9'] },
     ]);
+    expect(found('claim-lost', withClaim(base, { phase: 'Lost', volumeName: 'pv-9' }))[0]?.cure[0]).toBe(
+      'kubectl get persistentvolume pv-9',
+    );
+    const unnamed = found('claim-lost', withClaim(base, { phase: 'Lost' }))[0];
+    expect(unnamed).toMatchObject({
+      about: ['claim:demo/data'],
+      cure: ['kubectl get persistentvolume NAME', expect.anything()],
+    });
     expect(found('claim-lost', withClaim(base, { phase: 'Bound' }))).toEqual([]);
     const orphan = withPods(
       withObjects(base, 'persistentvolumeclaims', []),
@@ -145,6 +315,10 @@ describe('a claim that waits', () => {
     );
     expect(diagnose(orphan, rules).broken.map(({ rule }) => rule)).toEqual(['claim-missing']);
     expect(found('claim-missing', withClaim(orphan))).toEqual([]);
+    const others = (namespace: string) =>
+      found('claim-missing', withClaim(orphan, { metadata: { namespace, name: 'other' } }))[0]?.says;
+    expect(others('demo')).toBe('Pod demo/db names the claim data, which demo does not have (it has other)');
+    expect(others('prod')).toBe('Pod demo/db names the claim data, which demo does not have');
     expect(
       found('claim-missing', {
         ...orphan,
@@ -159,11 +333,12 @@ describe('a claim that waits', () => {
       { severity: 'warning' },
     ]);
     expect(found('two-default-classes', withObjects(base, 'storageclasses', two.slice(1)))).toEqual([]);
+    expect(found('two-default-classes', withObjects(base, 'storageclasses', [...two.slice(1), local()]))).toEqual([]);
   });
 });
 
 describe('a volume of one node', () => {
-  const pinned = (node: string, snapshot = base) =>
+  const pinned = (node: string, snapshot = base, more: { readonly spec?: object; readonly status?: object } = {}) =>
     withPods(
       withObjects(
         withClaim(snapshot, { phase: 'Bound', storageClassName: 'local-path', volumeName: 'pv-1' }),
@@ -179,8 +354,9 @@ describe('a volume of one node', () => {
                   ],
                 },
               },
+              ...more.spec,
             },
-            status: { phase: 'Bound' },
+            status: { phase: 'Bound', ...more.status },
           }),
         ],
       ),
@@ -193,6 +369,39 @@ describe('a volume of one node', () => {
       ['volume-node-gone', ['pod-pending']],
     ]);
     expect(broken[0]?.says).toContain('n9');
+  });
+
+  it('that is gone is an error only to a pod that waits for a node', () => {
+    const users = (...pods: readonly object[]) =>
+      found(
+        'volume-node-gone',
+        withPods(
+          eachObject(pinned('n9'), 'pods', each => (each.metadata.name === 'db' ? undefined : each)),
+          ...pods,
+        ),
+      )[0];
+    const waits = (metadata = {}) => {
+      const one = waitingPod(base, 'db', '', { spec: uses });
+      return { ...one, metadata: { ...(one['metadata'] as object), ...metadata } };
+    };
+    expect(users(waits())).toMatchObject({
+      severity: 'error',
+      about: ['volume:pv-1', 'claim:demo/data', 'pod:demo/db'],
+    });
+    expect(users()).toMatchObject({ severity: 'warning', about: ['volume:pv-1', 'claim:demo/data'] });
+    expect(users(waits({ deletionTimestamp: past(base, 5) }))?.severity).toBe('warning');
+    expect(users(pod(base, 'db', { spec: uses }))?.severity).toBe('warning');
+    expect(users(pod(base, 'old', { spec: uses, status: { phase: 'Succeeded' } }))?.about).not.toContain(
+      'pod:demo/old',
+    );
+  });
+
+  it('that nobody has bound, or that every node reaches, is not accused', () => {
+    expect(found('volume-node-gone', pinned('n9', base, { status: { phase: 'Released' } }))).toEqual([]);
+    expect(found('volume-node-gone', pinned('n9', base, { spec: { claimRef: undefined } }))).toEqual([]);
+    const down = eachObject(base, 'nodes', node => ({ ...node, status: { ...node.status, conditions: [] } }));
+    expect(found('volume-node-not-ready', pinned('n2', down))).toHaveLength(1);
+    expect(found('volume-node-not-ready', pinned('n2', down, { spec: { nodeAffinity: undefined } }))).toEqual([]);
   });
 
   it('that is there is not accused', () => {
@@ -221,16 +430,21 @@ describe('a volume of one node', () => {
 });
 
 describe('a pod whose volume does not come', () => {
-  const stuck = (reason: string, message: string, { seconds = 300, more = [] as readonly Happening[] } = {}) => {
+  const stuck = (
+    reason: string,
+    message: string,
+    { seconds = 300, more = [] as readonly Happening[], metadata = {}, status = {}, late = 8 } = {},
+  ) => {
     const at = past(base, seconds);
     const waits = pod(base, 'db-1', {
-      metadata: { creationTimestamp: at },
+      metadata: { creationTimestamp: past(base, 3600), ...metadata },
       spec: uses,
       status: {
         phase: 'Pending',
         startTime: at,
         conditions: [{ type: 'PodScheduled', status: 'True', lastTransitionTime: at }, ...unready(at).slice(1)],
         containerStatuses: [{ name: 'c', image: 'x', state: { waiting: { reason: 'ContainerCreating' } } }],
+        ...status,
       },
     });
     return withEvents(withPods(base, waits), podRef('db-1'), [
@@ -238,7 +452,7 @@ describe('a pod whose volume does not come', () => {
       {
         reason: 'FailedMount',
         message: 'Unable to attach or mount volumes: timed out waiting for the condition',
-        first: 8,
+        first: late,
       },
       ...more,
     ]);
@@ -287,6 +501,38 @@ describe('a pod whose volume does not come', () => {
         }),
       ),
     ).toEqual([]);
+  });
+
+  it('is told since it has its node, by what says why, and not once it leaves or has begun', () => {
+    const failed = 'AttachVolume.Attach failed for volume "pv-1" : not ready';
+    const said = (more: object) => found('volume-not-attached', stuck('FailedAttachVolume', failed, more));
+    expect(said({})).toMatchObject([
+      { about: ['pod:demo/db-1', 'machine:n2', 'claim:demo/data'], since: past(base, 300) },
+    ]);
+    expect(said({ late: 200 })[0]?.says).toContain('not ready');
+    expect(said({ metadata: { deletionTimestamp: past(base, 5) } })).toEqual([]);
+    expect(said({ status: { phase: 'Running' } })).toEqual([]);
+    const begun = (state: object) => said({ status: { initContainerStatuses: [{ name: 'init', image: 'x', state }] } });
+    expect(begun({ waiting: { reason: 'PodInitializing' } })).toHaveLength(1);
+    expect(begun({ running: { startedAt: past(base, 20) } })).toEqual([]);
+    expect(begun({ terminated: { exitCode: 0, reason: 'Completed' } })).toEqual([]);
+  });
+
+  it('is held by a pod of another node that uses the same claim, and by no other', () => {
+    const snapshot = stuck('FailedAttachVolume', 'Multi-Attach error for volume "pv-1"');
+    const said = (...pods: readonly object[]) => found('volume-in-use-elsewhere', withPods(snapshot, ...pods))[0];
+    const alone = 'Pod demo/db-1 waits for a volume that is still attached to another node';
+    const others = [
+      pod(base, 'same-node', { spec: uses }),
+      pod(base, 'over', { spec: { ...uses, nodeName: 'n1' }, status: { phase: 'Failed' } }),
+      waitingPod(base, 'no-node', '', { spec: uses }),
+      pod(base, 'no-claim', { spec: { nodeName: 'n1' } }),
+    ];
+    expect(said(...others)).toMatchObject({ says: alone, about: ['pod:demo/db-1', 'claim:demo/data'] });
+    expect(said(...others)?.cure.at(-1)).toBe('kubectl -n demo describe pod db-1');
+    const held = said(...others, pod(base, 'db-0', { spec: { ...uses, nodeName: 'n1' } }));
+    expect(held?.says).toBe(`${alone}: demo/db-0 on n1 uses it`);
+    expect(held?.cure.at(-1)).toMatch(/^if n1 is off for good/);
   });
 
   it('because another node holds it follows from that node', async () => {

@@ -3,6 +3,7 @@ import { amountsOf, shownAmount } from '../../model/quantities.ts';
 import type { ObjectOf } from '../objects/kinds.ts';
 import { meets } from '../placement.ts';
 import {
+  begun,
   counted,
   type Event,
   eventEvidence,
@@ -122,7 +123,7 @@ function finding(
   return {
     severity: 'error',
     about: [claimEntity(claim)],
-    ...(claim.metadata.creationTimestamp === '' ? {} : { since: claim.metadata.creationTimestamp }),
+    ...begun(claim.metadata.creationTimestamp),
     evidence,
     ...rest,
   };

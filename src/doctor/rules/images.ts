@@ -1,6 +1,7 @@
 // Images that are not there: the newest event says only "Back-off pulling image", the cause stands in an earlier one.
 import { nameOf } from '../objects/common.ts';
 import {
+  begun,
   type Event,
   eventEvidence,
   eventsOf,
@@ -103,8 +104,8 @@ function failedPulls(snapshot: Snapshot): readonly Failed[] {
 
 /** 'ghcr.io' of 'ghcr.io/owner/name:1'; Docker Hub's where none is named. */
 function registryOf(image: string): string {
-  const [first, ...more] = image.split('/');
-  return first !== undefined && more.length > 0 && /[.:]|^localhost$/.test(first) ? first : 'docker.io';
+  const [first = '', ...more] = image.split('/');
+  return more.length > 0 && /[.:]|^localhost$/.test(first) ? first : 'docker.io';
 }
 
 type Told = (
@@ -130,23 +131,19 @@ function findingsOf(
       const resolver = resolverOf(message);
       return [
         podEntity(pod),
-        ...(pod.spec.nodeName === '' ? [] : [machineEntity(pod.spec.nodeName)]),
+        machineEntity(pod.spec.nodeName),
         `image:${image}`,
         `registry:${registryOf(image)}`,
         ...(resolver === undefined ? [] : [`resolver:${resolver}` as const]),
       ];
     });
-    const since = group
-      .map(each => each.since)
-      .filter(each => each !== '')
-      .sort()[0];
     return {
       says,
       severity: 'error',
       certainty,
       ...(settledBy === undefined ? {} : { settledBy }),
       about: together(podEntity(first.pod), ...entities),
-      ...(since === undefined ? {} : { since }),
+      ...begun(...group.map(each => each.since)),
       evidence: [
         ...(first.event ? [eventEvidence(first.event, first.pod)] : []),
         {
@@ -179,7 +176,7 @@ const explains: readonly Explains[] = [
 const docs = 'kubernetes.io/docs/concepts/containers/images';
 
 function machinesOf(group: readonly Failed[]): readonly string[] {
-  return [...new Set(group.map(({ pod }) => pod.spec.nodeName).filter(name => name !== ''))];
+  return [...new Set(group.map(({ pod }) => pod.spec.nodeName))];
 }
 
 const unresolved: Rule = {

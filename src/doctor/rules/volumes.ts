@@ -171,8 +171,8 @@ interface Stuck {
 function stuck(snapshot: Snapshot): readonly Stuck[] {
   const events = eventsOf(snapshot);
   return objects(snapshot, 'pods').flatMap(pod => {
-    const { status, spec, metadata } = pod;
-    if (status.phase !== 'Pending' || spec.nodeName === '' || isLeaving(pod)) return [];
+    const { status, metadata } = pod;
+    if (status.phase !== 'Pending' || isLeaving(pod)) return [];
     const statuses = [...status.initContainerStatuses, ...status.containerStatuses];
     const isWaiting = statuses.every(({ state }) => state.running === undefined && state.terminated === undefined);
     const since = conditionOf(pod, 'PodScheduled')?.lastTransitionTime || metadata.creationTimestamp;
