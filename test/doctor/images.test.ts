@@ -187,6 +187,7 @@ describe('an image that cannot be pulled', () => {
 
   it.each([
     ['nginx', 'docker.io'],
+    ['nginx:1.27', 'docker.io'],
     ['library/nginx', 'docker.io'],
     ['localhost/was', 'localhost'],
     ['mirror:5000/was', 'mirror:5000'],

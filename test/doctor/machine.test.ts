@@ -1,5 +1,6 @@
 // Constructed, one field at a time: machines that are silent, full, short of memory, out of time, or somebody else.
 
+import { describe, expect, it } from 'vitest';
 import { clockHere, clockOff, clockUnsynchronised } from '../../src/doctor/rules/clock.ts';
 import {
   diskFull,
@@ -58,6 +59,14 @@ const root = (machine: Name, change: object, from?: Snapshot) =>
   );
 const kubelet = (machine: Name, change: object, from?: Snapshot) =>
   with1(machine, facts => ({ kubelet: { ...facts.kubelet, ...change } }), from);
+const boot = (machine: Name, change: object, from?: Snapshot) =>
+  with1(
+    machine,
+    ({ filesystems }) => ({
+      filesystems: filesystems.map(each => (each.mount === '/boot' ? { ...each, ...change } : each)),
+    }),
+    from,
+  );
 const identity = (machine: Name, change: object, from?: Snapshot) =>
   with1(machine, facts => ({ identity: { ...facts.identity, ...change } }), from);
 const clock = (machine: Name, change: object, from?: Snapshot) =>
@@ -155,6 +164,14 @@ const disks: readonly Case[] = [
       'it is a snap’s image': root('w1', { freeBytes: 0, type: 'squashfs' }),
       'its kubelet’s thresholds are not known': without('w1', 'kubelet', root('w1', { freeBytes: 3 * gib })),
       'its threshold is absurd': kubelet('w1', { evictionHard: { 'nodefs.available': '95%' } }),
+      'its threshold is no amount': kubelet(
+        'w1',
+        { evictionHard: { 'nodefs.available': 'some' } },
+        root('w1', { freeBytes: 3 * gib }),
+      ),
+      'it has no size': root('w1', { sizeBytes: 0, freeBytes: 0 }),
+      'it is nearly full': without('w1', 'kubelet', root('w1', { freeBytes: 1.5 * gib })),
+      'it is that of boot': boot('w1', { freeBytes: 0 }),
     },
   },
   {
@@ -172,6 +189,7 @@ const disks: readonly Case[] = [
     says: /^\/ of w1 is nearly full: 1\.5 GiB/,
     severity: 'warning',
     near: {
+      'it is full': without('w1', 'kubelet', root('w1', { freeBytes: 0 })),
       'a twentieth is left': without('w1', 'kubelet', root('w1', { freeBytes: 2.1 * gib })),
       'the disk is so large that it is still much': without(
         'w1',
@@ -180,6 +198,16 @@ const disks: readonly Case[] = [
       ),
     },
   },
+  ...['/boot', '/boot/efi'].map(
+    (mount): Case => ({
+      rule: diskNearlyFull,
+      when: `${mount} is full`,
+      in: boot('w1', { mount, freeBytes: 0 }),
+      says: new RegExp(`^${mount} of w1 is full: 0 MiB`),
+      severity: 'warning',
+      near: {},
+    }),
+  ),
   {
     rule: inodesUsedUp,
     when: 'no inode is left and there is room',
@@ -189,6 +217,7 @@ const disks: readonly Case[] = [
     near: {
       'some are left': root('w1', { inodesFree: 200_000 }),
       'the filesystem has no fixed number of them': root('w1', { inodes: 0, inodesFree: 0 }),
+      'it is an image, made once': root('w1', { inodesFree: 0, type: 'erofs' }),
     },
   },
   {
@@ -229,6 +258,16 @@ const disks: readonly Case[] = [
     near: {
       'the disk is full indeed': root('w1', { freeBytes: 3 * gib }),
       'it names another signal only': kubelet('w1', { evictionHard: { 'pid.available': '95%' } }),
+      'its disk is an image, made once': kubelet(
+        'w1',
+        { evictionHard: { 'nodefs.available': '95%' } },
+        root('w1', { type: 'erofs' }),
+      ),
+      'its disk has no size': kubelet(
+        'w1',
+        { evictionHard: { 'nodefs.available': '1Gi' } },
+        root('w1', { sizeBytes: 0, freeBytes: 0 }),
+      ),
     },
   },
   {
@@ -241,6 +280,15 @@ const disks: readonly Case[] = [
   },
 ];
 testRules(diskRules, disks);
+
+describe('a full disk', () => {
+  it('is emptied of images where these are', () => {
+    const cure = (mount: string) => diskFull.find(root('w1', { mount, freeBytes: 0 }))[0]?.cure.join('; ');
+    expect(cure('/')).toContain('crictl rmi --prune');
+    expect(cure('/var/lib/containerd')).toContain('crictl rmi --prune');
+    expect(cure('/srv')).not.toContain('crictl');
+  });
+});
 
 const swapped = (machine: Name, from?: Snapshot) =>
   with1(machine, () => ({ swap: [{ name: '/swap.img', sizeBytes: 2 * gib }] }), from);
@@ -260,6 +308,12 @@ const indexer = (from: Snapshot = healthy): Snapshot => ({
   ],
 });
 
+const watches = {
+  pod: 'wazuh/wazuh-indexer-0',
+  container: 'x',
+  lines: ['failed to create fsnotify watcher: too many open files'],
+};
+
 const memory: readonly Case[] = [
   {
     rule: memoryShort,
@@ -274,6 +328,45 @@ const memory: readonly Case[] = [
       })),
       'the threshold is absurd': kubelet('w1', { evictionHard: { 'memory.available': '7Gi' } }),
     },
+  },
+  {
+    rule: memoryShort,
+    when: 'less is there than a kubelet keeps that keeps much',
+    in: kubelet(
+      'w1',
+      { evictionHard: { 'memory.available': '1Gi' } },
+      with1('w1', () => ({
+        memory: { totalBytes: 8 * gib, availableBytes: 0.9 * gib },
+        kernelLog: [{ at: ago(600), text: killed }],
+      })),
+    ),
+    says: /^w1 has no memory left: 922 MiB of 8\.0 GiB available, below the 1Gi at which the kubelet evicts pods; the kernel killed java at 02:04 UTC$/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: memoryShort,
+    when: 'less is there than a kubelet keeps that keeps much, and nothing was killed',
+    in: kubelet(
+      'w1',
+      { evictionHard: { 'memory.available': '1Gi' } },
+      with1('w1', () => ({ memory: { totalBytes: 8 * gib, availableBytes: 0.9 * gib } })),
+    ),
+    says: /below the 1Gi at which the kubelet evicts pods$/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: memoryShort,
+    when: 'a fiftieth is left, and of the kubelet nothing is known',
+    in: without(
+      'w1',
+      'kubelet',
+      with1('w1', () => ({ memory: { totalBytes: 8 * gib, availableBytes: 160 * 2 ** 20 } })),
+    ),
+    says: /^w1 has no memory left: 160 MiB of 8\.0 GiB available$/,
+    severity: 'error',
+    near: {},
   },
   {
     rule: memoryShort,
@@ -358,17 +451,43 @@ const memory: readonly Case[] = [
     when: 'a pod’s log says so',
     in: {
       ...indexer(with1('w1', () => ({ sysctl: { 'fs.inotify.max_user_instances': '128' } }))),
-      logs: [
-        {
-          pod: 'wazuh/wazuh-indexer-0',
-          container: 'x',
-          lines: ['failed to create fsnotify watcher: too many open files'],
-        },
-      ],
+      logs: [watches],
     },
     says: /: pod wazuh\/wazuh-indexer-0 cannot watch files/,
     severity: 'error',
     about: 'pod:wazuh/wazuh-indexer-0',
+    near: {
+      'the pod is on no machine that is known': withObjects({ ...indexer(), logs: [watches] }, 'pods', []),
+    },
+  },
+  {
+    rule: inotifyUsedUp,
+    when: 'the kubelet and a pod’s log say so',
+    in: with1(
+      'w1',
+      () => ({
+        sysctl: { 'fs.inotify.max_user_instances': '8192' },
+        journal: { kubelet: [{ at: ago(60), text: tooManyWatches }] },
+      }),
+      { ...indexer(), logs: [watches] },
+    ),
+    says: /\(fs\.inotify\.max_user_instances is 8192\): its kubelet cannot watch files$/,
+    severity: 'error',
+    certainty: 'likely',
+    about: 'pod:wazuh/wazuh-indexer-0',
+    near: {},
+  },
+  {
+    rule: inotifyUsedUp,
+    when: 'the kubelet says so, and the limit is not known',
+    in: without(
+      'w1',
+      'sysctl',
+      with1('w1', () => ({ journal: { kubelet: [{ at: ago(60), text: tooManyWatches }] } })),
+    ),
+    says: /^w1 has no inotify instances left: its kubelet cannot watch files$/,
+    severity: 'error',
+    certainty: 'likely',
     near: {},
   },
   {
@@ -394,6 +513,42 @@ const memory: readonly Case[] = [
   },
 ];
 testRules(memoryRules, memory);
+
+describe('what memory and limits want', () => {
+  it('is swap off, done by homelab only on a machine that is no container', () => {
+    const fix = (change: object) =>
+      swapOn.find(identity('w1', change, unit('w1', 'kubelet', crashing, swapped('w1'))))[0];
+    expect(fix({})?.fix?.script).toContain('swapoff -a');
+    expect(fix({ container: true })).toMatchObject({ severity: 'error' });
+    expect(fix({ container: true })?.fix).toBeUndefined();
+  });
+
+  it('is shown where it was read: in the log of the pod, or of the unit', () => {
+    const from = (snapshot: Snapshot) => inotifyUsedUp.find(snapshot)[0]?.evidence.map(each => each.from);
+    const ofPod = { ...indexer(), logs: [watches] };
+    const ofBoth = with1('w1', () => ({ journal: { kubelet: [{ at: ago(60), text: tooManyWatches }] } }), ofPod);
+    expect(from(ofPod)).toEqual(['wazuh/wazuh-indexer-0', 'w1']);
+    expect(from(ofBoth)).toEqual(['w1', 'w1']);
+    expect(from(without('w1', 'sysctl', ofPod))).toEqual(['wazuh/wazuh-indexer-0']);
+  });
+
+  it('is asked of the machine that the pod is on, where that is known', () => {
+    const named = (namespace: string, name: string, nodeName: string) => ({
+      metadata: { namespace, name },
+      spec: { nodeName },
+    });
+    const others = [named('wazuh', 'other', 'w2'), named('demo', 'wazuh-indexer-0', 'cp')];
+    const said = (...pods: readonly object[]) => mapCountLow.find(withObjects(indexer(), 'pods', pods))[0];
+    const there = said(...others, named('wazuh', 'wazuh-indexer-0', 'w1'));
+    expect(there?.about).toEqual(['pod:wazuh/wazuh-indexer-0', 'machine:w1']);
+    expect(there?.settledBy).toBe('ssh w1 sysctl vm.max_map_count');
+    expect(there?.cure.every(line => line.startsWith('ssh w1 '))).toBe(true);
+    const nowhere = said(...others);
+    expect(nowhere?.says).toContain('too low on its machine (65530,');
+    expect(nowhere?.about).toEqual(['pod:wazuh/wazuh-indexer-0']);
+    expect(nowhere?.cure.every(line => line.startsWith('ssh MACHINE '))).toBe(true);
+  });
+});
 
 const all = (change: (machine: Name, from: Snapshot) => Snapshot) => change('cp', change('w1', change('w2', healthy)));
 const cloned = eachObject(healthy, 'nodes', item => ({

@@ -184,6 +184,62 @@ describe('a cordon', () => {
     expect(causesIn(withPods(open, big), rules)).toEqual(['pod-too-big']);
   });
 
+  const asks = (memory: string) => ({ spec: { containers: [{ name: 'c', resources: { requests: { memory } } }] } });
+
+  it('says since when, and which pods would fit there if it were lifted', () => {
+    const at = past(base, 600);
+    expect(found('node-cordoned', cordoned(base))).toMatchObject([
+      {
+        says: `n2 is cordoned by its owner since ${at}; no pod waits for it`,
+        since: at,
+        evidence: [{ says: `spec.unschedulable=true, tainted at ${at}` }],
+      },
+    ]);
+    const untimed = n2(cordoned(base), node => ({ ...node, spec: { ...node.spec, taints: [] } }));
+    const [one] = found('node-cordoned', untimed);
+    expect(one).toMatchObject({
+      says: 'n2 is cordoned by its owner; no pod waits for it',
+      evidence: [{ says: 'spec.unschedulable=true' }],
+    });
+    expect(one).not.toHaveProperty('since');
+    const two = withPods(held(cordoned(base)), waitingPod(base, 'big', '', asks('900Gi')));
+    expect(found('node-cordoned', two)[0]?.says).toMatch(/, and demo\/web would fit there$/);
+  });
+
+  it('is in the way of nobody who was made long ago and looked at a moment ago, or who fits elsewhere', () => {
+    const web = waitingPod(base, 'web', '', { seconds: 10 });
+    const old = { ...web, metadata: { ...(web['metadata'] as object), creationTimestamp: past(base, 3600) } };
+    expect(found('node-cordoned', withPods(cordoned(base), old))).toMatchObject([{ severity: 'note' }]);
+    const open = eachObject(held(cordoned(base)), 'nodes', node =>
+      node.metadata.name === 'n1' ? { ...node, spec: { ...node.spec, taints: [] } } : node,
+    );
+    expect(found('node-cordoned', open)).toMatchObject([{ severity: 'note' }]);
+    const tolerates = { spec: { tolerations: [{ operator: 'Exists' }] } };
+    expect(found('node-cordoned', withPods(cordoned(base), waitingPod(base, 'web', '', tolerates)))).toMatchObject([
+      { severity: 'note' },
+    ]);
+  });
+
+  it('is all that closes the last node, or is not', () => {
+    const big = waitingPod(base, 'big', '', asks('900Gi'));
+    const last = withPods(cordoned(base), big);
+    expect(found('node-cordoned', last)).toMatchObject([
+      { severity: 'error', says: expect.stringMatching(/takes pods, while 1 pod waits for one \(demo\/big\)$/) },
+    ]);
+    const note = [{ severity: 'note', says: expect.stringMatching(/; no pod waits for it$/) }];
+    expect(found('node-cordoned', condition(last, 'Ready', { status: 'False' }))).toMatchObject(note);
+    const tainted = n2(last, node => ({
+      ...node,
+      spec: { ...node.spec, taints: [...node.spec.taints, { key: 'gpu', effect: 'NoSchedule' }] },
+    }));
+    expect(found('node-cordoned', tainted)).toMatchObject(note);
+    expect(found('node-cordoned', withPods(tainted, waitingPod(base, 'web', '')))).toMatchObject(note);
+    const claim = '0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims.';
+    expect(found('node-cordoned', withPods(cordoned(base), waitingPod(base, 'db', claim)))[0]?.says).not.toContain(
+      'would fit there',
+    );
+  });
+
   it('of homelab is a warning with a way back once its run was cut off', () => {
     const machines = base.machines.map(({ unreached: _, ...machine }) => machine);
     const open = { run: '1', command: 'homelab upgrade --to v1.31.4', startedAt: past(base, 900), says: 'stopped' };
@@ -194,6 +250,10 @@ describe('a cordon', () => {
     expect(one?.fix?.undo).toContain('cordon n2');
     expect(one?.cure[0]).toContain('homelab upgrade --to v1.31.4');
     expect(found('node-cordoned', snapshot)).toEqual([]);
+    expect(one?.evidence[0]?.says).toMatch(/, annotation homelab\/cordoned$/);
+    const [atWork] = found('cordon-left-behind', { ...cordoned(base, ours, 300), machines });
+    expect(atWork?.certainty).toBe('possible');
+    expect(atWork?.fix).toBeUndefined();
   });
 
   it('of homelab is only a note while a run may be under way, and an error when it is old and in the way', () => {
@@ -218,8 +278,20 @@ describe('a taint', () => {
 
   it('of a silent node is told when the node is Ready again', () => {
     expect(found('taint-left-behind', tainted('node.kubernetes.io/unreachable', 600))).toMatchObject([
-      { severity: 'warning', about: ['machine:n2'] },
+      {
+        severity: 'warning',
+        about: ['machine:n2'],
+        since: past(base, 600),
+        evidence: [{ says: expect.stringContaining(`:NoSchedule, added at ${past(base, 600)}; Ready=True`) }],
+      },
     ]);
+    const untimed = n2(base, node => ({
+      ...node,
+      spec: { ...node.spec, taints: [{ key: 'node.kubernetes.io/unreachable', effect: 'NoExecute' }] },
+    }));
+    const [one] = found('taint-left-behind', untimed);
+    expect(one?.evidence[0]?.says).toContain(':NoExecute; Ready=True');
+    expect(one).not.toHaveProperty('since');
   });
 
   it('is right on a node that is silent, has just come back, or was tainted by its owner', () => {
@@ -231,7 +303,7 @@ describe('a taint', () => {
 
   it('of Cilium is told after two minutes', () => {
     expect(found('cilium-agent-not-ready', tainted('node.cilium.io/agent-not-ready', 300))).toMatchObject([
-      { severity: 'error' },
+      { severity: 'error', about: ['machine:n2'], since: past(base, 300) },
     ]);
     expect(found('cilium-agent-not-ready', tainted('node.cilium.io/agent-not-ready', 60))).toEqual([]);
     expect(found('cilium-agent-not-ready', tainted('node.cilium.io/other', 300))).toEqual([]);

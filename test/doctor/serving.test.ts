@@ -4,7 +4,7 @@ import { diagnose } from '../../src/doctor/diagnose.ts';
 import { rules } from '../../src/doctor/rules/index.ts';
 import { isNear } from '../../src/doctor/rules/services.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
-import { found, ids, itemsOf, withObjects } from './rig.ts';
+import { eachObject, found, ids, itemsOf, withObjects } from './rig.ts';
 import { past, pod, unready, well, withEvents, withPods } from './well.ts';
 
 let base: Snapshot;
@@ -64,6 +64,59 @@ describe('pods that are refused', () => {
       },
     ]);
     expect(found('quota-full', roomy)).toEqual([]);
+  });
+
+  it('by a quota are told by the quota of that name and place, and by what it has', () => {
+    const quotaOf = (namespace: string, name: string, hard: object, used: object) => ({
+      metadata: { namespace, name },
+      status: { hard, used },
+    });
+    const says = (...all: readonly object[]) =>
+      found('pods-refused-by-quota', withObjects(deployment(quota), 'resourcequotas', all))[0];
+    const full = [{ memory: '4Gi' }, { memory: '4Gi' }] as const;
+    const bare = 'The quota compute of demo lets demo/web make no more pods';
+    expect(says(quotaOf('prod', 'compute', ...full), quotaOf('demo', 'storage', ...full))?.says).toBe(bare);
+    expect(says(quotaOf('demo', 'compute', ...full))).toMatchObject({
+      says: `${bare}: memory 4Gi of 4Gi`,
+      severity: 'error',
+      about: ['workload:demo/web', 'namespace:demo'],
+      since: past(base, 300),
+      evidence: [{}, { says: '2 of 3 replicas' }].map(each => expect.objectContaining(each)),
+    });
+    // None at all is what somebody wants, and what is not counted is not used up.
+    const meant = quotaOf('demo', 'none', { 'services.loadbalancers': '0' }, { 'services.loadbalancers': '0' });
+    const uncounted = quotaOf('demo', 'new', { pods: '10' }, {});
+    expect(found('quota-full', withObjects(base, 'resourcequotas', [meant, uncounted]))).toEqual([]);
+  });
+
+  it('of a daemon set are told while it lacks some', () => {
+    const set = (numberReady: number) =>
+      withEvents(
+        withObjects(base, 'daemonsets', [
+          {
+            metadata: { namespace: 'demo', name: 'agent', uid: 'uid-agent' },
+            spec: {},
+            status: { desiredNumberScheduled: 2, numberReady },
+          },
+        ]),
+        { kind: 'DaemonSet', name: 'agent', uid: 'uid-agent' },
+        [{ reason: 'FailedCreate', message: quota, first: 120 }],
+      );
+    const [one] = found('pods-refused-by-quota', set(1));
+    expect(one).toMatchObject({ about: ['workload:demo/agent', 'namespace:demo'], since: past(base, 120) });
+    expect(one?.evidence).toHaveLength(1);
+    expect(found('pods-refused-by-quota', set(2))).toEqual([]);
+  });
+
+  it('by a webhook are told whether it is silent or says no', () => {
+    const says = (message: string) => found('pods-not-created', deployment(message))[0];
+    const silent = says('Internal error occurred: failed calling webhook "a.example.com": timeout');
+    expect(silent?.says).toBe('demo/web makes no pods: the webhook a.example.com does not answer');
+    expect(silent?.about).toContain('webhook:a.example.com');
+    const denied = 'admission webhook "a.example.com" denied the request: no label';
+    expect(says(denied)?.says).toBe(`demo/web makes no pods: ${denied}`);
+    expect(says(denied)?.about).toContain('webhook:a.example.com');
+    expect(says('of its own')?.about).toEqual(['workload:demo/web', 'namespace:demo']);
   });
 
   it('of a stateful set are told by its newest event, while pods are missing', () => {
@@ -144,6 +197,44 @@ describe('webhook-unanswered', () => {
         lists: { ...blind.lists, endpoints: { state: 'unknown', why: 'forbidden' } },
       }),
     ).toEqual([]);
+  });
+
+  it('is told with the pods that should answer, and no others', () => {
+    const of = (name: string, more: { metadata?: object; spec?: object; status?: object } = {}) =>
+      pod(base, name, { ...more, metadata: { labels: { app: 'injector' }, ...more.metadata } });
+    const others = [
+      of('over', { status: { phase: 'Failed' } }),
+      of('elsewhere', { metadata: { namespace: 'prod' } }),
+      of('other', { metadata: { labels: { app: 'web' } } }),
+    ];
+    const said = (...pods: readonly object[]) => found('webhook-unanswered', withPods(hooked('Fail', []), ...pods))[0];
+    const head = 'The API server must ask the webhook inject.example.com (injector), and nobody answers: ';
+    expect(said(...others)).toMatchObject({
+      says: `${head}no pod stands behind the Service demo/injector`,
+      severity: 'error',
+      about: ['webhook:injector', 'webhook:inject.example.com', 'service:demo/injector'],
+      since: past(base, 300),
+    });
+    const waits = of('a', { spec: { nodeName: '' }, status: { phase: 'Pending', containerStatuses: [] } });
+    expect(said(...others, waits)).toMatchObject({
+      says: `${head}no pod behind the Service demo/injector is ready (a: Pending)`,
+      about: [expect.anything(), expect.anything(), 'service:demo/injector', 'pod:demo/a'],
+    });
+    expect(said(of('b'))?.about).toContain('machine:n2');
+  });
+
+  it('is told where its Service is not there, or selects nobody', () => {
+    const lost = withObjects(base, 'mutatingwebhookconfigurations', hooks('Fail'));
+    const [one] = found('webhook-unanswered', lost);
+    expect(one?.says).toMatch(/nobody answers: there is no Service demo\/injector$/);
+    expect(one).not.toHaveProperty('since');
+    const byHand = addEndpoints(addServices(lost, svc('injector', {})), endpointsOf('injector', []));
+    expect(found('webhook-unanswered', withPods(byHand, pod(base, 'web')))[0]?.about).not.toContain('pod:demo/web');
+    const same = eachObject(lost, 'mutatingwebhookconfigurations', each => ({
+      ...each,
+      webhooks: each.webhooks.map(hook => ({ ...hook, name: 'injector' })),
+    }));
+    expect(found('webhook-unanswered', same)[0]?.about).toEqual(['webhook:injector', 'service:demo/injector']);
   });
 
   it('follows from its pod that crashes', () => {
@@ -240,8 +331,30 @@ describe('apiservice-unavailable', () => {
         ],
       },
     ];
-    const [one] = found('apiservice-unavailable', { ...withPods(addServices(api('False'), service), server), logs });
+    const there = withPods(addServices(api('False'), service), server);
+    const says = (snapshot: Snapshot) => found('apiservice-unavailable', snapshot)[0];
+    const one = says({ ...there, logs });
     expect(one?.says).toContain('any IP SANs');
+    expect(one?.cure).toHaveLength(2);
+    const name = 'The API v1beta1.metrics.k8s.io does not answer: ';
+    const foreign = logs.map(log => ({ ...log, pod: 'demo/other' }));
+    expect(says({ ...there, logs: foreign })?.says).toMatch(
+      /: no pod behind the Service kube-system\/metrics-server is/,
+    );
+    expect(says(there)?.cure).toHaveLength(1);
+    const endpoints = {
+      metadata: { namespace: 'kube-system', name: 'metrics-server' },
+      subsets: [{ addresses: answered }],
+    };
+    const answering = addEndpoints(there, endpoints);
+    expect(says(answering)?.says).toBe(`${name}endpoints for service/metrics-server have no addresses`);
+    const mute = eachObject(answering, 'apiservices', each => ({
+      ...each,
+      status: { conditions: each.status.conditions.map(condition => ({ ...condition, message: '' })) },
+    }));
+    expect(says(mute)?.says).toBe(`${name}MissingEndpoints`);
+    const blind = { ...there, lists: { ...there.lists, endpoints: { state: 'unknown', why: 'forbidden' } as const } };
+    expect(says(blind)?.says).toBe(`${name}endpoints for service/metrics-server have no addresses`);
   });
 });
 
@@ -254,6 +367,31 @@ describe('namespace-terminating', () => {
     expect(ids(ending(900))).toEqual(['namespace-terminating']);
     expect(ids(ending(100))).toEqual([]);
     expect(ids(ending(900, 'Active'))).toEqual([]);
+  });
+
+  it('is told by what holds it: an API that is silent, a finalizer, or what there is', () => {
+    const says = (...conditions: readonly object[]) =>
+      found(
+        'namespace-terminating',
+        withObjects(base, 'namespaces', [
+          {
+            metadata: { name: 'old', deletionTimestamp: past(base, 900) },
+            status: { phase: 'Terminating', conditions },
+          },
+        ]),
+      )[0];
+    const is = (type: string, status = 'True') => ({ type, status, message: `said by ${type}` });
+    const left = is('NamespaceContentRemaining');
+    const head = `The namespace old stays Terminating since ${past(base, 900)}`;
+    const silent = is('NamespaceDeletionDiscoveryFailure', 'False');
+    const held = is('NamespaceFinalizersRemaining');
+    expect(says(silent)).toMatchObject({ says: head, about: ['namespace:old'], since: past(base, 900) });
+    expect(says(silent, left)?.says).toBe(`${head}: said by NamespaceContentRemaining`);
+    expect(says(silent, left, held)?.says).toBe(`${head}: said by NamespaceFinalizersRemaining`);
+    expect(says(left, held, { ...silent, status: 'True' })?.says).toContain(
+      'said by NamespaceDeletionDiscoveryFailure',
+    );
+    expect(says(silent, left)?.evidence).toHaveLength(1);
   });
 });
 
@@ -272,6 +410,28 @@ describe('service-selects-nothing', () => {
   it('is a note when nothing is like it', () => {
     expect(said({ app: 'grafana' }, { app: 'mysql' })).toMatchObject([{ severity: 'note' }]);
     expect(said({ app: 'web', version: 'v1' }, { app: 'web', version: 'v2' })).toMatchObject([{ severity: 'note' }]);
+  });
+
+  it('is a note when more than a slip keeps the pod away, or that pod is not well', () => {
+    const note = [{ severity: 'note', about: ['service:demo/web'] }];
+    expect(said({ app: 'wbe-front', tier: 'frnot' }, { app: 'web-front', tier: 'front' })).toMatchObject(note);
+    expect(said({ app: 'web', teir: 'front' }, { app: 'web', role: 'front' })).toMatchObject(note);
+    expect(said({ app: 'web', teir: 'front' }, { app: 'web', tier: 'back' })).toMatchObject(note);
+    const by = (more: { metadata?: object; status?: object }, label = 'web-front') =>
+      found(
+        'service-selects-nothing',
+        withPods(
+          addServices(base, svc('web', { app: 'wbe-front' })),
+          pod(base, 'web-1', { ...more, metadata: { labels: { app: label }, ...more.metadata } }),
+        ),
+      );
+    expect(by({})).toMatchObject([{ severity: 'error' }]);
+    expect(by({ status: { conditions: unready(past(base, 300)) } })).toMatchObject(note);
+    expect(by({ status: { phase: 'Succeeded' } }, 'wbe-front')).toMatchObject(note);
+    const leaving = { labels: { app: 'wbe-front' }, deletionTimestamp: past(base, 5) };
+    expect(by({ metadata: leaving })).toMatchObject(note);
+    const empty = addEndpoints(addServices(base, svc('web', { app: 'x' })), endpointsOf('web', []));
+    expect(found('service-selects-nothing', empty)).toMatchObject(note);
   });
 
   it('is nothing when it selects a pod, selects by nothing, or names another host', () => {
@@ -294,6 +454,8 @@ describe('service-selects-nothing', () => {
     ['mysql', 'mysqld', true],
     ['api', 'ui', false],
     ['web', 'web', false],
+    ['ui', 'iu', false],
+    ['backend', 'backend-one', false],
   ])('%s and %s: %s', (one, other, near) => {
     expect(isNear(one, other)).toBe(near);
   });
@@ -318,5 +480,10 @@ describe('what waits without harm', () => {
     expect(found('budget-never-allows', budget(0, 2))).toMatchObject([{ severity: 'note' }]);
     expect(found('budget-never-allows', budget(1, 2))).toEqual([]);
     expect(found('budget-never-allows', budget(0, 1))).toEqual([]);
+    const ofNobody = eachObject(budget(0, 0), 'poddisruptionbudgets', each => ({
+      ...each,
+      status: { ...each.status, expectedPods: 0 },
+    }));
+    expect(found('budget-never-allows', ofNobody)).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import { parseQuantity } from '../../model/quantities.ts';
 import { nameOf } from '../objects/common.ts';
 import type { ObjectOf } from '../objects/kinds.ts';
 import {
+  begun,
   conditionOf,
   eventEvidence,
   eventsOf,
@@ -82,7 +83,7 @@ function finding(
     severity: 'error',
     certainty: 'certain',
     about: [`workload:${nameOf(workload)}`, `namespace:${workload.metadata.namespace}`, ...more],
-    ...(since === '' ? {} : { since }),
+    ...begun(since),
     evidence: [
       evidence,
       {
@@ -275,7 +276,7 @@ const namespaceTerminating: Rule = {
           severity: 'error',
           certainty: 'certain',
           about: [`namespace:${name}`],
-          ...(deletionTimestamp === '' ? {} : { since: deletionTimestamp }),
+          ...begun(deletionTimestamp),
           evidence: bad.slice(0, 3).map(({ type, message }) => ({
             says: `${type}: ${oneLine(message)}`,
             from: `API: namespace ${name}`,

@@ -3,6 +3,7 @@ import { adminKubectl } from '../../model/kubectl.ts';
 import { cordonMark } from '../../model/world.ts';
 import { closingTaints, isOpen, type Places, placesIn } from '../placement.ts';
 import {
+  begun,
   conditionOf,
   counted,
   hasHeld,
@@ -52,10 +53,12 @@ function cordons(snapshot: Snapshot): readonly Cordon[] {
   const hasOpenNode = places.nodes.some(isOpen);
   return places.nodes.flatMap(node => {
     if (!node.spec.unschedulable) return [];
-    const held = waiting.filter(pod => isAllThat(places, pod, node));
+    // One that tolerates cordons waits for something else.
+    const kept = waiting.filter(pod => places.obstacles(pod, node).some(({ kind }) => kind === 'cordon'));
+    const held = kept.filter(pod => isAllThat(places, pod, node));
     const wouldBeOpen = isTrue(node, 'Ready') && closingTaints(node).every(({ key }) => isCordon(key));
-    const isLast = !hasOpenNode && wouldBeOpen && waiting.length > 0;
-    const names = (held.length > 0 ? held : waiting).map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
+    const isLast = !hasOpenNode && wouldBeOpen && kept.length > 0;
+    const names = (held.length > 0 ? held : kept).map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
     const costs =
       held.length > 0
         ? `${listed(names)} would fit there`
@@ -78,7 +81,6 @@ export const unboundClaim =
 function isAllThat({ nodes, obstacles }: Places, pod: Pod, node: Node): boolean {
   const against = obstacles(pod, node);
   return (
-    against.length > 0 &&
     against.every(({ kind }) => kind === 'cordon') &&
     !unboundClaim.test(conditionOf(pod, 'PodScheduled')?.message ?? '') &&
     !nodes.some(other => obstacles(pod, other).length === 0)
@@ -94,7 +96,7 @@ function told({
   const at = cordonedAt(node);
   return {
     about: [machineEntity(name)],
-    ...(at === '' ? {} : { since: at }),
+    ...begun(at),
     end: isInTheWay ? `, and ${costs}` : '; no pod waits for it',
     evidence: [
       {
@@ -222,7 +224,7 @@ const taintLeftBehind: Rule = {
             severity: 'warning',
             certainty: 'certain',
             about: [machineEntity(name)],
-            ...(timeAdded === '' ? {} : { since: timeAdded }),
+            ...begun(timeAdded),
             evidence: [
               {
                 says: `taint ${key}:${effect}${timeAdded && `, added at ${timeAdded}`}; Ready=True since ${ready.lastTransitionTime}`,
@@ -263,7 +265,7 @@ const ciliumAgentNotReady: Rule = {
           severity: 'error',
           certainty: 'certain',
           about: [machineEntity(name)],
-          ...(taint.timeAdded === '' ? {} : { since: taint.timeAdded }),
+          ...begun(taint.timeAdded),
           evidence: [
             {
               says: `taint ${taint.key}:${taint.effect}`,

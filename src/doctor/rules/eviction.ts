@@ -33,11 +33,10 @@ export function holding(filesystems: readonly Filesystem[], folder: string): Fil
     );
 }
 
-/** '15%' of a total, '1Gi'; undefined for what is neither. */
-function amount(text: string, total: number): number | undefined {
+/** '15%' of a total, '1Gi'; not a number for what is neither, which nothing is below. */
+function amount(text: string, total: number): number {
   const share = /^([\d.]+)%$/.exec(text.trim())?.[1];
-  const value = share === undefined ? parseQuantity(text.trim()) : (Number(share) / 100) * total;
-  return Number.isNaN(value) ? undefined : value;
+  return share === undefined ? parseQuantity(text.trim()) : (Number(share) / 100) * total;
 }
 
 export interface Threshold {
@@ -51,8 +50,7 @@ export function threshold(kubelet: MachineFacts['kubelet'], signal: Signal, tota
   if (!kubelet) return undefined;
   const named = Object.keys(kubelet.evictionHard).length > 0 ? kubelet.evictionHard : defaults;
   const text = named[signal];
-  const least = text === undefined ? undefined : amount(text, total);
-  return text === undefined || least === undefined ? undefined : { signal, text, least };
+  return text === undefined ? undefined : { signal, text, least: amount(text, total) };
 }
 
 /** Those that the kubelet has for this filesystem. */

@@ -15,7 +15,7 @@ export function selectsPod({ spec }: Service, { metadata }: Pod): boolean {
 
 /** Off by a typo, not another version: two letters at most, and not only a number. */
 export function isNear(one: string, other: string): boolean {
-  if (one === other || Math.min(one.length, other.length) < 3) return false;
+  if (Math.min(one.length, other.length) < 3) return false;
   if (one.replaceAll(/\d+/g, '') === other.replaceAll(/\d+/g, '')) return false;
   if (one.toLowerCase() === other.toLowerCase()) return true;
   // Of short words, one letter makes another word; only letters that changed places are a slip.
@@ -24,7 +24,6 @@ export function isNear(one: string, other: string): boolean {
 }
 
 function distance(one: string, other: string): number {
-  if (Math.abs(one.length - other.length) > 2) return 3;
   let row = Array.from({ length: other.length + 1 }, (_, index) => index);
   for (let i = 1; i <= one.length; i += 1) {
     const next = [i];

@@ -1,6 +1,17 @@
 // Who should answer the API server and does not: webhooks and aggregated APIs.
 import { nameOf } from '../objects/common.ts';
-import { conditionOf, hasHeld, isOver, listed, machineEntity, oneLine, type Pod, podEntity, word } from '../reading.ts';
+import {
+  begun,
+  conditionOf,
+  hasHeld,
+  isOver,
+  listed,
+  machineEntity,
+  oneLine,
+  type Pod,
+  podEntity,
+  word,
+} from '../reading.ts';
 import type { Entity, Finding, Rule } from '../rule.ts';
 import { objects, type Snapshot } from '../snapshot.ts';
 import { stateOf } from './pods.ts';
@@ -104,7 +115,7 @@ const webhookUnanswered: Rule = {
               `service:${service}`,
               ...entitiesBehind(there),
             ],
-            ...(there.since === '' ? {} : { since: there.since }),
+            ...begun(there.since),
             evidence: [
               {
                 says: there.why,
