@@ -121,7 +121,7 @@ export const inodesUsedUp: Rule = {
   find: snapshot =>
     machinesWith(snapshot, 'filesystems').flatMap(({ machine, value }) =>
       value
-        .filter(({ type, inodes }) => !images.test(type) && inodes > 0)
+        .filter(({ type }) => !images.test(type))
         .flatMap((filesystem): readonly Finding[] => {
           const { mount, inodes, inodesFree } = filesystem;
           const below = thresholdsOf(filesystem, value, machine.facts.kubelet, 'inodesFree').find(
