@@ -16,6 +16,12 @@ export interface Case {
   readonly severity: Finding['severity'];
   readonly certainty?: Finding['certainty'];
   readonly about?: Finding['about'][number];
+  /** The whole of what it is about. */
+  readonly allAbout?: Finding['about'];
+  /** The evidence, one a line. */
+  readonly shows?: RegExp;
+  /** The cure, one a line. */
+  readonly advises?: RegExp;
   /** By one field away: nothing is said. At least two in all cases of a rule. */
   readonly near: Readonly<Record<string, Snapshot>>;
 }
@@ -33,6 +39,9 @@ export function testRules(
       expect(finding?.severity).toBe(one.severity);
       expect(finding?.certainty).toBe(one.certainty ?? 'certain');
       if (one.about) expect(finding?.about).toContain(one.about);
+      if (one.allAbout) expect(finding?.about).toEqual(one.allAbout);
+      if (one.shows) expect(finding?.evidence.map(each => each.says).join('\n')).toMatch(one.shows);
+      if (one.advises) expect(finding?.cure.join('\n')).toMatch(one.advises);
       for (const { evidence, cure, certainty, settledBy, says } of found) {
         expect(evidence.length, says).toBeGreaterThan(0);
         expect(evidence.length, says).toBeLessThanOrEqual(3);

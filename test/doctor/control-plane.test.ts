@@ -241,12 +241,22 @@ const three = (['w1', 'w2'] as const).reduce<Snapshot>(
     ),
   { ...healthy, machines: healthy.machines.map(each => ({ ...each, role: 'control-plane' as const })) },
 );
+const two = { ...three, machines: three.machines.slice(0, 2) };
 const nospace = '{"health":"false","reason":"ALARM NOSPACE"}';
 const slow = (seconds: number) => `{"level":"warn","ts":"${ago(seconds)}","msg":"slow fdatasync","took":"2.4s"}`;
 const etcdSays = (lastLines: readonly string[]) =>
   with1('cp', ({ controlPlane }) => ({
     controlPlane: controlPlane.map(each => (each.name === 'etcd' ? { ...each, lastLines: [...lastLines] } : each)),
   }));
+
+/** Its container runs, and its log has words. */
+const talking = with1(
+  'cp',
+  ({ controlPlane }) => ({
+    controlPlane: controlPlane.map(each => ({ ...each, lastLines: ['{"level":"warn","msg":"lost leader"}'] })),
+  }),
+  three,
+);
 
 const etcds: readonly Case[] = [
   {
@@ -272,6 +282,7 @@ const etcds: readonly Case[] = [
     says: /^etcd on cp is down \(its container ended with exit code 1; last words: discovery failed: wal: crc mismatch\): without it there is no API server$/,
     severity: 'error',
     about: 'object:api',
+    shows: /^etcd’s health: refused\nits container ended with exit code 1\n.*wal: crc mismatch/,
     near: {
       'it is full, which is another thing': health('etcd', nospace),
       'the machine has just booted': booted(health('etcd', 'refused')),
@@ -281,10 +292,21 @@ const etcds: readonly Case[] = [
   {
     rule: etcdDown,
     when: 'one of three is down and one machine does not answer',
-    in: health('etcd', 'timed out', silent('w2', three)),
+    in: health('etcd', 'timed out', silent('w2', talking)),
     says: /^etcd has lost its majority: cp of 3 members is down/,
     severity: 'error',
+    // Its container runs: what it wrote is no end.
+    shows: /^etcd’s health: timed out$/,
     near: {},
+  },
+  {
+    rule: etcdDown,
+    when: 'one of two is down',
+    in: health('etcd', 'refused', two),
+    says: /^etcd has lost its majority: cp of 2 members is down/,
+    severity: 'error',
+    allAbout: ['machine:cp', 'object:etcd@cp'],
+    near: { 'both are well': two },
   },
   {
     rule: etcdMemberDown,
@@ -292,7 +314,12 @@ const etcds: readonly Case[] = [
     in: health('etcd', 'refused', three),
     says: /^etcd’s member on cp is down \(its health check: refused\); 2 of 3 hold the majority$/,
     severity: 'error',
-    near: { 'it is the only one': health('etcd', 'refused'), 'all are well': three },
+    shows: /^etcd’s health: refused$/,
+    near: {
+      'it is the only one': health('etcd', 'refused'),
+      'all are well': three,
+      'it is one of two': health('etcd', 'refused', two),
+    },
   },
   {
     rule: etcdSlow,
@@ -304,6 +331,9 @@ const etcds: readonly Case[] = [
     near: {
       'it did an hour ago': etcdSays([slow(3660), slow(3640), slow(3620)]),
       'it did once': etcdSays([slow(60)]),
+      'it says two seconds of something else': etcdSays(
+        [slow(60), slow(40), slow(20)].map(line => line.replace('slow fdatasync', 'compacted')),
+      ),
       'it took a tenth of a second': etcdSays(
         [slow(60), slow(40), slow(20)].map(line => line.replace('2.4s', '119.8ms')),
       ),

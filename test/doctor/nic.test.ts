@@ -258,6 +258,14 @@ const reaches = (machine: Name, rows: (row: NonNullable<MachineFacts['reach']>[n
 const noApi = (machine: Name, from?: Snapshot, said = 'timed out') =>
   reaches(machine, ({ to }) => (to === endpoint ? { ok: false, says: said } : {}), from);
 
+/** The API server is asked for on cp itself, by the endpoint's own port, and w1 has no answer from these ports there. */
+const swallows = (ports: readonly number[]): Snapshot =>
+  reaches('w1', ({ to, port }) => (to === 'cp' && ports.includes(port) ? { ok: false, says: 'timed out' } : {}), {
+    ...reaches('w1', ({ to }) => (to === endpoint ? { to: 'cp', port: 8443 } : {})),
+    declared: { cluster: 'homelab', version: 'v1.31.1', endpoint: 'cp:8443', hosts: [] },
+  });
+const twoOnly = (from: Snapshot): Snapshot => ({ ...from, machines: from.machines.slice(0, 2) });
+
 const firewalls: readonly Case[] = [
   {
     rule: apiPortBlocked,
@@ -269,6 +277,41 @@ const firewalls: readonly Case[] = [
       'it reaches it all the same': drops('w1', 6443),
       'nobody listens there: it is refused': drops('w1', 6443, 'tcp', noApi('w1', undefined, 'refused')),
       'nobody reaches it: it is not the way': noApi('cp', noApi('w1', noApi('w2'))),
+      'it reaches it, and not its SSH': drops('w1', 6443, 'tcp', swallows([22, 0, 10250])),
+    },
+  },
+  {
+    rule: apiPortBlocked,
+    when: 'the endpoint has a port of its own',
+    in: drops('w1', 8443, 'tcp', swallows([8443])),
+    says: /^w1 does not reach the API server \(cp:8443, timed out\): its own firewall/,
+    severity: 'error',
+    near: {
+      'it reaches that, and not its SSH': drops('w1', 22, 'tcp', swallows([22])),
+      'it reaches that, and has no ping': drops('w1', 0, 'tcp', swallows([0])),
+      'it reaches that, and not its kubelet': drops('w1', 10250, 'tcp', swallows([10250])),
+    },
+  },
+  {
+    rule: apiPortBlocked,
+    when: 'of two machines the other one reaches it',
+    in: twoOnly(noApi('w1', notReady('w1', healthy))),
+    says: /, and cp does$/,
+    severity: 'error',
+    certainty: 'likely',
+    near: {
+      'the other one reaches only the SSH of where it is': ['cp', 'w1', 'w2'].reduce(
+        (from, each) =>
+          reaches(each as Name, ({ port }) => (port === 6443 ? { to: 'cp', ok: false, says: 'timed out' } : {}), from),
+        notReady('w1', healthy),
+      ),
+      'the other one reaches another API server': twoOnly(
+        reaches(
+          'cp',
+          ({ to }) => (to === endpoint ? { to: '192.168.0.99' } : {}),
+          noApi('w1', notReady('w1', healthy)),
+        ),
+      ),
     },
   },
   {
@@ -312,7 +355,25 @@ const firewalls: readonly Case[] = [
     says: /^the control plane does not reach the kubelet of w1 \(10250\/tcp\): logs/,
     severity: 'error',
     certainty: 'likely',
-    near: { 'it is refused: the kubelet is away': peersSee('w1', 'refused', healthy, [10250]) },
+    near: {
+      'it is refused: the kubelet is away': peersSee('w1', 'refused', healthy, [10250]),
+      'only a worker does not reach it': without('cp', 'reach', peersSee('w1', 'timed out', healthy, [10250])),
+      'only a worker’s own is not reached': peersSee(
+        'w2',
+        'timed out',
+        unit('w2', 'kubelet', { active: 'inactive' }),
+        [10250],
+      ),
+    },
+  },
+  {
+    rule: kubeletPortBlocked,
+    when: 'it is the control plane that has no answer, and no worker was asked',
+    in: without('w2', 'reach', peersSee('w1', 'timed out', healthy, [10250])),
+    says: /^the control plane does not reach the kubelet of w1/,
+    severity: 'error',
+    certainty: 'likely',
+    near: {},
   },
   {
     rule: tunnelPortBlocked,

@@ -7,7 +7,7 @@ import { rules } from '../../src/doctor/rules/index.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
 import { recorded } from './recorded.ts';
 import { causesIn, eachObject, found, ids, itemsOf, withFacts, withObjects } from './rig.ts';
-import { cordoned, past, waitingPod, well, withEvents, withPods } from './well.ts';
+import { cordoned, past, pod, waitingPod, well, withEvents, withPods } from './well.ts';
 
 type Node = ObjectOf<'nodes'>;
 let base: Snapshot;
@@ -74,10 +74,42 @@ describe('node-not-ready', () => {
     const [one] = found('node-not-ready', stopped);
     expect(one).toMatchObject({ certainty: 'possible', since: '2026-11-21T20:08:00.433335Z' });
     expect(one?.says).toContain('nobody looked at the machine itself');
+    expect(one?.says).toMatch(/since 2026-11-21T20:08:00\.433335Z, for \d+ \w+;/);
+    expect(one?.evidence[1]?.says).toBe('renewed last at 2026-11-21T20:08:00.433335Z');
     const [seen] = found('node-not-ready', withFacts(stopped, 'n2', { units: { kubelet: unit } }));
     expect(seen?.certainty).toBe('certain');
     expect(seen?.settledBy).toBeUndefined();
     expect(seen?.says).not.toContain('nobody looked');
+  });
+
+  it('takes silence since the condition changed, where no lease of that node is there', () => {
+    const others = eachObject(stopped, 'leases', each => (each.metadata.name === 'n2' ? undefined : each));
+    const [one] = found('node-not-ready', others);
+    expect(one?.since).toBe(
+      itemsOf(stopped, 'nodes')
+        .find(({ metadata }) => metadata.name === 'n2')
+        ?.status.conditions.find(({ type }) => type === 'Ready')?.lastTransitionTime,
+    );
+    expect(one?.evidence).toHaveLength(1);
+  });
+
+  it('does not count from a moment that is none', () => {
+    const [one] = found(
+      'node-not-ready',
+      eachObject(condition(stopped, 'Ready', { lastTransitionTime: '' }), 'leases', () => undefined),
+    );
+    expect(one?.says).not.toMatch(/NaN|, for/);
+  });
+
+  it('leaves one that does not answer to the rules about machines', () => {
+    const gone = { kind: 'no answer', says: 'timed out' } as const;
+    const snapshot = {
+      ...stopped,
+      machines: stopped.machines.map(each => (each.name === 'n2' ? { ...each, unreached: gone } : each)),
+    };
+    expect(found('node-not-ready', snapshot)[0]?.says).not.toContain('nobody looked');
+    expect(found('node-not-ready', snapshot)[0]?.cure[0]).not.toContain('homelab doctor');
+    expect(found('node-not-ready', stopped)[0]?.cure[0]).toContain('homelab doctor');
   });
 
   it('has the pods of that machine under it, and no others', () => {
@@ -104,6 +136,28 @@ describe('cni-not-initialised', () => {
     expect(broken.map(({ rule }) => rule)).toEqual(['cni-not-initialised']);
     expect(broken[0]?.consequences.map(({ rule }) => rule)).toEqual(['node-not-ready']);
     expect(broken[0]?.says).toContain('no pod of a network agent is there');
+  });
+
+  it('names the agents of that node, and which of them is not ready', () => {
+    const with2 = (status: string, nodeName = 'n2', name = 'cilium-x7k2p') =>
+      withPods(
+        bad(noCni),
+        pod(base, name, {
+          metadata: { namespace: 'kube-system' },
+          spec: { nodeName },
+          status: { conditions: [{ type: 'Ready', status }] },
+        }),
+      );
+    const said = (snapshot: Snapshot) => found('cni-not-initialised', snapshot)[0]?.says;
+    expect(said(with2('False'))).toMatch(/network agent \S*cilium-x7k2p is not ready$/);
+    expect(said(with2('True'))).toMatch(/network agent \S*cilium-x7k2p is ready$/);
+    expect(said(with2('False', 'n1'))).toContain('no pod of a network agent is there');
+    expect(said(with2('False', 'n2', 'web'))).toContain('no pod of a network agent is there');
+    const both = withPods(
+      with2('True'),
+      pod(base, 'cilium-old', { status: { conditions: [{ type: 'Ready', status: 'False' }] } }),
+    );
+    expect(said(both)).toMatch(/network agent \S*cilium-old is not ready$/);
   });
 
   it('is not what a broken runtime or a silent kubelet says', () => {
@@ -142,6 +196,19 @@ describe('node-rebooted', () => {
     expect(found('node-rebooted', old(withFacts(base, 'n2', { identity })))).toMatchObject([
       { since: past(base, 200) },
     ]);
+  });
+
+  it('takes the later of two, and shows what it knows it by', () => {
+    const both = withEvents(rebooted(100), { kind: 'Node', name: 'n2', uid: 'n2', namespace: 'default' }, [
+      { reason: 'Rebooted', message: 'Node n2 has been rebooted, boot id: 1448a8a5', first: 5000 },
+    ]);
+    expect(found('node-rebooted', old(both))).toMatchObject([{ since: past(base, 100) }]);
+    expect(found('node-rebooted', old(both))[0]?.evidence).toHaveLength(1);
+    const identity = { bootedAt: past(base, 200) } as NonNullable<MachineFacts['identity']>;
+    expect(found('node-rebooted', old(withFacts(base, 'n2', { identity })))[0]?.evidence[0]?.says).toMatch(
+      /^booted at/,
+    );
+    expect(found('node-rebooted', old(withFacts(base, 'n2', { identity })))[0]?.evidence).toHaveLength(1);
   });
 
   it('is not told of an older boot, nor of a machine that joined after it', () => {

@@ -32,7 +32,18 @@ import {
 import { reasonOf } from '../../src/doctor/rules/kubelet-reasons.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
 import { type Case, testRules } from './cases.ts';
-import { ago, crashing, healthy, type Name, notReady, stopped, unit, with1, without } from './constructed.ts';
+import {
+  ago,
+  apiSilent,
+  crashing,
+  healthy,
+  type Name,
+  notReady,
+  stopped,
+  unit,
+  with1,
+  without,
+} from './constructed.ts';
 import { eachObject, withObjects } from './rig.ts';
 
 const containerd = (machine: Name, change: object, from?: Snapshot) =>
@@ -215,6 +226,17 @@ const bridge = (machine: Name, addresses: readonly string[], from?: Snapshot) =>
     from,
   );
 
+const linked = (name: string, from: Snapshot) =>
+  with1('w1', facts => ({ cni: { ...facts.cni, links: [{ name, addresses: ['10.85.0.1/16'], mtu: 1500 }] } }), from);
+const first = (types: readonly (readonly string[])[], from: Snapshot) =>
+  with1(
+    'w1',
+    facts => ({
+      cni: { ...facts.cni, files: types.map((each, index) => ({ name: `0${9 - index}.conflist`, types: [...each] })) },
+    }),
+    from,
+  );
+
 const cnis: readonly Case[] = [
   {
     rule: cniGone,
@@ -227,11 +249,79 @@ const cnis: readonly Case[] = [
     ),
     says: /^w1 has no network configuration in \/etc\/cni\/net\.d \(cp has 10-homelab\.conflist\)/,
     severity: 'error',
+    allAbout: ['machine:w1'],
+    shows: /\n.*cni plugin not initialized$/,
+    advises: /^homelab bootstrap/,
     near: {
       'it is there': notReady('w1', healthy, 'False', 'cni plugin not initialized'),
       'the machine is bare': nobody('w1', files('w1', [])),
       'there is no kubelet': unit('w1', 'kubelet', { load: 'not-found' }, files('w1', [])),
     },
+  },
+  {
+    rule: cniGone,
+    when: 'the kubelet names its plugin only, and Cilium’s links are there',
+    in: notReady('w1', files('w1', [], [], linked('cilium_host', healthy)), 'False', 'cni plugin not initialized'),
+    says: /^w1 has no/,
+    severity: 'error',
+    advises: /^kubectl -n kube-system delete pod -l k8s-app=cilium/,
+    near: {},
+  },
+  {
+    rule: cniGone,
+    when: 'the kubelet names the network only',
+    in: notReady('w1', files('w1', []), 'False', 'container runtime network not ready'),
+    says: /^w1 has no/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: cniGone,
+    when: 'the kubelet says nothing any more',
+    in: notReady('w1', files('w1', [])),
+    says: /^w1 has no/,
+    severity: 'error',
+    shows: /^[^\n]*$/,
+    near: {},
+  },
+  {
+    rule: cniGone,
+    when: 'the API was not asked',
+    in: apiSilent('refused', files('w1', [])),
+    says: /^w1 has no/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: cniGone,
+    when: 'its node is well all the same',
+    in: files('w1', []),
+    says: /^w1 has no/,
+    severity: 'error',
+    certainty: 'likely',
+    near: {},
+  },
+  {
+    rule: cniGone,
+    when: 'its kubelet misses something else',
+    in: notReady('w1', files('w1', []), 'False', 'PLEG is not healthy'),
+    says: /^w1 has no/,
+    severity: 'error',
+    certainty: 'likely',
+    shows: /^[^\n]*$/,
+    near: {},
+  },
+  {
+    rule: cniTwice,
+    when: 'there is no other machine to compare with',
+    in: {
+      ...files('cp', ['10-homelab.conflist', '00-old.conflist']),
+      machines: files('cp', ['10-homelab.conflist', '00-old.conflist']).machines.slice(0, 1),
+    },
+    says: /takes 00-old\.conflist \(bridge\) and ignores 10-homelab\.conflist$/,
+    severity: 'warning',
+    advises: /mv \/etc\/cni\/net\.d\/10-homelab\.conflist/,
+    near: {},
   },
   {
     rule: cniTwice,
@@ -260,6 +350,8 @@ const cnis: readonly Case[] = [
     severity: 'error',
     near: {
       'nothing uses it': bridge('w1', ['10.85.0.1/16'], files('w1', ['05-cilium.conflist'], ['cilium-cni'])),
+      'it is another program’s bridge': linked('docker0', healthy),
+      'the first of two does not use it': first([['bridge'], ['cilium-cni']], bridge('w1', ['10.85.0.1/16'])),
       'it is in the range': bridge('w1', ['10.244.1.1/24']),
       'it has no address yet': bridge('w1', []),
     },

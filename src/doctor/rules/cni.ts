@@ -33,28 +33,24 @@ export const cniGone: Rule = {
       const hasCilium = value.links.some(({ name }) => name.startsWith('cilium_'));
       // A bare machine has none yet: only what is a member misses it.
       if (node === undefined && snapshot.lists.nodes.state === 'seen') return [];
-      const isSaid =
-        readyOf(node)?.message.includes('cni') === true || readyOf(node)?.message.includes('network') === true;
+      const ready = readyOf(node);
+      const said = ready && /cni|network/.test(ready.message) ? ready.message : undefined;
+      // A kubelet that is well, or misses something else, may read another folder.
+      const isContradicted = said === undefined && ready !== undefined && ready.status !== 'Unknown';
       return [
         {
           says: `${machine.name} has no network configuration in ${folder}${model ? ` (${model.on} has ${model.name})` : ''}: no pod gets an address there`,
           severity: 'error',
-          certainty: isSaid || node === undefined || readyOf(node)?.status !== 'False' ? 'certain' : 'likely',
-          ...(isSaid
-            ? {}
-            : { settledBy: `kubectl describe node ${machine.name}   # does the kubelet name the network?` }),
+          certainty: isContradicted ? 'likely' : 'certain',
+          ...(isContradicted
+            ? { settledBy: `kubectl describe node ${machine.name}   # does the kubelet name the network?` }
+            : {}),
           about: [entityOf(machine)],
           evidence: [
             seenOn(machine, `${folder} has no .conf, .conflist or .json`, `ls -l ${folder}`),
-            ...(isSaid && node
-              ? [
-                  {
-                    says: readyOf(node)?.message ?? '',
-                    from: 'API server',
-                    again: `kubectl describe node ${machine.name}`,
-                  },
-                ]
-              : []),
+            ...(said === undefined
+              ? []
+              : [{ says: said, from: 'API server', again: `kubectl describe node ${machine.name}` }]),
           ],
           cure: hasCilium
             ? [

@@ -197,7 +197,8 @@ const slowSeconds = 0.5;
 
 function isSlow(line: string): boolean {
   const [, amount, unit] = /"(?:took|exceeded-duration)":"([\d.]+)(ms|s|m)/.exec(line) ?? [];
-  const factor = unit === 'ms' ? 0.001 : unit === 'm' ? 60 : 1;
+  // Minutes are more than enough as they are.
+  const factor = unit === 'ms' ? 0.001 : 1;
   return slowness.test(line) && Number(amount) * factor >= slowSeconds;
 }
 

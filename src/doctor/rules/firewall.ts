@@ -45,8 +45,7 @@ export const apiPortBlocked: Rule = {
       const row = value.find(each => isApi(snapshot, each) && isSwallowed(each));
       if (!row) return [];
       // Where nobody reaches it, it is the API server that is missing.
-      const others = machinesWith(snapshot, 'reach').filter(each => each.machine !== machine);
-      const reaching = others.filter(each =>
+      const reaching = machinesWith(snapshot, 'reach').filter(each =>
         each.value.some(other => other.to === row.to && other.port === row.port && other.ok),
       );
       const [drop] = dropsOf(machine, row.port, 'tcp');
@@ -98,9 +97,9 @@ export const kubeletPortBlocked: Rule = {
       if (!unit || !isRunning(unit) || unit.frozen || listening?.includes(10250) === false) return [];
       const [drop] = dropsOf(machine, 10250, 'tcp');
       const address = nodeNamed(snapshot, machine.name);
-      const names = [machine.name, machine.address, address ? addressOf(address) : ''].filter(each => each !== '');
+      const names = [machine.name, machine.address, address ? addressOf(address) : ''];
       const rows = machinesWith(snapshot, 'reach')
-        .filter(each => each.machine !== machine && isControlPlane(each.machine, snapshot))
+        .filter(each => isControlPlane(each.machine, snapshot))
         .flatMap(by =>
           by.value.filter(({ to, port }) => port === 10250 && names.includes(to)).map(row => ({ by: by.machine, row })),
         );

@@ -301,7 +301,7 @@ const nodeRebooted: Rule = {
 };
 
 function byTime(one: Event, other: Event): number {
-  return Date.parse(lastSeen(one)) - Date.parse(lastSeen(other)) || 0;
+  return Date.parse(lastSeen(one)) - Date.parse(lastSeen(other));
 }
 
 export const nodeRules: readonly Rule[] = [nodePressure, cniNotInitialised, nodeNotReady, nodeRebooted];
