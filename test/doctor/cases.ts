@@ -22,6 +22,8 @@ export interface Case {
   readonly shows?: RegExp;
   /** The cure, one a line. */
   readonly advises?: RegExp;
+  /** Empty: that is not known. */
+  readonly since?: string;
   /** By one field away: nothing is said. At least two in all cases of a rule. */
   readonly near: Readonly<Record<string, Snapshot>>;
 }
@@ -40,6 +42,7 @@ export function testRules(
       expect(finding?.certainty).toBe(one.certainty ?? 'certain');
       if (one.about) expect(finding?.about).toContain(one.about);
       if (one.allAbout) expect(finding?.about).toEqual(one.allAbout);
+      if (one.since !== undefined) expect(finding?.since ?? '').toBe(one.since);
       if (one.shows) expect(finding?.evidence.map(each => each.says).join('\n')).toMatch(one.shows);
       if (one.advises) expect(finding?.cure.join('\n')).toMatch(one.advises);
       for (const { evidence, cure, certainty, settledBy, says } of found) {

@@ -68,7 +68,8 @@ const certificates: readonly Case[] = [
     in: ending(`${pki}apiserver.crt`, day, apiSilent(expired)),
     says: /^a certificate of cp ended at 2026-11-21 02:14 UTC \(pki\/apiserver\.crt\): nobody believes the API server/,
     severity: 'error',
-    about: 'object:api',
+    allAbout: ['machine:cp', 'object:api'],
+    advises: /^homelab certs renew/,
     near: {
       'it ends tomorrow': ending(`${pki}apiserver.crt`, -day),
       'it is our clock that is two days ahead': clock('cp', -2 * day * 1000, ending(`${pki}apiserver.crt`, day)),
@@ -90,6 +91,34 @@ const certificates: readonly Case[] = [
     },
   },
   {
+    rule: apiCertificate,
+    when: 'the CA ended, and who asked was let in all the same',
+    in: ending(`${pki}ca.crt`, day),
+    says: /^a certificate of cp ended .* \(pki\/ca\.crt\)/,
+    severity: 'error',
+    allAbout: ['machine:cp'],
+    advises: /^a CA is renewed by nobody/,
+    near: {},
+  },
+  {
+    rule: otherCertificate,
+    when: 'that of administrators ended, and they are refused',
+    in: ending('/etc/kubernetes/admin.conf', day, apiSilent(expired)),
+    says: /^a certificate of cp ended .* \(admin\.conf\)/,
+    severity: 'error',
+    allAbout: ['machine:cp', 'object:api'],
+    near: {},
+  },
+  {
+    rule: otherCertificate,
+    when: 'it is not why the API is silent',
+    in: ending('/etc/kubernetes/scheduler.conf', day, apiSilent(expired)),
+    says: /\(scheduler\.conf\)/,
+    severity: 'error',
+    allAbout: ['machine:cp'],
+    near: {},
+  },
+  {
     rule: otherCertificate,
     when: 'the scheduler’s ended',
     in: ending('/etc/kubernetes/scheduler.conf', day),
@@ -109,9 +138,19 @@ const certificates: readonly Case[] = [
     certainty: 'likely',
     near: {
       'the file ended, too': ending(`${pki}apiserver.crt`, day, apiSilent(expired)),
+      'that of administrators ended: it may be theirs': ending('/etc/kubernetes/admin.conf', day, apiSilent(expired)),
       'the API says something else': apiSilent('connection refused'),
       'the API answers': healthy,
     },
+  },
+  {
+    rule: certificateNotLoaded,
+    when: 'what else ended is not what is served',
+    in: ending('/etc/kubernetes/scheduler.conf', day, apiSilent(expired)),
+    says: /^the API server serves a certificate that has ended/,
+    severity: 'error',
+    certainty: 'likely',
+    near: {},
   },
   {
     rule: certificatesEnding,
@@ -120,6 +159,15 @@ const certificates: readonly Case[] = [
     says: /^a certificate of cp ends in 12 days \(pki\/apiserver\.crt\); kubeadm does not renew them by itself$/,
     severity: 'warning',
     near: {
+      'it is in the kubelet’s kubeconfig, which nothing reads once it has its own': with1(
+        'w1',
+        ({ certificates: all }) => ({
+          certificates: [
+            ...all,
+            { path: '/etc/kubernetes/kubelet.conf', subject: '', notBefore: ago(353 * day), notAfter: ago(-12 * day) },
+          ],
+        }),
+      ),
       'they end in two months': ending(`${pki}apiserver.crt`, -60 * day),
       'it lives for a day only, and half of it is left': with1('w1', ({ certificates: all }) => ({
         certificates: all.map(each => ({ ...each, notBefore: ago(43_200), notAfter: ago(-43_200) })),
@@ -144,6 +192,14 @@ const certificates: readonly Case[] = [
   },
 ];
 testRules(certificateRules, certificates);
+
+it('a certificate is read again where it is: in its file, or within a kubeconfig', () => {
+  const again = (path: string) => certificatesEnding.find(ending(path, -12 * day))[0]?.evidence[0]?.again;
+  expect(again(`${pki}apiserver.crt`)).toMatch(
+    /openssl x509 -noout -enddate -in \/etc\/kubernetes\/pki\/apiserver\.crt/,
+  );
+  expect(again('/etc/kubernetes/scheduler.conf')).toContain('client-certificate-data: ');
+});
 
 const manifest = (name: string, trouble: string | undefined, from?: Snapshot) =>
   with1(
@@ -396,12 +452,35 @@ const processes: readonly Case[] = [
     near: {},
   },
   {
+    rule: apiserverDown,
+    when: 'its container runs, and nobody listens',
+    in: health(
+      'apiserver',
+      'refused',
+      with1('cp', () => ({ listening: [22] })),
+    ),
+    says: /^the API server of cp is down \(refused\)$/,
+    severity: 'error',
+    since: '',
+    near: {},
+  },
+  {
+    rule: apiserverDown,
+    when: 'it ended, and something listens on its port',
+    in: health('apiserver', 'refused', exited('kube-apiserver', [])),
+    says: /^the API server of cp is down \(its container ended with exit code 1\)$/,
+    severity: 'error',
+    since: ago(90),
+    near: {},
+  },
+  {
     rule: schedulerDown,
     when: 'it has not renewed its lease',
     in: health('scheduler', 'refused', leases(200, 1)),
     says: /^the scheduler has not been heard of for 3 min \(since 02:11 UTC\): new pods get no machine$/,
     severity: 'error',
     about: 'object:kube-scheduler',
+    shows: /^lease renewed last at \S+\nkube-scheduler: refused; its container is running$/,
     near: {
       'it renews it': health('scheduler', 'refused', leases(10, 1)),
       'the API server is away': health('scheduler', 'refused', apiSilent(refused)),
@@ -417,6 +496,26 @@ const processes: readonly Case[] = [
         })),
       },
     },
+  },
+  {
+    rule: schedulerDown,
+    when: 'it is well where it runs, by its own word',
+    in: leases(200, 1),
+    says: /^the scheduler has not been heard of/,
+    severity: 'error',
+    certainty: 'likely',
+    shows: /^lease renewed last at \S+$/,
+    near: {},
+  },
+  {
+    rule: schedulerDown,
+    when: 'no machine is known',
+    in: { ...leases(200, 1), machines: [] },
+    says: /^the scheduler has not been heard of/,
+    severity: 'error',
+    certainty: 'likely',
+    allAbout: ['object:kube-scheduler'],
+    near: {},
   },
   {
     rule: schedulerDown,

@@ -5,7 +5,7 @@ import type { MachineFacts } from '../../src/doctor/machine-facts.ts';
 import { rules } from '../../src/doctor/rules/index.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
 import { recorded } from './recorded.ts';
-import { eachObject, found, ids, withFacts, withObjects } from './rig.ts';
+import { eachObject, found, ids, itemsOf, withFacts, withObjects } from './rig.ts';
 import { past, well } from './well.ts';
 
 const corefile =
@@ -103,6 +103,31 @@ describe('coredns-loop', () => {
     ).toEqual([]);
   });
 
+  it('is not read from the log of another pod, nor from a CoreDNS that was never started again', () => {
+    expect(
+      found('coredns-loop', { ...log(line), logs: [{ pod: 'demo/other', container: 'c', lines: [line] }] }),
+    ).toEqual([]);
+    const stub = withFacts(withCorefile(broken, corefile), 'n1', resolvers(['127.0.0.53'], []));
+    const fresh = eachObject(stub, 'pods', each => ({
+      ...each,
+      status: {
+        ...each.status,
+        containerStatuses: each.status.containerStatuses.map(status => ({ ...status, restartCount: 0 })),
+      },
+    }));
+    expect(found('coredns-loop', fresh)).toEqual([]);
+  });
+
+  it('shows the line where there is one, and the stub where there is one', () => {
+    const shown = (snapshot: Snapshot) => found('coredns-loop', snapshot)[0]?.evidence.map(({ says }) => says);
+    expect(shown(log(line))).toEqual([line]);
+    expect(shown(withFacts(log(line), 'n1', resolvers(['10.0.0.53'], [])))).toEqual([line]);
+    const stub = 'the kubelet hands out /etc/resolv.conf, which names 127.0.0.53';
+    expect(shown(withFacts(log(line), 'n1', resolvers(['127.0.0.53'], [])))).toEqual([line, stub]);
+    expect(shown(withFacts(withCorefile(broken, corefile), 'n1', resolvers(['127.0.0.53'], [])))).toEqual([stub]);
+    expect(found('coredns-loop', log(line))[0]?.about).toContain('machine:n1');
+  });
+
   it('is past when CoreDNS is ready', () => {
     expect(found('coredns-loop', { ...log(line), lists: base.lists })).toEqual([]);
     expect(found('coredns-loop', log('[INFO] plugin/reload: Running configuration'))).toEqual([]);
@@ -133,6 +158,30 @@ describe('the Corefile', () => {
     expect(found('corefile-stale', withCorefile(later, without, 30))).toEqual([]);
   });
 
+  it('that nobody wrote, or that is not the one of CoreDNS, is not stale', () => {
+    const without = corefile.replace('    reload\n', '');
+    const later = { ...base, at: base.at + 3_600_000 };
+    expect(found('corefile-stale', withCorefile(later, '', 600))).toEqual([]);
+    const [map] = itemsOf(withCorefile(later, without, 600), 'configmaps');
+    const named = (namespace: string, name: string) => ({ ...map, metadata: { ...map?.metadata, namespace, name } });
+    const others = [named('demo', 'coredns'), named('kube-system', 'coredns-custom')];
+    expect(found('corefile-stale', withObjects(later, 'configmaps', others))).toEqual([]);
+    expect(found('corefile-stale', withObjects(later, 'configmaps', [...others, map]))).toHaveLength(1);
+  });
+
+  it('that names the port of a dead resolver, or two dead ones, is told; a CoreDNS that waits for a machine is no excuse', () => {
+    const dead = withFacts(base, 'n1', resolvers(['10.0.0.53', '10.0.0.54'], ['10.0.0.53', '10.0.0.54']));
+    const forwards = (targets: string) => withCorefile(dead, corefile.replace('/etc/resolv.conf', targets));
+    const said = (snapshot: Snapshot) => found('coredns-forward-dead', snapshot)[0]?.says;
+    expect(said(forwards('10.0.0.53:53'))).toContain('to 10.0.0.53, and that resolver does not answer');
+    expect(said(forwards('dns://10.0.0.53'))).toContain('to 10.0.0.53, and that resolver does not answer');
+    expect(said(forwards('10.0.0.53 10.0.0.54'))).toContain('and none of them answers');
+    const waiting = eachObject(forwards('/etc/resolv.conf'), 'pods', each =>
+      each.metadata.name === 'coredns-787d4945fb-hrdvl' ? { ...each, spec: { ...each.spec, nodeName: '' } } : each,
+    );
+    expect(said(waiting)).toContain('and none of them answers');
+  });
+
   it('that sends names to nobody is told, and follows from the silent resolver', () => {
     const dead = withFacts(withCorefile(base, corefile), 'n1', resolvers(['10.0.0.53'], ['10.0.0.53']));
     expect(found('coredns-forward-dead', dead)).toMatchObject([{ severity: 'warning', certainty: 'certain' }]);
@@ -158,6 +207,19 @@ describe('cluster-dns-wrong', () => {
 
   it('is an address that no Service has', () => {
     expect(hands(['10.43.0.10'])).toMatchObject([{ severity: 'error', about: ['machine:n2'] }]);
+  });
+
+  it('is measured by the Service of that name in kube-system', () => {
+    const [dns] = itemsOf(base, 'services').filter(({ metadata }) => metadata.name === 'kube-dns');
+    const other = (namespace: string, name: string) => ({
+      ...dns,
+      metadata: { ...dns?.metadata, namespace, name },
+      spec: { ...dns?.spec, clusterIP: '10.96.7.7' },
+    });
+    const services = [other('demo', 'kube-dns'), other('kube-system', 'metrics-server'), dns];
+    const facts = { kubelet: { ...kubelet, clusterDNS: ['10.43.0.10'] } };
+    const [one] = found('cluster-dns-wrong', withFacts(withObjects(base, 'services', services), 'n2', facts));
+    expect(one?.says).toContain("the cluster's DNS is 10.96.0.10");
   });
 
   it('is not the Service, nor a cache on the machine, nor what was not said', () => {

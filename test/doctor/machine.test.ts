@@ -25,6 +25,7 @@ import {
   memoryShort,
   swapOn,
 } from '../../src/doctor/rules/memory.ts';
+import { clockOf, clusterTime, on } from '../../src/doctor/rules/on-machine.ts';
 import { mainRuleGone, rulesWiped } from '../../src/doctor/rules/routing.ts';
 import { machineHangs, machinePath, machineSilent, networkHere, silenceRules } from '../../src/doctor/rules/silence.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
@@ -33,6 +34,7 @@ import {
   ago,
   apiOnly,
   apiSilent,
+  at,
   crashing,
   healthy,
   lease,
@@ -75,6 +77,11 @@ const clock = (machine: Name, change: object, from?: Snapshot) =>
 const gone = notReady('w2', peersSee('w2', 'timed out', silent('w2')));
 const allSilent = silent('cp', silent('w1', silent('w2')));
 
+const controlPlaneToo = (machine: Name): Snapshot => ({
+  ...healthy,
+  machines: healthy.machines.map(each => (each.name === machine ? { ...each, role: 'control-plane' as const } : each)),
+});
+
 const silence: readonly Case[] = [
   {
     rule: machineSilent,
@@ -82,7 +89,8 @@ const silence: readonly Case[] = [
     in: gone,
     says: /^w2 is off, or its network link is down: it answers neither this computer nor cp and w1; its kubelet was last heard of at 02:11 UTC$/,
     severity: 'error',
-    about: 'machine:w2',
+    allAbout: ['machine:w2'],
+    shows: /^cp and w1 have no answer of it either\n/,
     near: {
       'a peer still reaches its SSH': peersSee('w2', 'timed out', silent('w2'), [0, 10250]),
       'a peer has a ping of it': peersSee('w2', 'timed out', notReady('w2', silent('w2')), [22, 10250]),
@@ -97,6 +105,52 @@ const silence: readonly Case[] = [
     says: /^w2 is off, or its network link is down: it does not answer this computer; its/,
     severity: 'error',
     certainty: 'likely',
+    near: {},
+  },
+  {
+    rule: machineSilent,
+    when: 'it is the only control plane, and the API is silent',
+    in: apiSilent('timed out', peersSee('cp', 'timed out', silent('cp', without('w2', 'reach')))),
+    says: /^cp is off, or its network link is down: it answers neither this computer nor w1$/,
+    severity: 'error',
+    allAbout: ['machine:cp', 'object:api'],
+    shows: /^w1 has no answer of it either\n/,
+    near: {},
+  },
+  {
+    rule: machineSilent,
+    when: 'it is the only control plane, and the API answers all the same',
+    in: peersSee('cp', 'timed out', notReady('cp', silent('cp'))),
+    says: /^cp is off/,
+    severity: 'error',
+    allAbout: ['machine:cp'],
+    near: {},
+  },
+  {
+    rule: machineSilent,
+    when: 'it is a worker, and the API is silent',
+    in: apiSilent('timed out', peersSee('w2', 'timed out', silent('cp', silent('w2')))),
+    says: /^w2 is off/,
+    severity: 'error',
+    allAbout: ['machine:w2'],
+    near: {},
+  },
+  {
+    rule: machineSilent,
+    when: 'another control plane was reached, and the API is silent',
+    in: apiSilent('timed out', peersSee('cp', 'timed out', silent('cp', controlPlaneToo('w1')))),
+    says: /^cp is off/,
+    severity: 'error',
+    allAbout: ['machine:cp'],
+    near: {},
+  },
+  {
+    rule: machineSilent,
+    when: 'none answers',
+    in: apiSilent('timed out', allSilent),
+    says: /^w2 is off, or its network link is down: it does not answer this computer$/m,
+    severity: 'error',
+    certainty: 'possible',
     near: {},
   },
   {
@@ -133,7 +187,43 @@ const silence: readonly Case[] = [
     in: silent('w2'),
     says: /^w2 lives, but this computer cannot log in/,
     severity: 'warning',
+    advises: /^ssh -J cp w2 /,
     near: { 'nobody reaches it': gone, 'nothing answers us at all': allSilent },
+  },
+  {
+    rule: machinePath,
+    when: 'nobody else tried, and its kubelet was heard of',
+    in: without('cp', 'reach', without('w1', 'reach', silent('w2'))),
+    says: /^w2 lives/,
+    severity: 'warning',
+    shows: /^its kubelet renewed its lease at 02:14 UTC\n/,
+    advises: /^ssh -J cp w2 /,
+    near: {
+      'the API was not asked: it may be off': apiSilent(
+        '',
+        without('cp', 'reach', without('w1', 'reach', silent('w2'))),
+      ),
+    },
+  },
+  {
+    rule: machinePath,
+    when: 'the first of them does not answer either',
+    in: without('w1', 'reach', silent('cp', silent('w2'))),
+    says: /^w2 lives/m,
+    severity: 'warning',
+    advises: /^ssh -J w1 (w2|cp) /,
+    near: {},
+  },
+  {
+    rule: networkHere,
+    when: 'the API is silent, too, and an address is not known',
+    in: { ...apiSilent('timed out', allSilent), machines: allSilent.machines.map(each => ({ ...each, address: '' })) },
+    says: /^none of the 3 machines answers/,
+    severity: 'error',
+    certainty: 'likely',
+    allAbout: ['object:this computer', 'machine:cp', 'machine:w1', 'machine:w2', 'object:api'],
+    advises: /^ip route get ADDRESS\n/,
+    near: { 'there is one': { ...allSilent, machines: allSilent.machines.slice(0, 1) } },
   },
   {
     rule: networkHere,
@@ -142,6 +232,8 @@ const silence: readonly Case[] = [
     says: /^none of the 3 machines answers/,
     severity: 'error',
     certainty: 'likely',
+    allAbout: ['object:this computer', 'machine:cp', 'machine:w1', 'machine:w2'],
+    advises: /^ip route get 192\.168\.0\.10\n/,
     near: { 'one of three answers': silent('cp', silent('w1')), 'nobody was asked': apiOnly(healthy) },
   },
 ];
@@ -564,6 +656,8 @@ const cilium = (machine: Name, from?: Snapshot) =>
 const keeps = (machine: Name, networkdKeepsForeign: boolean, from?: Snapshot) =>
   with1(machine, ({ routing }) => ({ routing: { ...routing, networkdKeepsForeign } }), from);
 
+const firstTwo = (from: Snapshot): Snapshot => ({ ...from, machines: from.machines.slice(0, 2) });
+
 const identities: readonly Case[] = [
   {
     rule: clockHere,
@@ -572,6 +666,7 @@ const identities: readonly Case[] = [
     says: /^the clock of this computer is 10 min behind: 3 machines agree/,
     severity: 'warning',
     certainty: 'likely',
+    shows: /^10 min ahead of this computer$/,
     near: {
       'one of them is ahead': clock('w1', { offsetMs: 600_000 }),
       'they differ from one another': clock(
@@ -583,11 +678,41 @@ const identities: readonly Case[] = [
     },
   },
   {
+    rule: clockHere,
+    when: 'two machines are all, and both are behind',
+    in: firstTwo(all((machine, from) => clock(machine, { offsetMs: -600_000 }, from))),
+    says: /^the clock of this computer is 10 min ahead: 2 machines agree/,
+    severity: 'warning',
+    certainty: 'likely',
+    shows: /^10 min behind this computer$/,
+    near: {
+      'they do not agree': firstTwo(clock('cp', { offsetMs: 600_000 }, clock('w1', { offsetMs: 1_200_000 }))),
+      'there is one': {
+        ...clock('cp', { offsetMs: 600_000 }),
+        machines: clock('cp', { offsetMs: 600_000 }).machines.slice(0, 1),
+      },
+    },
+  },
+  {
+    rule: clockOff,
+    when: 'there are two, and they do not agree',
+    in: firstTwo(clock('w1', { offsetMs: 600_000 })),
+    says: /^the clock of w1 is 10 min ahead of this computer’s$/,
+    severity: 'error',
+    certainty: 'possible',
+    allAbout: ['machine:w1'],
+    shows: /^10 min ahead \(/,
+    advises: /^ssh w1 sudo systemctl restart systemd-timesyncd$/m,
+    near: {},
+  },
+  {
     rule: clockOff,
     when: 'one machine is behind the others',
     in: clock('w1', { offsetMs: -600_000, synchronized: false, service: 'none' }),
     says: /^the clock of w1 is 10 min behind the other machines’; no time service is enabled there$/,
     severity: 'error',
+    shows: /^10 min behind \(/,
+    advises: /^ssh w1 sudo apt-get install -y systemd-timesyncd$/m,
     near: {
       'all are off by the same: ours is the wrong one': all((machine, from) =>
         clock(machine, { offsetMs: 600_000 }, from),
@@ -735,4 +860,39 @@ testRules(identityRules, identities, {
     'worker-kubelet-stopped',
     'worker-link-down',
   ].map(state => `${state}: machine-id-twice`),
+});
+
+describe('the time that the cluster has', () => {
+  const wrong = 600_000;
+  /** Nobody looked at machines, and this computer is ten minutes ahead. */
+  const seen = (...all: readonly object[]) => ({ ...apiOnly(withObjects(healthy, 'leases', all)), at: at + wrong });
+  const own = (seconds: number) => lease('kube-system', 'kube-scheduler', seconds);
+  const ofNode = (seconds: number) => lease('kube-node-lease', 'w1', seconds);
+
+  it('is that of its machines, by the middle one', () => {
+    const ahead = clock('cp', { offsetMs: -wrong }, clock('w1', { offsetMs: -wrong }));
+    expect(clusterTime({ ...ahead, at: at + wrong })).toBe(at);
+  });
+  it('is that of the control plane’s newest lease, whatever a node’s clock says', () => {
+    expect(clusterTime(seen(ofNode(-900), own(200), own(2)))).toBe(at - 2000);
+    expect(clusterTime(seen(own(2), { ...own(1), spec: { renewTime: '' } }))).toBe(at - 2000);
+  });
+  it('is that of the newest of the nodes’, where no other lease is there', () => {
+    expect(clusterTime(seen(ofNode(30), ofNode(5)))).toBe(at - 5000);
+    expect(clusterTime(seen(ofNode(5), { ...own(1), spec: { renewTime: '' } }))).toBe(at - 5000);
+  });
+  it('is ours, where nothing else is known', () => {
+    expect(clusterTime(seen())).toBe(at + wrong);
+  });
+});
+
+it('repeats a moment that is none', () => {
+  expect(clockOf('', { at })).toBe('');
+  expect(clockOf(ago(0), { at: Number.NaN })).toBe(ago(0));
+  expect(clockOf(ago(0), { at })).toBe('02:14 UTC');
+});
+
+it('quotes for the machine what its shell would read otherwise', () => {
+  expect(on({ name: 'w1' }, 'sudo systemctl restart kubelet')).toBe('ssh w1 sudo systemctl restart kubelet');
+  expect(on({ name: 'w1' }, 'ss -lnt | grep 22')).toBe("ssh w1 'ss -lnt | grep 22'");
 });

@@ -262,7 +262,7 @@ const noApi = (machine: Name, from?: Snapshot, said = 'timed out') =>
 const swallows = (ports: readonly number[]): Snapshot =>
   reaches('w1', ({ to, port }) => (to === 'cp' && ports.includes(port) ? { ok: false, says: 'timed out' } : {}), {
     ...reaches('w1', ({ to }) => (to === endpoint ? { to: 'cp', port: 8443 } : {})),
-    declared: { cluster: 'homelab', version: 'v1.31.1', endpoint: 'cp:8443', hosts: [] },
+    declared: { cluster: 'homelab', version: 'v1.31.1', endpoint: 'cp', hosts: [] },
   });
 const twoOnly = (from: Snapshot): Snapshot => ({ ...from, machines: from.machines.slice(0, 2) });
 

@@ -44,7 +44,7 @@ import {
   with1,
   without,
 } from './constructed.ts';
-import { eachObject, withObjects } from './rig.ts';
+import { eachObject, itemsOf, withObjects } from './rig.ts';
 
 const containerd = (machine: Name, change: object, from?: Snapshot) =>
   with1(machine, facts => ({ containerd: { ...facts.containerd, ...change } }), from);
@@ -370,8 +370,10 @@ const over = (machine: Name, seconds: number, from?: Snapshot) =>
     from,
   );
 const failed = (text: string) => `kubelet[4242]: E1122 02:14:20.1 4242 run.go:72] "command failed" err="${text}"`;
-const ends = (text: string, seconds = 10, from?: Snapshot) =>
-  journal('w1', 'kubelet', [[seconds, failed(text)]], notReady('w1', unit('w1', 'kubelet', crashing, from)));
+const ends = (text: string, seconds = 10, from: Snapshot = unit('w1', 'kubelet', crashing)) =>
+  journal('w1', 'kubelet', [[seconds, failed(text)]], notReady('w1', from));
+const unitFailed = (since: string) =>
+  unit('w1', 'kubelet', { ...crashing, active: 'failed', sub: 'failed', since, restarts: 0 });
 
 const kubelets: readonly Case[] = [
   {
@@ -393,6 +395,32 @@ const kubelets: readonly Case[] = [
     when: 'it is masked, and the node is called Ready still',
     in: unit('w1', 'kubelet', { ...stopped, enabled: 'masked', load: 'masked' }),
     says: /^the kubelet of w1 is masked and was stopped at 02:11 UTC/,
+    severity: 'error',
+    advises: /^ssh w1 sudo systemctl unmask kubelet$/m,
+    near: {},
+  },
+  {
+    rule: kubeletStopped,
+    when: 'it is disabled, and was not started at boot',
+    in: unit('w1', 'kubelet', { ...stopped, enabled: 'disabled', since: '' }),
+    says: /^the kubelet of w1 is disabled and was not started \(systemd: inactive\)$/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: kubeletStopped,
+    when: 'it is disabled, and somebody stopped it',
+    in: unit('w1', 'kubelet', { ...stopped, enabled: 'disabled' }),
+    says: /^the kubelet of w1 is disabled and was stopped at 02:11 UTC \(systemd: inactive\)$/,
+    severity: 'error',
+    advises: /^ssh w1 sudo systemctl start kubelet/,
+    near: {},
+  },
+  {
+    rule: kubeletStopped,
+    when: 'it would start at boot, and nobody knows since when it is stopped',
+    in: unit('w1', 'kubelet', { ...stopped, since: '' }),
+    says: /^the kubelet of w1 was stopped \(systemd: inactive\)$/,
     severity: 'error',
     near: {},
   },
@@ -467,6 +495,41 @@ const kubelets: readonly Case[] = [
   },
   {
     rule: kubeletCrashes,
+    when: 'it is a member that has lost its configuration',
+    in: ends('failed to read kubelet config file: open /var/lib/kubelet/config.yaml: no such file or directory'),
+    says: /^w1 is NotReady because its kubelet does not stay up/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: kubeletCrashes,
+    when: 'nobody knows whether it is a member, and it says something else',
+    in: {
+      ...ends('running with swap on is not supported'),
+      lists: { ...healthy.lists, nodes: { state: 'unknown', why: 'connection refused' } },
+    },
+    says: /^the kubelet of w1 does not stay up \(started 41 times\): swap is on$/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: kubeletCrashes,
+    when: 'systemd gave up an hour ago, and it said why then',
+    in: ends('running with swap on is not supported', 3610, unitFailed(ago(3600))),
+    says: /does not stay up: swap is on$/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: kubeletCrashes,
+    when: 'systemd gave up, and does not say when',
+    in: ends('running with swap on is not supported', 10, unitFailed('')),
+    says: /does not stay up: swap is on$/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: kubeletCrashes,
     when: 'it said why long ago only',
     in: ends('running with swap on is not supported', 5000),
     says: /: systemd says exit-code$/,
@@ -479,6 +542,7 @@ const kubelets: readonly Case[] = [
     in: notReady('w1', over('w1', 86_400)),
     says: /^w1 is NotReady because its kubelet is not let in: its client certificate ended at 2026-11-21 02:14 UTC, 24 h ago$/,
     severity: 'error',
+    advises: /^kubectl delete node w1/,
     near: {
       'it ends tomorrow': over('w1', -86_400),
       'it is our clock that is wrong': with1(
@@ -495,7 +559,18 @@ const kubelets: readonly Case[] = [
     },
   },
 ];
-testRules(kubeletRules, kubelets);
+testRules(kubeletRules, [
+  ...kubelets,
+  {
+    rule: kubeletCertificate,
+    when: 'it is a control plane’s',
+    in: over('cp', 86_400),
+    says: /^the kubelet of cp is not let in/,
+    severity: 'error',
+    advises: /^homelab certs renew/,
+    near: {},
+  },
+]);
 
 describe('why a kubelet ends', () => {
   it.each([
@@ -565,6 +640,19 @@ const unserved = with1('w1', ({ certificates }) => ({
 }));
 const approved = [{ type: 'Approved', status: 'True' }];
 
+const node = (machine: Name, kubeletVersion: string, from: Snapshot) =>
+  eachObject(from, 'nodes', each =>
+    each.metadata.name === machine
+      ? { ...each, status: { ...each.status, nodeInfo: { ...each.status.nodeInfo, kubeletVersion } } }
+      : each,
+  );
+/** w1, then cp. */
+const reversed = (from: Snapshot): Snapshot => ({ ...from, machines: from.machines.slice(0, 2).reverse() });
+const roleless = (from: Snapshot): Snapshot => ({
+  ...from,
+  machines: from.machines.map(each => ({ ...each, role: 'unknown' as const })),
+});
+
 const configs: readonly Case[] = [
   {
     rule: kubeletUpgraded,
@@ -578,10 +666,49 @@ const configs: readonly Case[] = [
     },
   },
   {
+    rule: kubeletUpgraded,
+    when: 'it is the control plane that differs, and nobody knows how it came',
+    in: without('cp', 'packages', node('cp', 'v1.31.4', kubelet('cp', { version: '1.31.4' }))),
+    says: /^cp has kubelet 1\.31\.4, the other machines have 1\.31\.1$/,
+    severity: 'warning',
+    allAbout: ['machine:cp'],
+    shows: /^kubelet 1\.31\.4$/,
+    near: { 'a version is not known': kubelet('cp', { version: '' }) },
+  },
+  {
+    rule: kubeletUpgraded,
+    when: 'there are two, and the API was not asked: the control plane’s is the cluster’s',
+    in: apiSilent('refused', reversed(kubelet('w1', { version: '1.31.4' }))),
+    says: /^w1 has kubelet 1\.31\.4, the other machines have 1\.31\.1$/,
+    severity: 'warning',
+    allAbout: ['machine:w1'],
+    shows: /^kubelet 1\.31\.4, on hold$/,
+    near: {
+      'nobody knows which is the control plane’s': apiSilent(
+        'refused',
+        roleless(reversed(kubelet('w1', { version: '1.31.4' }))),
+      ),
+    },
+  },
+  {
+    rule: holdLost,
+    when: 'two of its packages are loose',
+    in: with1('w1', ({ packages }) => ({
+      packages: packages.map(each => ({ ...each, held: each.name === 'kubeadm' })),
+    })),
+    says: /^kubelet and kubectl of w1 are not on hold: the next apt upgrade takes them along/,
+    severity: 'warning',
+    near: {
+      'it is another package': with1('w1', ({ packages }) => ({
+        packages: [...packages, { name: 'containerd.io', version: '2.1.5', held: false }],
+      })),
+    },
+  },
+  {
     rule: holdLost,
     when: 'the package is loose',
     in: loose('w1'),
-    says: /^kubelet of w1 is not on hold/,
+    says: /^kubelet of w1 is not on hold: the next apt upgrade takes it along/,
     severity: 'warning',
     near: {
       'it was upgraded already, and that is said': upgraded,
@@ -598,6 +725,12 @@ const configs: readonly Case[] = [
     about: 'object:csr/csr-1',
     near: {
       'it was approved': request(600, approved, unserved),
+      'it was denied': request(600, [{ type: 'Denied', status: 'True' }], unserved),
+      'it failed': request(600, [{ type: 'Failed', status: 'True' }], unserved),
+      'it is for another certificate': eachObject(request(600, [], unserved), 'csr', each => ({
+        ...each,
+        spec: { ...each.spec, signerName: 'kubernetes.io/kube-apiserver-client-kubelet' },
+      })),
       'it was asked a moment ago': request(20, [], unserved),
       'a later request was approved': request(300, approved, unserved, 'csr-2', [
         {
@@ -614,6 +747,35 @@ const configs: readonly Case[] = [
     in: request(600, []),
     says: /the old one ends in 356 days$/,
     severity: 'warning',
+    shows: /\n.*kubelet-server-current\.pem ends /,
+    near: {},
+  },
+  {
+    rule: servingNotApproved,
+    when: 'the old one has ended',
+    in: request(
+      600,
+      [],
+      with1('w1', ({ certificates }) => ({ certificates: certificates.map(each => ({ ...each, notAfter: ago(60) })) })),
+    ),
+    says: /^the kubelet of w1 has no serving certificate/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: servingNotApproved,
+    when: 'that of another node was approved since',
+    in: withObjects(unserved, 'csr', [
+      ...itemsOf(request(600, [], unserved), 'csr'),
+      {
+        metadata: { name: 'csr-9', creationTimestamp: ago(300) },
+        spec: { signerName: 'kubernetes.io/kubelet-serving', username: 'system:node:w2' },
+        status: { conditions: approved },
+      },
+    ]),
+    says: /^the kubelet of w1 has no serving certificate/,
+    severity: 'error',
+    allAbout: ['machine:w1', 'object:csr/csr-1'],
     near: {},
   },
   {
@@ -623,6 +785,16 @@ const configs: readonly Case[] = [
     says: /has no serving certificate/,
     severity: 'error',
     certainty: 'likely',
+    shows: /^csr-1 of system:node:w1: Pending$/,
+    near: {},
+  },
+  {
+    rule: staticPods,
+    when: 'it reads another folder',
+    in: kubelet('cp', { staticPodPath: '/etc/manifests' }),
+    says: /^the kubelet of cp reads its static pods from \/etc\/manifests/,
+    severity: 'error',
+    shows: /^staticPodPath: \/etc\/manifests$/,
     near: {},
   },
   {
@@ -631,6 +803,7 @@ const configs: readonly Case[] = [
     in: kubelet('cp', { staticPodPath: '' }),
     says: /^the kubelet of cp reads no static pods: the control plane there is not started$/,
     severity: 'error',
+    shows: /^staticPodPath: \(none\)$/,
     near: {
       'a worker’s reads none': kubelet('w1', { staticPodPath: '' }),
       'it is written with a slash': kubelet('cp', { staticPodPath: '/etc/kubernetes/manifests/' }),

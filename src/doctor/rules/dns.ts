@@ -168,7 +168,7 @@ const corednsLoop: Rule = {
     const [first] = hit;
     if (!first) return [];
     const isRead = hit.some(({ line }) => line !== undefined);
-    const machines = [...new Set(hit.map(({ pod }) => pod.spec.nodeName).filter(name => name !== ''))];
+    const machines = [...new Set(hit.map(({ pod }) => pod.spec.nodeName))];
     const logs = 'kubectl -n kube-system logs -l k8s-app=kube-dns --previous --tail=5';
     const said = hit.find(({ line }) => line !== undefined);
     const evidence: readonly Evidence[] = [
@@ -273,7 +273,6 @@ const corefileStale: Rule = {
     if (!map || text === '' || /^\s*reload\b/m.test(text)) return [];
     const changed = map.metadata.managedFields
       .map(({ time }) => time)
-      .filter(time => !Number.isNaN(Date.parse(time)))
       .sort()
       .at(-1);
     if (changed === undefined || !hasHeld(snapshot, changed, 120)) return [];

@@ -76,7 +76,7 @@ function isApiUnwell(snapshot: Snapshot): boolean {
 }
 
 function isApi(snapshot: Snapshot, { to, port }: Row): boolean {
-  const endpoint = snapshot.declared?.endpoint.split(':')[0];
+  const endpoint = snapshot.declared?.endpoint;
   return port === 6443 || (to === endpoint && port !== 22 && port !== 0 && port !== 10250);
 }
 

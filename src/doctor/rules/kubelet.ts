@@ -82,7 +82,7 @@ export const kubeletStopped: Rule = {
                 cure: ['homelab bootstrap   # installs it, in the cluster’s version'],
               },
             ];
-      const masked = unit.enabled.startsWith('masked') || unit.load === 'masked';
+      const masked = unit.enabled.startsWith('masked');
       const disabled = unit.enabled === 'disabled';
       const how = `${masked ? 'is masked' : disabled ? 'is disabled' : ''}${masked || disabled ? ' and ' : ''}${disabled && !unit.since ? 'was not started' : 'was stopped'}`;
       return [

@@ -20,14 +20,10 @@ interface Hearsay {
   readonly isStale: boolean | undefined;
 }
 
-function hearsay(snapshot: Snapshot, { name, address, unreached }: MachineLook): Hearsay {
-  const rows = snapshot.machines
-    .filter(each => each.name !== name)
-    .flatMap(by =>
-      (by.facts.reach ?? [])
-        .filter(({ to, port }) => to === name || (to === address && address !== '' && port !== 6443))
-        .map(row => ({ by, ...row })),
-    );
+function hearsay(snapshot: Snapshot, { name, unreached }: MachineLook): Hearsay {
+  const rows = snapshot.machines.flatMap(by =>
+    (by.facts.reach ?? []).filter(({ to }) => to === name).map(row => ({ by, ...row })),
+  );
   const heard = lastHeard(snapshot, name);
   const seconds = (clusterTime(snapshot) - Date.parse(heard)) / 1000;
   return {
