@@ -76,6 +76,145 @@ describe('egress-denied (D-2)', () => {
     ]);
   });
 
+  it.each([
+    ['every port of some pods is allowed', [dns, { toEndpoints: [{ matchLabels: { app: 'mysql' } }] }]],
+    ['port 443 of some pods is', [dns, { toEndpoints: [{ matchLabels: { app: 'mysql' } }], toPorts: ports('443') }]],
+    ['another port of the world is', [dns, { toEntities: ['world'], toPorts: ports('80') }]],
+    ['another port of everybody is', [dns, { toPorts: ports('80') }]],
+    ['only the cluster is', [dns, { toEntities: ['cluster'] }]],
+    ['a rule names nothing', [dns, {}]],
+    ['another port of an address is', [dns, { toCIDR: ['1.2.3.4/32'], toPorts: ports('80') }]],
+  ])('is told, although %s', (_, egress) => {
+    expect(says('egress-denied', given(egress, [timeout]))[0]).toContain('may not reach port 443 outside');
+  });
+
+  it.each([
+    [
+      'the DNS of its own namespace, where there is none',
+      [{ toEndpoints: [{ matchLabels: { 'k8s-app': 'kube-dns' } }] }],
+    ],
+    [
+      'DNS pods of another namespace',
+      [{ toEndpoints: [{ matchLabels: { 'k8s:io.kubernetes.pod.namespace': 'demo', 'k8s-app': 'kube-dns' } }] }],
+    ],
+    [
+      'DNS pods of namespaces with another name',
+      [
+        {
+          toEndpoints: [
+            {
+              matchLabels: {
+                'k8s:io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name': 'demo',
+                'k8s-app': 'kube-dns',
+              },
+            },
+          ],
+        },
+      ],
+    ],
+    ['another port of DNS', [{ ...dns, toPorts: ports('9153') }]],
+    ['another Service', [{ toServices: [{ k8sService: { serviceName: 'mysql', namespace: 'blog' } }] }]],
+    ['everybody on another port', [{ toPorts: ports('80') }]],
+    ['nothing', [{}]],
+    ['the machines', [{ toEntities: ['host', 'remote-node'] }]],
+  ])('names DNS, when the policy allows %s', (_, egress) => {
+    const line = 'java.net.UnknownHostException: rss.example.com';
+    expect(says('egress-denied', given([world, ...egress], [line]))[0]).toContain("may not reach the cluster's DNS");
+  });
+
+  it.each([
+    ['the cluster', [{ toEntities: ['cluster'] }]],
+    ['everybody', [{ toEntities: ['all'] }]],
+    ['everybody on port 53', [{ toPorts: ports('53', 'UDP') }]],
+    ['every port of it', [{ ...dns, toPorts: ports('0', 'ANY') }]],
+    ['its Service', [{ toServices: [{ k8sService: { serviceName: 'kube-dns', namespace: 'kube-system' } }] }]],
+    ['addresses', [{ toCIDR: ['10.96.0.10/32'] }]],
+    ['addresses of a set', [{ toCIDRSet: [{ cidr: '10.96.0.0/12' }] }]],
+    [
+      'all pods of kube-system',
+      [{ toEndpoints: [{ matchLabels: { 'k8s:io.kubernetes.pod.namespace': 'kube-system' } }] }],
+    ],
+    [
+      'all pods of namespaces of that name',
+      [
+        {
+          toEndpoints: [
+            { matchLabels: { 'k8s:io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name': 'kube-system' } },
+          ],
+        },
+      ],
+    ],
+    [
+      'pods of any namespace',
+      [{ toEndpoints: [{ matchExpressions: [{ key: 'k8s:io.kubernetes.pod.namespace', operator: 'Exists' }] }] }],
+    ],
+  ])('does not accuse DNS, when the policy allows %s', (_, egress) => {
+    const line = 'java.net.UnknownHostException: rss.example.com';
+    expect(says('egress-denied', given([world, ...egress], [line]))).toEqual([]);
+  });
+
+  it('takes a selector without a namespace for every one, in a policy for the whole cluster', () => {
+    const egress = [
+      { ...world, toPorts: [{ ports: [] }] },
+      { toEndpoints: [{ matchLabels: { 'k8s-app': 'kube-dns' } }] },
+    ];
+    const wide = { ...policy(egress), metadata: { name: 'all' } };
+    const lines = ['java.net.UnknownHostException: rss.example.com'];
+    expect(
+      says('egress-denied', given([], lines, { ciliumnetworkpolicies: [], ciliumclusterwidenetworkpolicies: [wide] })),
+    ).toEqual([]);
+    const narrow = { ...policy([world]), metadata: { name: 'all' } };
+    const [finding] = found(
+      rule('egress-denied'),
+      given([], lines, { ciliumnetworkpolicies: [], ciliumclusterwidenetworkpolicies: [narrow] }),
+    );
+    expect(finding?.evidence.at(-1)).toMatchObject({
+      from: 'CiliumClusterwideNetworkPolicy',
+      again: 'kubectl get ciliumclusterwidenetworkpolicy all -o yaml',
+    });
+    expect(finding?.cure[0]).toMatch(/^kubectl patch ciliumclusterwidenetworkpolicy all --type json/);
+  });
+
+  it('takes a selector without a namespace for kube-system, in a policy of kube-system', () => {
+    const own = (labels: Record<string, string>) =>
+      having(empty, {
+        pods: [{ ...was(), metadata: { ...was().metadata, namespace: 'kube-system' } }, coredns],
+        ciliumnetworkpolicies: [
+          {
+            ...policy([world, { toEndpoints: [{ matchLabels: labels }] }]),
+            metadata: { name: 'was', namespace: 'kube-system' },
+          },
+        ],
+      });
+    const logs = [log('kube-system/was-0', 'java.net.UnknownHostException: rss.example.com')];
+    expect(says('egress-denied', { ...own({ 'k8s-app': 'kube-dns' }), logs })).toEqual([]);
+    expect(says('egress-denied', { ...own({ 'k8s-app': 'other' }), logs })).toHaveLength(1);
+  });
+
+  it('believes a time-out whatever DNS does, and shows the line that it means', () => {
+    const down = pod('coredns-1', { namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' }, state: 'crash' });
+    const [finding] = found(rule('egress-denied'), given([dns], [timeout], { pods: [was(), down] }));
+    expect(finding?.says).toContain('may not reach port 443');
+    expect(finding?.settledBy).toContain('world:443');
+    const both = [timeout, 'java.net.UnknownHostException: rss.example.com'];
+    const [noName] = found(rule('egress-denied'), given([world], both));
+    expect(noName?.evidence[0]?.says).toBe(both[1]);
+    expect(noName?.settledBy).toContain('kube-dns:53');
+    expect(noName?.evidence.at(-1)).toMatchObject({
+      from: 'CiliumNetworkPolicy',
+      again: 'kubectl get ciliumnetworkpolicy -n blog was -o yaml',
+    });
+    expect(found(rule('egress-denied'), given([dns], both))[0]?.evidence[0]?.says).toBe(timeout);
+  });
+
+  it('accuses the way out for a name only where DNS is well', () => {
+    const line = ['java.net.UnknownHostException: rss.example.com'];
+    expect(found(rule('egress-denied'), given([dns], line))).toMatchObject([{ certainty: 'possible' }]);
+    expect(says('egress-denied', given([dns], line, { pods: [was()] }))).toEqual([]);
+    const silentOne = given([dns], [], { pods: [was()] });
+    expect(found(rule('egress-denied'), silentOne)).toMatchObject([{ certainty: 'possible' }]);
+  });
+
   it('is not sure without a line of the log', () => {
     expect(found(rule('egress-denied'), given([dns], [])).map(({ certainty }) => certainty)).toEqual(['possible']);
   });
@@ -114,6 +253,18 @@ describe('egress-denied (D-2)', () => {
           ],
         }),
     ],
+    [
+      'the policy is of another namespace',
+      given0 =>
+        given0([], [timeout], {
+          ciliumnetworkpolicies: [{ ...policy([dns]), metadata: { name: 'was', namespace: 'demo' } }],
+        }),
+    ],
+    ['an address is', given0 => given0([dns, { toCIDR: ['0.0.0.0/0'] }], [timeout])],
+    [
+      'any port of the world is',
+      given0 => given0([dns, { toEntities: ['world'], toPorts: ports('0', 'ANY') }], [timeout]),
+    ],
     ['the pod is well', given0 => given0([dns], [timeout], { pods: [was({ state: 'ok' }), coredns] })],
     [
       'it was killed for its memory',
@@ -125,6 +276,7 @@ describe('egress-denied (D-2)', () => {
         given0([dns], ['UnknownHostException: rss.example.com'], {
           pods: [
             was(),
+            pod('well'),
             pod('coredns-1', { namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' }, state: 'crash' }),
           ],
         }),
@@ -196,6 +348,62 @@ describe('cilium-api-address', () => {
     expect(says('cilium-api-address', given(undefined, 'true'))[0]).toContain('k8sServiceHost is not set');
   });
 
+  it('is likely without a line of the agent, and shows what is set', () => {
+    const [finding] = found(rule('cilium-api-address'), given(undefined, 'true', {}, []));
+    expect(finding?.certainty).toBe('likely');
+    expect(finding?.evidence.map(each => each.says)).toEqual([
+      'KUBERNETES_SERVICE_HOST: not set',
+      'kube-proxy-replacement: true',
+    ]);
+    expect(finding?.cure[0]).toContain('k8sServiceHost=10.77.0.11');
+    const [wrong] = found(rule('cilium-api-address'), given('192.168.0.99', 'true'));
+    expect(wrong?.evidence[0]?.says).toBe('KUBERNETES_SERVICE_HOST: 192.168.0.99');
+  });
+
+  it('knows the API server by its endpoints, its control planes and its inventory', () => {
+    const endpoints = (namespace: string, name: string, ip: string) => ({
+      metadata: { namespace, name },
+      subsets: [{ addresses: [{ ip }] }],
+    });
+    const at = (host: string, more: Lists = {}) => says('cilium-api-address', given(host, 'true', more));
+    const others = [endpoints('demo', 'kubernetes', '192.168.0.99'), endpoints('default', 'web', '192.168.0.99')];
+    const own = endpoints('default', 'kubernetes', '192.168.0.50');
+    expect(at('192.168.0.50', { endpoints: [...others, own] })).toEqual([]);
+    expect(at('192.168.0.99', { endpoints: [...others, own] })[0]).toContain(
+      'and it is at 192.168.0.50, 10.77.0.11 and 1 more',
+    );
+    // A worker's is no API server's.
+    expect(at('10.77.0.12')).toHaveLength(1);
+    const declared = { cluster: 'homelab', version: 'v1.26.1', endpoint: '192.168.0.99', hosts: [] };
+    expect(says('cilium-api-address', { ...given('192.168.0.99', 'true'), declared })).toEqual([]);
+    // Nothing is known of it.
+    const nowhere = given('192.168.0.99', 'true', { endpoints: [], nodes: [] });
+    expect(says('cilium-api-address', nowhere)).toEqual([]);
+  });
+
+  it.each([
+    ['it has no DaemonSet', { daemonsets: [] }],
+    [
+      'its DaemonSet is another',
+      { daemonsets: [{ ...daemon('192.168.0.99'), metadata: { name: 'cilium', namespace: 'demo' } }] },
+    ],
+    [
+      'another DaemonSet has such a variable',
+      { daemonsets: [{ ...daemon('192.168.0.99'), metadata: { name: 'cilium-envoy', namespace: 'kube-system' } }] },
+    ],
+    ['it has no settings', { configmaps: [] }],
+    [
+      'it is another pod of kube-system',
+      { pods: [{ ...agent(), metadata: { ...agent().metadata, labels: { 'k8s-app': 'other' } } }] },
+    ],
+    [
+      'it is a pod of another namespace',
+      { pods: [{ ...agent(), metadata: { ...agent().metadata, namespace: 'demo' } }] },
+    ],
+  ])('is silent when %s', (_, more: Lists) => {
+    expect(says('cilium-api-address', given('192.168.0.99', 'true', more))).toEqual([]);
+  });
+
   it('believes the agent about a name', () => {
     expect(
       says(
@@ -235,6 +443,27 @@ describe('cilium-config-conflict', () => {
     expect(found(rule('cilium-config-conflict'), given(data, 'ok'))).toMatchObject([
       { severity: 'warning', certainty: 'certain' },
     ]);
+    expect(says('cilium-config-conflict', given(data, 'ok'))[0]).toContain(
+      `Cilium's agents will not start again: ${words}`,
+    );
+  });
+
+  it('is certain by the words of an agent, and shows whose they are', () => {
+    const snapshot = {
+      ...having(empty, {
+        pods: [agent(), { ...agent(), metadata: { ...agent().metadata, name: 'cilium-y', uid: 'uid-of-cilium-y' } }],
+        configmaps: [config('cilium-config', { 'enable-wireguard': 'true', 'enable-ipsec': 'true' })],
+      }),
+      logs: [
+        log('kube-system/cilium-x', 'starting'),
+        log('kube-system/cilium-y', 'Wireguard (--enable-wireguard) cannot be used with IPSec'),
+      ],
+    };
+    const [finding] = found(rule('cilium-config-conflict'), snapshot);
+    expect(finding?.certainty).toBe('certain');
+    expect(finding?.settledBy).toBeUndefined();
+    expect(finding?.evidence[1]?.from).toBe('log of main in kube-system/cilium-y');
+    expect(found(rule('cilium-config-conflict'), { ...snapshot, logs: [] })[0]?.settledBy).toContain('kubectl logs');
   });
 
   it.each([
@@ -300,6 +529,26 @@ describe('cilium-pool-overlaps', () => {
     ).toMatch(/^Cilium may give a pod the address of n1 \(10\.77\.0\.11\)/);
   });
 
+  it('says so of the API’s Service, and of no other', () => {
+    const service = (namespace: string, name: string, clusterIP: string) => ({
+      metadata: { namespace, name },
+      spec: { type: 'ClusterIP', clusterIP, selector: {}, ports: [] },
+    });
+    const of = (...services: readonly unknown[]) =>
+      found(
+        rule('cilium-pool-overlaps'),
+        having(empty, {
+          configmaps: [config('cilium-config', { ipam: 'cluster-pool', 'cluster-pool-ipv4-cidr': '10.96.0.0/12' })],
+          services,
+        }),
+      );
+    const [finding] = of(service('demo', 'kubernetes', '10.96.0.7'), service('default', 'kubernetes', '10.96.0.1'));
+    expect(finding?.says).toMatch(/^Cilium may give a pod the API's Service address \(10\.96\.0\.1\)/);
+    expect(of(service('demo', 'kubernetes', '10.96.0.7'))).toEqual([]);
+    expect(of(service('default', 'web', '10.96.0.7'))).toEqual([]);
+    expect(of(service('default', 'kubernetes', 'None'))).toEqual([]);
+  });
+
   it.each([
     [{ ipam: 'kubernetes', 'cluster-pool-ipv4-cidr': '10.0.0.0/8' }],
     [{ ipam: 'cluster-pool', 'cluster-pool-ipv4-cidr': '172.20.0.0/16' }],
@@ -328,6 +577,27 @@ describe('cilium-tunnel-blocked (F-08)', () => {
     expect(found(rule('cilium-tunnel-blocked'), snapshot)).toMatchObject([
       { certainty: 'certain', about: ['machine:n2', 'pod:blog/was-0'] },
     ]);
+  });
+
+  it('knows Geneve by its own port, and no pods but those there that fail for it', () => {
+    const pods = [
+      was(),
+      { ...was({ state: 'ok' }), metadata: { ...was().metadata, name: 'well' } },
+      { ...was(), metadata: { ...was().metadata, name: 'broken' } },
+      { ...was({ node: 'n1' }), metadata: { ...was().metadata, name: 'elsewhere' } },
+    ];
+    const snapshot = {
+      ...withFacts(having(given({ 'tunnel-protocol': 'geneve' }), { pods }), 'n2', drop(6081)),
+      logs: [
+        ...['was-0', 'well', 'elsewhere'].map(name => log(`blog/${name}`, 'dial tcp: i/o timeout')),
+        log('blog/broken', 'java.lang.NullPointerException'),
+      ],
+    };
+    const [finding] = found(rule('cilium-tunnel-blocked'), snapshot);
+    expect(finding?.says).toContain("drops 6081/udp, in which Cilium's Geneve travels");
+    expect(finding?.about).toEqual(['machine:n2', 'pod:blog/was-0']);
+    const vxlan = withFacts(given({ 'tunnel-protocol': 'vxlan', 'tunnel-port': '6081' }), 'n2', drop(6081));
+    expect(says('cilium-tunnel-blocked', vxlan)[0]).toContain("Cilium's VXLAN");
   });
 
   it.each([

@@ -95,6 +95,59 @@ describe('longhorn-replicas-cordoned (D-4)', () => {
     });
   });
 
+  it('looks at its own replicas that lie somewhere, and at the pods of its own claim', () => {
+    const other = (name: string, spec: object) => ({ ...replica('n1', 'running', name), spec });
+    const theirs = [
+      other('pvc-2-r-1', { nodeID: 'n1', volumeName: 'pvc-2' }),
+      other('pvc-1-r-new', { nodeID: '', volumeName: 'pvc-1' }),
+    ];
+    const claims = (claimName: string) => [{ name: 'data', persistentVolumeClaim: { claimName } }];
+    const pods = [
+      mysql(),
+      pod('other-claim', { volumes: claims('redis') }),
+      pod('other-namespace', { namespace: 'demo', volumes: claims('mysql') }),
+      pod('no-claim', { volumes: [{ name: 'tmp' }] }),
+      { ...mysql(), metadata: { ...mysql().metadata, name: 'leaving', deletionTimestamp: ago(1) } },
+    ];
+    const given = lists({ longhornreplicas: [replica('n2', 'stopped'), ...theirs], pods });
+    const [finding] = found(rule('longhorn-replicas-cordoned'), cordon(having(empty, given), 'n2'));
+    expect(finding?.about).toEqual(['volume:pvc-1', 'claim:blog/mysql', 'pod:blog/mysql-0', 'machine:n2']);
+    const unplaced = lists({ longhornreplicas: theirs.slice(1) });
+    expect(says('longhorn-replicas-cordoned', cordon(having(empty, unplaced), 'n2'))).toEqual([]);
+  });
+
+  it('goes by the name of its PersistentVolume, or by its own where it has none', () => {
+    const about = (kubernetesStatus: object) =>
+      found(
+        rule('longhorn-replicas-cordoned'),
+        cordon(having(empty, lists({ longhornvolumes: [volume('attaching', 'unknown', { kubernetesStatus })] })), 'n2'),
+      )[0]?.about[0];
+    expect(about({ pvName: 'pv-mysql', pvcName: 'mysql', namespace: 'blog' })).toBe('volume:pv-mysql');
+    expect(about({ pvName: '', pvcName: '', namespace: '' })).toBe('volume:pvc-1');
+  });
+
+  it.each([
+    ['attached', 'faulted', 1],
+    ['attached', 'degraded', 0],
+    ['attaching', 'healthy', 1],
+  ])('without an event, of one that is %s and %s: %i', (state, robustness, count) => {
+    const given = lists({ longhornvolumes: [volume(state, robustness)], events: [] });
+    expect(says('longhorn-replicas-cordoned', cordon(having(empty, given), 'n2'))).toHaveLength(count);
+  });
+
+  it('is certain by the event of a pod that waits: of one without containers yet, and of one that runs again', () => {
+    const bare0 = { ...mysql(), status: { ...mysql().status, containerStatuses: [] } };
+    const certainty = (one: unknown, reason = 'FailedAttachVolume') =>
+      found(
+        rule('longhorn-replicas-cordoned'),
+        cordon(having(empty, lists({ pods: [one], events: [{ ...attach('failed'), reason }] })), 'n2'),
+      )[0]?.certainty;
+    expect(certainty(bare0)).toBe('certain');
+    expect(certainty({ ...mysql(), status: { ...mysql().status, phase: 'Running' } })).toBe('certain');
+    expect(certainty(mysql('ok'))).toBe('likely');
+    expect(certainty(mysql(), 'FailedScheduling')).toBe('likely');
+  });
+
   it('is likely without the event', () => {
     expect(
       found(rule('longhorn-replicas-cordoned'), cordon(having(empty, lists({ events: [] })), 'n2'))[0]?.certainty,
@@ -167,6 +220,21 @@ describe('longhorn-iscsi-missing (F-16)', () => {
     expect(finding?.evidence).toHaveLength(2);
   });
 
+  it('is told of a machine by its manager or by its node, and names no manager but a failing one of it', () => {
+    const missing = iscsi({ installed: false });
+    const about = (given: Lists) =>
+      found(rule('longhorn-iscsi-missing'), withFacts(having(empty, given), 'n2', missing)).map(each => each.about);
+    const named = (name: string, more: object) =>
+      pod(name, { namespace: 'longhorn-system', labels: { app: 'longhorn-manager' }, ...more });
+    const pods = [named('well', {}), named('elsewhere', { node: 'n1', state: 'crash' })];
+    expect(about(lists({ pods }))).toEqual([['machine:n2']]);
+    expect(about(lists({ longhornnodes: [], pods }))).toEqual([['machine:n2']]);
+    expect(about(lists({ pods: [] }))).toEqual([['machine:n2']]);
+    expect(about(lists({ longhornnodes: [], pods: pods.slice(1) }))).toEqual([]);
+    const others = [named('other', { namespace: 'demo' }), named('ui', { labels: { app: 'longhorn-ui' } })];
+    expect(about(lists({ longhornnodes: [], pods: others }))).toEqual([]);
+  });
+
   it('tells an empty initiator name from a missing package', () => {
     expect(
       says('longhorn-iscsi-missing', withFacts(having(empty, lists()), 'n2', iscsi({ initiator: '' })))[0],
@@ -198,6 +266,13 @@ describe('iscsi-initiator-duplicate (F-16)', () => {
   it('names both machines', () => {
     expect(says('iscsi-initiator-duplicate', given('iqn.x:a', 'iqn.x:a'))).toEqual([
       'n1 and n2 have the same iSCSI initiator name (iqn.x:a): they are clones of one machine',
+    ]);
+  });
+
+  it('is about each of them once', () => {
+    expect(found(rule('iscsi-initiator-duplicate'), given('iqn.x:a', 'iqn.x:a'))[0]?.about).toEqual([
+      'machine:n2',
+      'machine:n1',
     ]);
   });
 
@@ -234,6 +309,25 @@ describe('longhorn-multipath (F-15)', () => {
     ).toMatchObject([{ severity: 'warning' }]);
   });
 
+  it('is about the pods that wait there, and is not sure by another event', () => {
+    const facts = iscsi({ multipathOwns: ['sdb'] });
+    const claim = [{ name: 'data', persistentVolumeClaim: { claimName: 'mysql' } }];
+    const pods = [
+      mysql(),
+      pod('mysql-1', { volumes: claim }),
+      pod('mysql-2', { state: 'pending', node: 'n1', volumes: claim }),
+    ];
+    expect(found(rule('longhorn-multipath'), withFacts(having(empty, lists({ pods })), 'n2', facts))[0]?.about).toEqual(
+      ['machine:n2', 'pod:blog/mysql-0'],
+    );
+    const certainty = (event: object) =>
+      found(rule('longhorn-multipath'), withFacts(having(empty, lists({ events: [event] })), 'n2', facts))[0]
+        ?.certainty;
+    expect(certainty({ ...busy, message: 'timed out waiting' })).toBe('possible');
+    expect(certainty({ ...busy, reason: 'Unhealthy' })).toBe('possible');
+    expect(certainty({ ...busy, involvedObject: { ...busy.involvedObject, uid: 'uid-of-mysql-2' } })).toBe('possible');
+  });
+
   it('is silent when multipath holds nothing, or Longhorn is not there', () => {
     expect(says('longhorn-multipath', withFacts(having(empty, lists()), 'n2', iscsi()))).toEqual([]);
     expect(
@@ -263,6 +357,80 @@ describe('longhorn-too-few-nodes', () => {
         having(empty, lists({ longhornnodes: [node('n1'), node('n2', true, 'False')] })),
       )[0],
     ).toContain('only one node takes any (n1); n2 does not');
+  });
+
+  it('takes none that is not Ready, is full, or is cordoned', () => {
+    const said = (third: unknown, ...closed: string[]) =>
+      says(
+        'longhorn-too-few-nodes',
+        cordon(
+          having(empty, lists({ longhornreplicas: [replica('n1')], longhornnodes: [node('n1'), node('n2'), third] })),
+          ...closed,
+        ),
+      );
+    const of = (status: object) => ({ ...node('n3'), status: { ...node('n3').status, ...status } });
+    const disk = (status: string) => ({
+      conditions: [
+        { type: 'Ready', status: 'True' },
+        { type: 'Schedulable', status },
+      ],
+    });
+    expect(
+      said(
+        of({
+          conditions: [
+            { type: 'Schedulable', status: 'True' },
+            { type: 'Ready', status: 'False' },
+          ],
+        }),
+      ),
+    ).toHaveLength(1);
+    expect(
+      said(
+        of({
+          conditions: [
+            { type: 'Ready', status: 'True' },
+            { type: 'MountPropagation', status: 'False' },
+          ],
+        }),
+      ),
+    ).toEqual([]);
+    expect(said(of({ diskStatus: { one: disk('False') } }))).toHaveLength(1);
+    expect(said(of({ diskStatus: { one: disk('False'), two: disk('True') } }))).toEqual([]);
+    expect(said(of({ diskStatus: {} }))).toEqual([]);
+    expect(
+      said(
+        of({
+          diskStatus: {
+            one: {
+              conditions: [
+                { type: 'Ready', status: 'False' },
+                { type: 'Schedulable', status: 'True' },
+              ],
+            },
+          },
+        }),
+      ),
+    ).toEqual([]);
+    expect(said(node('n3'), 'n2')[0]).toContain('only 2 nodes take any (n1 and n3); n2 does not');
+    expect(said(node('n3', false), 'n1', 'n2')[0]).toContain('only 0 nodes take any (none); n1, n2 and 1 more do not');
+  });
+
+  it('counts the replicas of that volume that run, and as many nodes as it wants', () => {
+    const two = { ...volume('attached', 'degraded'), spec: { numberOfReplicas: 2, nodeID: 'n2' } };
+    expect(says('longhorn-too-few-nodes', having(empty, lists({ longhornvolumes: [two] })))).toEqual([]);
+    const others = [
+      { ...replica('n3'), spec: { nodeID: 'n3', volumeName: 'pvc-2' } },
+      replica('n3', 'stopped', 'pvc-1-r-x'),
+    ];
+    expect(says('longhorn-too-few-nodes', having(empty, lists({ longhornreplicas: others })))).toHaveLength(1);
+    const kubernetesStatus = { pvName: 'pv-mysql', pvcName: 'mysql', namespace: 'blog' };
+    const [named] = found(
+      rule('longhorn-too-few-nodes'),
+      having(empty, lists({ longhornvolumes: [volume('attached', 'degraded', { kubernetesStatus })] })),
+    );
+    expect(named?.about).toEqual(['volume:pv-mysql']);
+    expect(named?.evidence[0]?.says).toBe('nodes that take replicas: n1, n2; numberOfReplicas: 3');
   });
 
   it.each([
@@ -300,6 +468,32 @@ describe('longhorn-degraded (F-17)', () => {
       since: ago(90),
       about: ['volume:pvc-1', 'claim:blog/mysql', 'pod:blog/mysql-0', 'machine:n2'],
     });
+  });
+
+  it('counts its own replicas, and only those that lie somewhere as missing', () => {
+    const one = volume('attached', 'degraded', { lastDegradedAt: ago(90) });
+    const theirs = { ...replica('n1', 'stopped', 'pvc-2-r-1'), spec: { nodeID: 'n1', volumeName: 'pvc-2' } };
+    const unplaced = { ...replica('', 'stopped', 'pvc-1-r-new') };
+    const given = lists(one, { longhornreplicas: [replica('n1'), replica('n2'), theirs, unplaced] });
+    const [finding] = found(rule('longhorn-degraded'), having(empty, given));
+    expect(finding?.says).toBe('The volume of blog/mysql has 2 of 3 replicas');
+    expect(finding?.about).toEqual(['volume:pvc-1', 'claim:blog/mysql', 'pod:blog/mysql-0']);
+    expect(finding?.evidence[0]?.says).toBe(`attached, degraded since ${ago(90)}`);
+    expect(finding?.cure).toHaveLength(1);
+  });
+
+  it('says of a faulted one where its replicas lie, also where nobody uses it and it is not detached', () => {
+    const [finding] = found(
+      rule('longhorn-degraded'),
+      having(empty, lists(volume('attached', 'faulted'), { pods: [] })),
+    );
+    expect(finding?.says).toBe('The volume of blog/mysql is faulted: no replica of it can be read (they lie on n2)');
+    expect(finding?.since).toBeUndefined();
+    expect(finding?.evidence[0]?.says).toBe('attached, faulted');
+    const none = lists(volume('attached', 'faulted'), { longhornreplicas: [] });
+    expect(says('longhorn-degraded', having(empty, none))).toEqual([
+      'The volume of blog/mysql is faulted: no replica of it can be read',
+    ]);
   });
 
   it('says that a faulted volume cannot be read', () => {

@@ -18,6 +18,8 @@ import {
 interface Applied {
   readonly policy: string;
   readonly kind: 'ciliumnetworkpolicy' | 'ciliumclusterwidenetworkpolicy';
+  /** The policy's own; none of one for the whole cluster. */
+  readonly namespace: string;
   readonly rule: CiliumRule;
 }
 
@@ -60,6 +62,7 @@ function applied(snapshot: Snapshot, pod: Pod): readonly Applied[] {
       .map(rule => ({
         policy: metadata.namespace === '' ? metadata.name : `${metadata.namespace}/${metadata.name}`,
         kind,
+        namespace: metadata.namespace,
         rule,
       })),
   );
@@ -95,7 +98,7 @@ function letsAsk(rule: CiliumEgress, namespace: string): boolean {
   const isDns =
     rule.toEntities.some(each => /^(cluster|all)$/.test(each)) ||
     rule.toEndpoints.some(selector => {
-      // Without a namespace a selector means the policy's own.
+      // Without a namespace a selector means the policy's own, of a policy for the whole cluster every one.
       const labels = bare(selector?.matchLabels ?? {});
       const named = Object.keys(labels).some(
         name => name.startsWith('io.kubernetes.pod.namespace') || name.startsWith('io.cilium.k8s.namespace'),
@@ -168,7 +171,7 @@ function deniedFor(snapshot: Snapshot, pod: Pod): { readonly key: string; readon
   const [first] = policies;
   if (!first) return undefined;
   const egress = policies.flatMap(({ rule }) => rule.egress ?? []);
-  const asks = egress.some(rule => letsAsk(rule, pod.metadata.namespace));
+  const asks = policies.some(({ rule, namespace }) => rule.egress?.some(each => letsAsk(each, namespace)));
   const goesOut = egress.some(letsOut);
   const noName = said(snapshot, pod, nameFails);
   const noWay = said(snapshot, pod, wayFails);
@@ -185,8 +188,8 @@ function deniedFor(snapshot: Snapshot, pod: Pod): { readonly key: string; readon
         : undefined;
   if (lacks === undefined) return undefined;
   const line = lacks === 'dns' ? (noName ?? noWay) : (noWay ?? noName);
-  const [namespace, name] = first.policy.includes('/') ? first.policy.split('/') : ['', first.policy];
-  const where = namespace === '' ? '' : ` -n ${namespace}`;
+  const name = first.policy.split('/').at(-1);
+  const where = first.namespace === '' ? '' : ` -n ${first.namespace}`;
   const what = lacks === 'dns' ? "the cluster's DNS (kube-dns, port 53)" : 'port 443 outside of the cluster (world)';
   const owner = pod.metadata.ownerReferences[0]?.name ?? pod.metadata.name;
   return {

@@ -23,9 +23,7 @@ function failingAgents(snapshot: Snapshot): readonly Pod[] {
 }
 
 const machinesOf = (pods: readonly Pod[]) =>
-  [...new Set(pods.map(({ spec }) => spec.nodeName).filter(name => name !== ''))].map(
-    name => `machine:${name}` as const,
-  );
+  [...new Set(pods.map(({ spec }) => spec.nodeName))].map(name => `machine:${name}` as const);
 
 const explainsAgents: Rule['explains'] = [
   { rule: 'cilium-agent-not-ready', by: 'machine' },
@@ -182,10 +180,10 @@ const configConflict: Rule = {
     return conflicts
       .filter(({ isOne }) => isOne(config))
       .map(({ keys, says, cure }): Finding => {
-        const line = failing.flatMap(
-          pod => said(snapshot, pod, /masquerade|native-routing-cidr|wireguard|ipsec/i) ?? [],
-        )[0];
-        const [pod] = failing;
+        const [line] = failing.flatMap(pod => {
+          const found = said(snapshot, pod, /masquerade|native-routing-cidr|wireguard|ipsec/i);
+          return found ? [{ pod, found }] : [];
+        });
         return {
           says:
             failing.length > 0
@@ -197,7 +195,7 @@ const configConflict: Rule = {
             ? {}
             : { settledBy: 'kubectl logs -n kube-system -l k8s-app=cilium --previous --tail 20' }),
           about: ['object:kube-system/cilium-config', ...machinesOf(failing), ...failing.map(podEntity)],
-          evidence: [configEvidence(config, keys), ...(line && pod ? [logEvidence(pod, line)] : [])],
+          evidence: [configEvidence(config, keys), ...(line ? [logEvidence(line.pod, line.found)] : [])],
           cure: [
             `helm upgrade cilium cilium/cilium -n kube-system --reuse-values ${cure}`,
             'kubectl rollout restart -n kube-system daemonset/cilium',

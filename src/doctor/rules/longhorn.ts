@@ -142,7 +142,6 @@ const iscsiMissing: Rule = {
     const managers = objects(snapshot, 'pods').filter(
       ({ metadata }) => metadata.namespace === 'longhorn-system' && metadata.labels['app'] === 'longhorn-manager',
     );
-    if (!isInstalled(snapshot) && managers.length === 0) return [];
     return machinesWith(snapshot, 'iscsi').flatMap(({ machine, value }): readonly Finding[] => {
       const mine = managers.filter(({ spec }) => spec.nodeName === machine.name);
       if (mine.length === 0 && !isLonghornNode(snapshot, machine.name)) return [];
@@ -306,10 +305,7 @@ const tooFewNodes: Rule = {
     const closed = cordoned(snapshot);
     const open = openNodes(snapshot).filter(node => !closed.includes(node));
     const short = objects(snapshot, 'longhornvolumes')
-      .filter(
-        ({ spec, status }) =>
-          status.state === 'attached' && status.robustness === 'degraded' && spec.numberOfReplicas > open.length,
-      )
+      .filter(({ status }) => status.state === 'attached' && status.robustness === 'degraded')
       .filter(volume => {
         // Replicas that are there and run count, wherever they are.
         const running = objects(snapshot, 'longhornreplicas').filter(
