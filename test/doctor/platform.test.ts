@@ -168,6 +168,42 @@ describe('metrics-on-loopback (F-20)', () => {
     ]);
   });
 
+  const other = (one: ReturnType<typeof manager>, metadata: object) => ({
+    ...one,
+    metadata: { ...one.metadata, ...metadata },
+  });
+  it('counts one of them', () => {
+    expect(says('metrics-on-loopback', having(empty, lists([manager('--bind-address=127.0.0.1')])))[0]).toContain(
+      'it answers on',
+    );
+  });
+
+  it.each([
+    [
+      'Prometheus is on its way out',
+      {
+        pods: [other(prometheus, { deletionTimestamp: ago(1) }), manager('--bind-address=127.0.0.1')],
+        services: asked,
+      },
+    ],
+    [
+      'the Service is of another namespace',
+      lists([manager('--bind-address=127.0.0.1')], [service('kps-kube-controller-manager')]),
+    ],
+    [
+      'the Service is another one',
+      lists([manager('--bind-address=127.0.0.1')], [service('kps-coredns', { namespace: 'kube-system' })]),
+    ],
+    ['it is a pod of another namespace', lists([other(manager('--bind-address=127.0.0.1'), { namespace: 'demo' })])],
+    [
+      'it is another pod with such a flag',
+      lists([other(manager('--bind-address=127.0.0.1'), { labels: { component: 'kube-proxy' } })]),
+    ],
+    ['nothing is said of where it answers', lists([manager('--leader-elect=true')])],
+  ])('is silent when %s', (_, given) => {
+    expect(says('metrics-on-loopback', having(empty, given))).toEqual([]);
+  });
+
   it.each([
     [
       'they answer to all',
@@ -198,13 +234,22 @@ describe('Loki', () => {
         rule('loki-keeps-everything'),
         having(empty, { pods: [loki()], configmaps: [file('auth_enabled: false')] }),
       ),
-    ).toMatchObject([{ severity: 'note' }]);
+    ).toMatchObject([{ severity: 'note', evidence: [{ says: 'nothing about retention' }] }]);
+    expect(found(rule('loki-keeps-everything'), snapshot)[0]?.evidence[0]?.says).toContain('retention_period: 168h');
   });
 
   it.each([
     ['it deletes', [loki()], [file('retention_period: 168h\nretention_enabled: true')]],
     ['Loki does not run', [], [file('retention_period: 168h')]],
     ['the text is another program’s', [loki()], [file('retention_period: 168h', 'promtail')]],
+    ['the text is its canary’s', [loki()], [file('retention_period: 168h', 'loki-canary')]],
+    ['Loki runs in another namespace', [loki({ namespace: 'demo' })], [file('retention_period: 168h')]],
+    ['another program runs there', [loki({ image: 'grafana/tempo:2' })], [file('retention_period: 168h')]],
+    [
+      'its pod is done',
+      [{ ...loki(), status: { ...loki().status, phase: 'Failed' } }],
+      [file('retention_period: 168h')],
+    ],
   ])('is silent when %s', (_, pods, configmaps) => {
     expect(says('loki-keeps-everything', having(empty, { pods, configmaps }))).toEqual([]);
   });
@@ -291,6 +336,10 @@ describe('metrics-server-certificates (F-36)', () => {
       about: ['pod:kube-system/metrics-server-1', 'service:kube-system/metrics-server', 'machine:n2'],
     });
     expect(found(rule('metrics-server-certificates'), snapshot)[0]?.certainty).toBe('possible');
+    const unasked = saying(having(empty, { pods: [server()] }), 'kube-system/metrics-server-1', x509);
+    expect(says('metrics-server-certificates', unasked)).toEqual([
+      "metrics-server (kube-system/metrics-server-1) does not accept the kubelets' certificates",
+    ]);
   });
 
   it('is silent about a pod of a machine that fell silent: only the pod is marked, not its containers', () => {
@@ -331,6 +380,12 @@ describe('Falco', () => {
     expect(rated(withFacts(snapshot, 'n2', { btf: false }))).toEqual(['certain']);
     expect(rated(snapshot)).toEqual(['likely']);
     expect(rated(withFacts(snapshot, 'n2', { btf: true }))).toEqual(['possible']);
+    const shown = (one: Snapshot) => found(rule('falco-btf'), one)[0];
+    expect(shown(withFacts(snapshot, 'n2', { btf: false }))?.settledBy).toBeUndefined();
+    expect(shown(withFacts(snapshot, 'n2', { btf: false }))?.evidence[1]?.says).toBe('no /sys/kernel/btf/vmlinux');
+    expect(shown(withFacts(snapshot, 'n2', { btf: true }))?.evidence[1]?.says).toBe('/sys/kernel/btf/vmlinux is there');
+    expect(shown(snapshot)?.settledBy).toContain('/sys/kernel/btf/vmlinux');
+    expect(shown(snapshot)?.evidence).toHaveLength(1);
     expect(
       says('falco-btf', saying(having(empty, { pods: [falco()] }), 'falco/falco-x', 'Error: plugin not found')),
     ).toEqual([]);
@@ -387,7 +442,40 @@ describe('mounted-file-stale (F-31)', () => {
     });
   });
 
+  it('is about the pods of that ConfigMap, once', () => {
+    const named = (one: ReturnType<typeof talon>, name: string, namespace = 'falco') => ({
+      ...one,
+      metadata: { ...one.metadata, name, namespace, uid: `uid-of-${name}` },
+    });
+    const elsewhere = { ...rules(30), metadata: { ...rules(30).metadata, namespace: 'demo' } };
+    const pods = [named(talon(600), 'a'), named(talon(600), 'b'), named(talon(600), 'c', 'demo')];
+    const findings = found(rule('mounted-file-stale'), having(empty, { pods, configmaps: [rules(30), elsewhere] }));
+    expect(findings.map(({ about }) => about)).toEqual([
+      ['pod:falco/a', 'pod:falco/b', 'object:falco/falco-talon-rules'],
+      ['pod:demo/c', 'object:demo/falco-talon-rules'],
+    ]);
+  });
+
   it.each([
+    [
+      'the ConfigMap is of another namespace',
+      talon(600),
+      { ...rules(30), metadata: { ...rules(30).metadata, namespace: 'demo' } },
+    ],
+    ['another ConfigMap was changed', talon(600), { ...rules(30), metadata: { ...rules(30).metadata, name: 'falco' } }],
+    [
+      'the pod is on its way out',
+      { ...talon(600), metadata: { ...talon(600).metadata, deletionTimestamp: ago(1) } },
+      rules(30),
+    ],
+    [
+      'another program is in it',
+      {
+        ...talon(600),
+        spec: { ...talon(600).spec, containers: talon(600).spec.containers.map(each => ({ ...each, image: 'web:1' })) },
+      },
+      rules(30),
+    ],
     ['the pod is younger', talon(10), rules(30)],
     ['both were made in one go', talon(30), rules(30)],
     ['the mount is refreshed', talon(600, ''), rules(30)],
@@ -471,6 +559,36 @@ describe('wazuh-dashboard-address (D-5)', () => {
     ).toMatchObject([{ severity: 'warning' }]);
   });
 
+  it('is about the failing pods of that Deployment, and reads its own ConfigMap', () => {
+    const more = (name: string, change: object) => ({
+      ...dashboard,
+      metadata: { ...dashboard.metadata, name, uid: `uid-of-${name}`, ...change },
+    });
+    const pods = [
+      dashboard,
+      more('elsewhere', { namespace: 'demo' }),
+      more('other', { labels: { app: 'wazuh-manager' } }),
+      pod('wazuh-dashboard-2', { namespace: 'wazuh', labels: { app: 'wazuh-dashboard' } }),
+    ];
+    const given = lists('https://wazuh-indexer:9200', 'https://indexer:9200', pods);
+    const same = file('https://wazuh-indexer:9200');
+    const others = [
+      { ...same, metadata: { ...same.metadata, namespace: 'demo' } },
+      { ...same, metadata: { ...same.metadata, name: 'other-conf' } },
+    ];
+    const snapshot = having(empty, { ...given, configmaps: [...others, ...(given.configmaps ?? [])] });
+    const [finding] = found(rule('wazuh-dashboard-address'), snapshot);
+    expect(finding?.about).toEqual([
+      'workload:wazuh/wazuh-dashboard',
+      'pod:wazuh/wazuh-dashboard-1',
+      'object:wazuh/dashboard-conf',
+    ]);
+    expect(finding?.evidence).toHaveLength(2);
+    const { selector: _, ...spec } = deployment('https://wazuh-indexer:9200').spec;
+    const loose = having(empty, { ...given, deployments: [{ ...deployment(''), spec }] });
+    expect(found(rule('wazuh-dashboard-address'), loose)).toMatchObject([{ severity: 'warning' }]);
+  });
+
   it.each([
     ['both say the same', lists('https://indexer:9200', 'https://indexer:9200')],
     ['in other words', lists('https://indexer.wazuh.svc:9200/', '["https://indexer:9200"]')],
@@ -504,6 +622,24 @@ describe('sealed-secret-no-key (F-38)', () => {
     expect(
       found(rule('sealed-secret-no-key'), having(empty, { sealedsecrets: [closed], pods: [pod('was-0')] })),
     ).toMatchObject([{ severity: 'warning' }]);
+  });
+
+  it.each([
+    ['another Secret', { secretName: 'other' }],
+    ['one that may be missing', { secretName: 'db', optional: true }],
+  ])('is not what a pod waits for that mounts %s', (_, secret) => {
+    const mounting = pod('was-1', { state: 'pending', volumes: [{ name: 'db', secret }] });
+    expect(
+      found(rule('sealed-secret-no-key'), having(empty, { sealedsecrets: [closed], pods: [mounting] })),
+    ).toMatchObject([{ severity: 'warning', about: ['object:blog/db', 'namespace:blog'], since: ago(30) }]);
+  });
+
+  it('is not what a pod of another namespace waits for, nor one that runs', () => {
+    const volumes = [{ name: 'db', secret: { secretName: 'db' } }];
+    const pods = [pod('was-1', { namespace: 'demo', state: 'pending', volumes }), pod('was-2', { volumes })];
+    expect(found(rule('sealed-secret-no-key'), having(empty, { sealedsecrets: [closed], pods }))).toMatchObject([
+      { severity: 'warning', about: ['object:blog/db', 'namespace:blog'] },
+    ]);
   });
 
   it.each([
@@ -560,6 +696,86 @@ describe('rollout-weights-reverted (F-35)', () => {
     ).toMatchObject([{ severity: 'error' }]);
   });
 
+  it('shows who wrote when, and which Application does not ignore it', () => {
+    const [now] = found(rule('rollout-weights-reverted'), having(empty, lists()));
+    expect(now?.since).toBe(ago(5));
+    expect(now?.settledBy).toBeUndefined();
+    expect(now?.evidence[0]?.says).toBe(
+      `written by rollouts-controller at ${ago(10)}, by Argo CD at ${ago(5)}; the rollout is Progressing`,
+    );
+    expect(now?.evidence[1]?.from).toBe('Application argocd/blog');
+    expect(now?.cure[0]).toContain("in argocd/blog's manifest");
+    const [later] = found(rule('rollout-weights-reverted'), having(empty, lists({ rollouts: [rollout('')] })));
+    expect(later?.says).toContain('Application argocd/blog applies VirtualService blog/was');
+    expect(later?.since).toBeUndefined();
+    expect(later?.settledBy).toContain('(during a canary)');
+    expect(later?.evidence[0]?.says).toContain('in no known phase');
+    const [nobody] = found(
+      rule('rollout-weights-reverted'),
+      having(empty, lists({ applications: [], rollouts: [rollout('Healthy')] })),
+    );
+    expect(nobody?.says).toContain('was: it applies VirtualService');
+    expect(nobody?.evidence).toHaveLength(1);
+    expect(nobody?.cure[0]).toContain("in the Application's manifest");
+  });
+
+  it('is no fight when Argo CD wrote long before, or does not heal', () => {
+    expect(
+      found(rule('rollout-weights-reverted'), having(empty, lists({ virtualservices: [route(5, 15)] }))),
+    ).toMatchObject([{ severity: 'warning' }]);
+    const idle = application({ syncPolicy: { automated: {} } });
+    expect(
+      says('rollout-weights-reverted', having(empty, lists({ virtualservices: [route(5, 6)], applications: [idle] }))),
+    ).toEqual([]);
+    const alone = {
+      ...route(5, 6),
+      metadata: { ...route(5, 6).metadata, managedFields: [{ manager: 'argocd-controller', time: ago(5) }] },
+    };
+    expect(found(rule('rollout-weights-reverted'), having(empty, lists({ virtualservices: [alone] })))).toMatchObject([
+      { severity: 'warning' },
+    ]);
+    expect(
+      says('rollout-weights-reverted', having(empty, lists({ virtualservices: [alone], applications: [] }))),
+    ).toEqual([]);
+  });
+
+  it('is about the VirtualService of that name and namespace, and the Application that applies it', () => {
+    const apart = (metadata: object) => ({ ...route(10, 5), metadata: { ...route(10, 5).metadata, ...metadata } });
+    expect(
+      says(
+        'rollout-weights-reverted',
+        having(empty, lists({ virtualservices: [apart({ namespace: 'demo' }), apart({ name: 'web' })] })),
+      ),
+    ).toEqual([]);
+    const applying = (resource: object) => ({
+      ...healing,
+      status: { resources: [{ group: '', kind: 'VirtualService', namespace: 'blog', name: 'was', ...resource }] },
+    });
+    const rated = (one: unknown) =>
+      found(rule('rollout-weights-reverted'), having(empty, lists({ applications: [one] })))[0]?.certainty;
+    expect(rated(applying({}))).toBe('certain');
+    expect(rated(applying({ namespace: '' }))).toBe('certain');
+    expect(rated(applying({ namespace: 'demo' }))).toBe('likely');
+    expect(rated(applying({ kind: 'Service' }))).toBe('likely');
+    expect(rated(applying({ name: 'web' }))).toBe('likely');
+  });
+
+  it('is not healed by what is ignored of something else', () => {
+    const ignores = (more: object) =>
+      application({
+        ignoreDifferences: [
+          { group: 'networking.istio.io', jqPathExpressions: ['.spec.http[].route[].weight'], ...more },
+        ],
+      });
+    const count = (more: object) =>
+      says('rollout-weights-reverted', having(empty, lists({ applications: [ignores(more)] }))).length;
+    expect(count({ kind: 'VirtualService', name: 'was' })).toBe(0);
+    expect(count({ kind: '*' })).toBe(0);
+    expect(count({ kind: 'HTTPRoute' })).toBe(1);
+    expect(count({ kind: 'VirtualService', name: 'web' })).toBe(1);
+    expect(count({ kind: 'VirtualService', jqPathExpressions: ['.metadata.labels'] })).toBe(1);
+  });
+
   const ignoring = (more: Record<string, unknown>) =>
     application({
       syncPolicy: { automated: { selfHeal: true } },
@@ -595,6 +811,13 @@ describe('cloudflare-token-refused', () => {
     expect(
       found(rule('cloudflare-token-refused'), saying(having(empty, { pods: [ddns()] }), 'ingress/ddns-1', line)),
     ).toMatchObject([{ severity: 'error', about: ['pod:ingress/ddns-1', 'machine:n2'] }]);
+  });
+
+  it('says whether it is the address', () => {
+    const said = (line: string) =>
+      says('cloudflare-token-refused', saying(having(empty, { pods: [ddns()] }), 'ingress/ddns-1', line))[0];
+    expect(said('Cannot use the access token from location: 203.0.113.4')).toContain('from this address');
+    expect(said('Invalid access token')).toBe('Cloudflare refuses the token of ingress/ddns-1');
   });
 
   it('is silent about another error, another program and a pod that is well', () => {

@@ -44,10 +44,7 @@ export const weightsFought: Rule = {
   find: snapshot =>
     objects(snapshot, 'rollouts').flatMap(({ metadata, spec, status }): readonly Finding[] => {
       const istio = spec.strategy?.canary?.trafficRouting?.istio;
-      const names = [
-        istio?.virtualService?.name ?? '',
-        ...(istio?.virtualServices ?? []).map(({ name }) => name),
-      ].filter(name => name !== '');
+      const names = [istio?.virtualService?.name ?? '', ...(istio?.virtualServices ?? []).map(({ name }) => name)];
       return names.flatMap((full): readonly Finding[] => {
         const [bare = '', other = metadata.namespace] = full.split('.');
         const service = objects(snapshot, 'virtualservices').find(
@@ -70,7 +67,7 @@ export const weightsFought: Rule = {
           byRollouts !== undefined &&
           byArgo !== undefined &&
           // In a fight either may have written last.
-          (byArgo > byRollouts || (heals && isUnderWay && apartMs < 120_000));
+          (byArgo > byRollouts || (heals && apartMs < 120_000));
         // Both write: that is shown by what they left, or by who applies it and heals.
         if (!wasTakenBack && !heals) return [];
         const isNow = isUnderWay && wasTakenBack;

@@ -62,7 +62,7 @@ export const loopbackTargets: Rule = {
             .flatMap(({ command, args }) => [...command, ...args])
             .find(each => each.startsWith(`${target.flag}=`));
           const addresses = given?.slice(given.indexOf('=') + 1).split(',') ?? [];
-          const isLoopback = addresses.length > 0 && addresses.every(each => loopback.test(`=${each}`));
+          const isLoopback = addresses.every(each => loopback.test(`=${each}`));
           return given !== undefined && isLoopback ? [{ target, pod, given }] : [];
         });
     });

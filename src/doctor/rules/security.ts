@@ -2,7 +2,6 @@
 import type { Entity, Finding, Rule } from '../rule.ts';
 import { objects, type Snapshot } from '../snapshot.ts';
 import {
-  allContainers,
   containerStates,
   fails,
   isAlive,
@@ -322,9 +321,5 @@ function needsSecret(pod: Pod, name: string): boolean {
     pod.status.phase === 'Pending' || containerStates(pod).some(({ state }) => state.waiting !== undefined);
   if (!isWaiting) return false;
   const says = containerStates(pod).some(({ state }) => state.waiting?.message.includes(`secret "${name}" not found`));
-  return (
-    says ||
-    (pod.spec.volumes.some(({ secret }) => secret?.secretName === name && !secret.optional) &&
-      allContainers(pod).length > 0)
-  );
+  return says || pod.spec.volumes.some(({ secret }) => secret?.secretName === name && !secret.optional);
 }
