@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Rule } from '../../src/doctor/rule.ts';
 import { meshRules } from '../../src/doctor/rules/mesh.ts';
+import { covers } from '../../src/doctor/rules/mesh-entry.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
 import { labState } from './lab-states.ts';
 import { ago, bare, config, everRead, found, having, type Lists, log, pod, service } from './products.ts';
@@ -100,6 +101,128 @@ describe('mesh-preflight-denied (D-1)', () => {
     expect(says('mesh-preflight-denied', having(empty, given))).toEqual([]);
   });
 
+  const elsewhere = (spec: object) => ({ ...service('other'), spec: { ...service('other').spec, ...spec } });
+  it.each([
+    [
+      'a Service of type NodePort leads to it',
+      lists(['GET'], { virtualservices: [], services: [service('was', { type: 'NodePort' })] }),
+      'error likely',
+    ],
+    [
+      'such a Service leads to another pod',
+      lists(['GET'], { virtualservices: [], services: [elsewhere({ type: 'NodePort' })] }),
+      'note possible',
+    ],
+    [
+      'only its paths say that it is an API',
+      lists(['GET'], { virtualservices: [route('was', ['blog.home.shop'], 'was', { match: [] })] }),
+      'error likely',
+    ],
+    [
+      'the route leads to another Service',
+      lists(['POST'], {
+        virtualservices: [route('was', ['blog.home.shop'], 'other')],
+        services: [service('was'), service('other')],
+      }),
+      'note possible',
+    ],
+    [
+      'the policy names what it guards otherwise, too',
+      lists(['GET'], { authorizationpolicies: [policy(['GET'], { targetRef: null })] }),
+      'error likely',
+    ],
+  ])('when %s', (_, given, rated) => {
+    expect(kindOf('mesh-preflight-denied', having(empty, given))).toEqual([rated]);
+  });
+
+  it.each([
+    ['a method other than reading', [{ operation: { methods: ['POST'] } }], '/', 'error likely'],
+    ['reading', [{ operation: { methods: ['GET'] } }], '/', 'warning possible'],
+    ['reading below a path with api', [{ operation: { methods: ['GET'] } }], '/api', 'error likely'],
+  ])('takes it for an API by %s', (_, to, prefix, rated) => {
+    const given = lists([], {
+      authorizationpolicies: [policy([], { rules: [{ to }] })],
+      virtualservices: [route('was', ['blog.home.shop'], 'was', { match: [{ uri: { prefix } }] })],
+    });
+    expect(kindOf('mesh-preflight-denied', having(empty, given))).toEqual([rated]);
+  });
+
+  it('takes a host called api for one, too, and patches the rule that names methods', () => {
+    const given = lists([], {
+      authorizationpolicies: [
+        policy([], {
+          rules: [
+            { from: [{ source: { requestPrincipals: ['*'] } }] },
+            { to: [{ operation: { notMethods: ['OPTIONS'], paths: ['/y'] } }] },
+            { to: [{ operation: { notMethods: ['OPTIONS'], paths: ['/x'] } }, { operation: { methods: ['GET'] } }] },
+          ],
+        }),
+      ],
+      virtualservices: [route('was', ['api.home.shop'], 'was', { match: [] })],
+    });
+    const [finding] = found(rule('mesh-preflight-denied'), having(empty, given));
+    expect(finding).toMatchObject({ severity: 'error', certainty: 'likely' });
+    expect(finding?.cure[0]).toContain('/spec/rules/2/to/1/operation/methods/-');
+  });
+
+  it('is silent where a token opens all methods, or the policy is for a Gateway of another kind', () => {
+    const open = { from: [{ source: { namespaces: ['istio-ingress'] } }] };
+    const both = [{ to: [{ operation: { methods: ['GET'] } }] }, open];
+    expect(
+      says('mesh-preflight-denied', having(empty, lists([], { authorizationpolicies: [policy([], { rules: both })] }))),
+    ).toEqual([]);
+    const targetRef = { kind: 'Gateway', name: 'home', group: 'gateway.networking.k8s.io' };
+    expect(
+      says(
+        'mesh-preflight-denied',
+        having(empty, lists([], { authorizationpolicies: [policy(['GET'], { targetRef })] })),
+      ),
+    ).toEqual([]);
+  });
+
+  it('names the policy that names methods, and asks only who leads to those pods', () => {
+    const without = {
+      ...policy([], { rules: [{ to: [{ operation: { notMethods: ['OPTIONS'] } }] }] }),
+      metadata: meta('a'),
+    };
+    const [finding] = found(
+      rule('mesh-preflight-denied'),
+      having(empty, lists([], { authorizationpolicies: [without, policy(['GET'])] })),
+    );
+    expect(finding?.about[0]).toBe('object:blog/was-api');
+    const pods = [
+      was,
+      pod('other-0', { labels: { app: 'other' } }),
+      { ...was, metadata: { ...was.metadata, namespace: 'demo', uid: 'uid-of-demo' } },
+    ];
+    const services = [elsewhere({ type: 'NodePort' }), service('was', { namespace: 'demo', type: 'NodePort' })];
+    expect(
+      kindOf('mesh-preflight-denied', having(empty, lists(['GET'], { pods, services, virtualservices: [] }))),
+    ).toEqual(['note possible']);
+  });
+
+  it('does not take a corsPolicy without origins for an answer', () => {
+    const empty0 = route('was', ['blog.home.shop'], 'was', { corsPolicy: { allowOrigins: [] } });
+    expect(kindOf('mesh-preflight-denied', having(empty, lists(['GET'], { virtualservices: [empty0] })))).toEqual([
+      'error likely',
+    ]);
+  });
+
+  it('is told of a gateway whatever its routes answer', () => {
+    const gateway = {
+      ...pod('istio-ingress-1', { labels: { app: 'was' } }),
+      spec: {
+        nodeName: 'n2',
+        containers: [{ name: 'istio-proxy', image: 'docker.io/istio/proxyv2:1.30.3' }],
+        volumes: [],
+      },
+    };
+    const cors = route('web', ['blog.home.shop'], 'web', { corsPolicy: { allowOrigins: [{ exact: 'https://x' }] } });
+    expect(
+      kindOf('mesh-preflight-denied', having(empty, lists(['GET'], { pods: [gateway], virtualservices: [cors] }))),
+    ).toEqual(['error likely']);
+  });
+
   it('is less sure of a page than of an API, and merely notes what nobody outside reaches', () => {
     const page = {
       metadata: meta('web'),
@@ -139,12 +262,46 @@ describe('cors-origin-missing', () => {
     expect(kindOf('cors-origin-missing', snapshot)).toEqual(['warning likely']);
   });
 
+  it.each([
+    ['begins otherwise', { allowOrigins: [{ prefix: 'https://old' }] }, 'https://old'],
+    ['a pattern does not fit it', { allowOrigins: [{ regex: 'https://old.*' }] }, 'https://old.*'],
+    ['another one is named as of old', { allowOrigin: ['https://old.home.shop'] }, 'https://old.home.shop'],
+    ['none is named', { allowOrigins: [] }, 'no origin'],
+  ])('names the origin when %s', (_, cors, named) => {
+    expect(says('cors-origin-missing', having(empty, { virtualservices: [site, api(cors)] }))).toEqual([
+      `Pages of https://home.shop cannot read answers of api.home.shop: its corsPolicy names ${named}, and not that one`,
+    ]);
+    const [finding] = found(rule('cors-origin-missing'), having(empty, { virtualservices: [site, api(cors)] }));
+    expect(finding?.evidence[0]?.says).toBe(`corsPolicy allows ${named}`);
+  });
+
+  it.each(['www.home.shop', 'blog.home.shop', 'app.home.shop'])('knows %s for a page of that domain', host => {
+    expect(
+      kindOf('cors-origin-missing', having(empty, { virtualservices: [route('web', [host], 'web'), api()] })),
+    ).toEqual(['note possible']);
+  });
+
+  it('finds the host of the API among others', () => {
+    const both = { ...api(), spec: { ...api().spec, hosts: ['was.home.shop', 'api.home.shop'] } };
+    expect(says('cors-origin-missing', having(empty, { virtualservices: [site, both] }))[0]).toContain(
+      'answers of api.home.shop',
+    );
+  });
+
   it('only notes that there is no corsPolicy: the application may send the headers', () => {
     expect(kindOf('cors-origin-missing', having(empty, { virtualservices: [site, api()] }))).toEqual(['note possible']);
   });
 
   it.each([
     ['the origin is named', [site, api({ allowOrigins: [{ exact: 'https://home.shop' }] })]],
+    ['every origin is', [site, api({ allowOrigins: [{ exact: '*' }] })]],
+    ['it begins so', [site, api({ allowOrigins: [{ prefix: 'https://home' }] })]],
+    ['it is named as of old', [site, api({ allowOrigin: ['https://home.shop'] })]],
+    ['every one is, as of old', [site, api({ allowOrigin: ['*'] })]],
+    ['the other host is no page', [route('web', ['grafana.home.shop'], 'web'), api()]],
+    ['the page is of another domain that ends so', [route('web', ['www.other.shop'], 'web'), api()]],
+    ['there is no other route', [api()]],
+    ['page and API are one route', [route('was', ['api.home.shop', 'home.shop'], 'was')]],
     ['a pattern fits it', [site, api({ allowOrigins: [{ regex: 'https://.*home\\.shop' }] })]],
     ['a pattern cannot be read here', [site, api({ allowOrigins: [{ regex: '(?P<a>x)' }] })]],
     ['there is no page of that domain', [route('web', ['other.shop'], 'web'), api()]],
@@ -195,6 +352,41 @@ describe('mesh-strict-callers', () => {
     ]);
   });
 
+  it('takes the mode of the mesh where a nearer policy says none', () => {
+    for (const mode of ['UNSET', '']) {
+      const near = strict(mode, {}, 'blog');
+      expect(says('mesh-strict-callers', having(empty, lists({ peerauthentications: [near, strict()] })))[0]).toContain(
+        '(istio-system/default is STRICT)',
+      );
+    }
+    const silent = { metadata: meta('default'), spec: {} };
+    expect(says('mesh-strict-callers', having(empty, lists({ peerauthentications: [silent, strict()] })))).toHaveLength(
+      1,
+    );
+  });
+
+  it('names each policy with its own Services', () => {
+    const web = pod('web-0', { namespace: 'shop', labels: { app: 'web' }, sidecar: true });
+    const given = lists({
+      pods: [was, web, nginx],
+      services: [service('was'), service('web', { namespace: 'shop' })],
+      peerauthentications: [strict('STRICT', {}, 'blog'), strict('STRICT', {}, 'shop')],
+    });
+    expect(found(rule('mesh-strict-callers'), having(empty, given)).map(({ about }) => about)).toEqual([
+      ['object:blog/default', 'pod:ingress-nginx/ingress-nginx-controller-1', 'service:blog/was'],
+      ['object:shop/default', 'pod:ingress-nginx/ingress-nginx-controller-1', 'service:shop/web'],
+    ]);
+  });
+
+  it('accuses nobody of a reset who does not name the Service, nor who names it and was not reset', () => {
+    const caller = pod('fetch-1', { namespace: 'jobs', state: 'crash' });
+    const snapshot = having(empty, lists({ pods: [was, caller] }));
+    const rated = (...lines: string[]) =>
+      kindOf('mesh-strict-callers', { ...snapshot, logs: [log('jobs/fetch-1', ...lines)] });
+    expect(rated('GET http://shop.example.com: connection reset by peer')).toEqual(['note possible']);
+    expect(rated('GET http://was.blog:8080/api: 404')).toEqual(['note possible']);
+  });
+
   it('says that a NodePort leads callers from outside to it', () => {
     const snapshot = having(empty, lists({ pods: [was], services: [service('was', { type: 'NodePort' })] }));
     expect(kindOf('mesh-strict-callers', snapshot)).toEqual(['warning possible']);
@@ -220,6 +412,50 @@ describe('mesh-strict-callers', () => {
       }),
     ],
     ['STRICT is for another namespace', lists({ peerauthentications: [strict('STRICT', {}, 'shop')] })],
+    [
+      'the pod’s own leaves it to nobody',
+      lists({ peerauthentications: [strict('UNSET', { selector: { matchLabels: { app: 'was' } } }, 'blog')] }),
+    ],
+    [
+      'the namespace’s own, PERMISSIVE, stands beside one that says nothing',
+      lists({
+        peerauthentications: [
+          strict(),
+          strict('UNSET', { selector: { matchLabels: { app: 'was' } } }, 'blog'),
+          strict('PERMISSIVE', {}, 'blog'),
+        ],
+      }),
+    ],
+    [
+      'the root’s is for other pods',
+      lists({ peerauthentications: [strict('STRICT', { selector: { matchLabels: { app: 'web' } } })] }),
+    ],
+    [
+      'the port has a name, and is PERMISSIVE',
+      lists({
+        pods: [
+          pod('was-0', {
+            labels: { app: 'was' },
+            sidecar: true,
+            container: {
+              ports: [
+                { name: 'admin', containerPort: 9000 },
+                { name: 'web', containerPort: 8081 },
+              ],
+            },
+          }),
+          nginx,
+        ],
+        services: [service('was', { ports: [{ name: 'http', port: 80, targetPort: 'web' }] })],
+        peerauthentications: [
+          strict(),
+          {
+            metadata: meta('was'),
+            spec: { selector: { matchLabels: { app: 'was' } }, portLevelMtls: { '8081': { mode: 'PERMISSIVE' } } },
+          },
+        ],
+      }),
+    ],
     [
       'the entrance has a sidecar',
       lists({
@@ -271,6 +507,36 @@ describe('mesh-server-first (D-7)', () => {
     });
   });
 
+  it('believes a reset only of whom the log says that it is the database', () => {
+    const pods = [mysql(), pod('was-0', { state: 'crash' })];
+    const rated = (...lines: string[]) =>
+      kindOf('mesh-server-first', {
+        ...having(empty, lists(port('db'), { pods })),
+        logs: [log('blog/was-0', ...lines)],
+      });
+    expect(rated('GET https://rss.example.com: Connection reset')).toEqual(['warning likely']);
+    expect(rated('mysql.blog:3306: java.net.SocketException: Connection reset')).toEqual(['error certain']);
+  });
+
+  it.each([
+    ['http', 'warning certain'],
+    ['grpc-db', 'warning certain'],
+    ['db', 'warning likely'],
+  ])('a port called %s: %s', (name, rated) => {
+    expect(kindOf('mesh-server-first', having(empty, lists(port(name))))).toEqual([rated]);
+    expect(found(rule('mesh-server-first'), having(empty, lists(port(name))))[0]?.settledBy === undefined).toBe(
+      rated.endsWith('certain'),
+    );
+  });
+
+  it('goes by the port of the container, and by appProtocol before the name', () => {
+    const behind = [{ name: 'db', port: 13306, targetPort: 3306 }];
+    expect(says('mesh-server-first', having(empty, lists(behind)))[0]).toContain('its port 13306 is called db');
+    const admin = [{ name: 'admin', port: 8080, targetPort: 8080 }];
+    expect(says('mesh-server-first', having(empty, lists(admin)))).toEqual([]);
+    expect(says('mesh-server-first', having(empty, lists(port('tcp-mysql', 'http'))))[0]).toContain('is called http');
+  });
+
   it.each([
     ['the port is called tcp-mysql', lists(port('tcp-mysql'))],
     ['its appProtocol is tcp', lists(port('db', 'tcp'))],
@@ -304,8 +570,15 @@ describe('mesh-mutual-no-sidecar', () => {
     ]);
   });
 
+  it('knows the Service by its whole name', () => {
+    const whole = destination('ISTIO_MUTUAL', 'mysql.blog.svc.cluster.local');
+    expect(says('mesh-mutual-no-sidecar', having(empty, lists({ destinationrules: [whole] })))).toHaveLength(1);
+  });
+
   it.each([
     ['plain text is wanted', lists({ destinationrules: [destination('DISABLE')] })],
+    ['the Service has no pod', lists({ pods: [] })],
+    ['the Service is not there', lists({ services: [] })],
     ['the pod has a sidecar', lists({ pods: [pod('mysql-0', { labels: { app: 'mysql' }, sidecar: true })] })],
     ['the host is outside', lists({ destinationrules: [destination('ISTIO_MUTUAL', 'mysql.example.com')] })],
   ])('is silent when %s', (_, given) => {
@@ -348,6 +621,40 @@ describe('gateway-unserved', () => {
     ],
   ])('is silent when %s', (_, given) => {
     expect(says('gateway-unserved', having(empty, given))).toEqual([]);
+  });
+
+  it.each([
+    ['its pod is on its way out', { metadata: { ...proxy.metadata, deletionTimestamp: ago(1) } }],
+    ['its pod crashes', { status: pod('x', { state: 'crash' }).status }],
+    ['its pod has other labels', { metadata: { ...proxy.metadata, labels: { istio: 'egress' } } }],
+  ])('says that nobody runs it when %s', (_, change) => {
+    expect(says('gateway-unserved', having(empty, lists({ pods: [{ ...proxy, ...change }] })))[0]).toContain(
+      'no running pod has the labels',
+    );
+  });
+
+  it.each([
+    ['*.home.shop', 'blog.home.shop', true],
+    ['*.home.shop', 'home.shop', false],
+    ['blog.home.shop', '*.home.shop', true],
+    ['blog.other.shop', '*.home.shop', false],
+    ['blog.home.shop', 'www.home.shop', false],
+    ['blog.home.shop', 'home.shop', false],
+    ['ns/*', 'home.shop', true],
+    ['home.shop', '*', true],
+  ])('a gateway for %s serves %s: %j', (server, host, does) => {
+    expect(covers(server, host)).toBe(does);
+  });
+
+  it('is silent where one of two hosts is served, and where a route is for sidecars, too', () => {
+    expect(
+      says(
+        'gateway-unserved',
+        having(empty, lists({ virtualservices: [route('was', ['blog.home.shop', 'x.other'], 'was')] })),
+      ),
+    ).toEqual([]);
+    const both = route('was', ['blog.home.shop'], 'was', {}, ['mesh', 'istio-ingress/home']);
+    expect(says('gateway-unserved', having(empty, lists({ virtualservices: [both] })))).toEqual([]);
   });
 
   it('says nothing where gateways could not be listed', () => {
@@ -430,6 +737,16 @@ describe('cdn-stale', () => {
       "blog.home.shop is answered from the CDN's cache with a page of 60 min ago; the pods that serve it now started 10 min ago",
     );
     expect(finding).toMatchObject({ severity: 'warning', since: ago(10).replace('Z', '.000Z') });
+  });
+
+  it('does not count a pod that has not started', () => {
+    const one = pod('web-2', { labels: { app: 'web' }, state: 'pending' });
+    const waiting = { ...one, status: { ...one.status, startTime: '' } };
+    const more = { ...lists, pods: [...(lists.pods ?? []), waiting] };
+    expect(found(rule('cdn-stale'), withFacts(having(empty, more), 'n1', edge('HIT', 3600)))).toHaveLength(1);
+    expect(says('cdn-stale', withFacts(having(empty, { ...lists, pods: [waiting] }), 'n1', edge('HIT', 3600)))).toEqual(
+      [],
+    );
   });
 
   it.each([

@@ -32,7 +32,8 @@ function mtlsOf(
     ...all
       .filter(policy => isWide(policy) && !inRoot(policy))
       .map(policy => ({ policy, mode: policy.spec.mtls?.mode })),
-    ...all.filter(policy => isWide(policy) && inRoot(policy)).map(policy => ({ policy, mode: policy.spec.mtls?.mode })),
+    // What is left are the root's.
+    ...all.map(policy => ({ policy, mode: policy.spec.mtls?.mode })),
   ];
   const found = ordered.find(({ mode }) => mode !== undefined && mode !== '' && mode !== 'UNSET');
   if (found?.mode === undefined) return undefined;
@@ -199,7 +200,9 @@ function containerPort(pod: Pod, targetPort: string, port: number): string {
 
 const serverFirstImages = /(^|\/)(mysql|mariadb|percona|percona-server|mysql-server)([:@]|$)/;
 const brokenClient =
-  /Communications link failure|Connection reset|Lost connection to MySQL server|reading initial communication packet/i;
+  /Communications link failure|Lost connection to MySQL server|reading initial communication packet/i;
+/** Anybody's words: they count of whom the log says that it is the database. */
+const reset = /Connection reset/i;
 
 export const serverFirst: Rule = {
   id: 'mesh-server-first',
@@ -227,7 +230,10 @@ export const serverFirst: Rule = {
       if (!wrong) return [];
       const named = wrong.appProtocol === '' ? wrong.name : wrong.appProtocol;
       const clients = objects(snapshot, 'pods').flatMap(each => {
-        const line = fails(snapshot, each) ? said(snapshot, each, brokenClient) : undefined;
+        if (!fails(snapshot, each)) return [];
+        const line =
+          said(snapshot, each, brokenClient) ??
+          (said(snapshot, each, hostPattern(service)) ? said(snapshot, each, reset) : undefined);
         return line ? [{ pod: each, line }] : [];
       });
       const [client] = clients;
