@@ -1,5 +1,6 @@
 // What doctor reads of a machine. Every part may be missing: it was not asked, or the machine did not say. Times are ISO 8601, UTC.
 import { z } from 'zod';
+import { reference } from './objects/common.ts';
 
 const line = z.object({ at: z.string(), text: z.string() });
 /** Did it answer, within its deadline; and what it said. */
@@ -52,7 +53,7 @@ export const unit = z.object({
 
 const nic = z.object({
   name: z.string(),
-  mac: z.string(),
+  mac: reference,
   driver: z.string(),
   /** 'pci', 'usb', 'virtio', '' for what has no device below it. */
   bus: z.string(),
@@ -90,12 +91,12 @@ const filesystem = z.object({
 
 const drive = z.object({
   /** As the kernel calls it: 'sda', 'nvme0n1', 'vda', 'fd0'. */
-  name: z.string(),
+  name: reference,
   model: z.string(),
   /** 'sata', 'nvme', 'usb', 'iscsi' (a volume of Longhorn's), '' where nothing says. */
   bus: z.string(),
   /** As the kernel calls an ATA drive in its log: 'ata1'. */
-  port: z.string(),
+  port: reference,
   removable: z.boolean(),
   /** Itself, and all that lies on it: '/dev/sda2', '/dev/mapper/vg-root'. */
   devices: z.array(z.string()),
@@ -163,7 +164,7 @@ const parts = {
   cni: z.object({
     files: z.array(z.object({ name: z.string(), types: z.array(z.string()) })),
     /** cni0, flannel.1, cilium_*: with their addresses. */
-    links: z.array(z.object({ name: z.string(), addresses: z.array(z.string()), mtu: z.number() })),
+    links: z.array(z.object({ name: reference, addresses: z.array(z.string()), mtu: z.number() })),
   }),
   sysctl: z.record(z.string(), z.string()),
   conntrack: z.object({ count: z.number(), max: z.number() }),
@@ -188,7 +189,7 @@ const parts = {
    * What this machine reaches over TCP: the API's endpoint (by the name in its kubelet.conf), the others' kubelets (10250) and SSH (22) by
    * their names; port 0 is a ping. `says`: 'timed out', 'refused', 'no route', 'name does not resolve', 'answers'.
    */
-  reach: z.array(z.object({ to: z.string(), port: z.number(), ok: z.boolean(), says: z.string() })),
+  reach: z.array(z.object({ to: reference, port: z.number(), ok: z.boolean(), says: z.string() })),
   /** TCP segments that came with a wrong checksum, since boot; and how many more they became while doctor looked. */
   tcp: z.object({ checksumErrors: z.number(), checksumErrorsNow: z.number() }),
   iscsi: z.object({
@@ -199,7 +200,7 @@ const parts = {
   }),
   btf: z.boolean(),
   /** Of the machine that was asked about the API: what a CDN answers for a public host: cf-cache-status ('HIT', 'MISS', '' without one) and Age. */
-  edge: z.array(z.object({ host: z.string(), cache: z.string(), ageSeconds: z.number() })),
+  edge: z.array(z.object({ host: reference, cache: z.string(), ageSeconds: z.number() })),
   /** Of the machine that was asked about the API: whether it gets through to the Services of webhooks that the API server must ask. */
   webhooks: z.array(z.object({ service: z.string(), port: z.number(), ok: z.boolean(), says: z.string() })),
   /** What homelab left: a claim nobody renews, a step that did not end, when a backup was last made. */

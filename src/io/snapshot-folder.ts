@@ -3,16 +3,26 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { factNames, machineFacts } from '../doctor/machine-facts.ts';
+import { isName, name, reference } from '../doctor/objects/common.ts';
 import { type KindName, kindNames } from '../doctor/objects/kinds.ts';
 import { type AnyList, joined, kindNamed, listsOf, readItems } from '../doctor/objects/read.ts';
 import type { MachineLook, Snapshot } from '../doctor/snapshot.ts';
 import { HomelabError } from '../model/errors.ts';
 
 const role = z.enum(['control-plane', 'worker', 'unknown']);
-const written = z.object({
+/** Words as `command()` writes them: it is typed again. */
+const typed = /^(?:(?:[A-Za-z0-9_./:=@%+,-]|'[^']*'|\\')+ ?)+$/;
+/** A folder may be called anything. */
+const told = (from: string): string => from.replaceAll(/[^\p{L}\p{N}._: -]/gu, '_');
+/** snapshot.json. */
+export const written = z.object({
   format: z.literal(1),
   at: z.number(),
-  api: z.object({ state: z.enum(['answers', 'silent', 'not asked']), says: z.string(), from: z.string() }),
+  api: z.object({
+    state: z.enum(['answers', 'silent', 'not asked']),
+    says: z.string(),
+    from: z.string().transform(told),
+  }),
   /** Kinds that no file stands for, or not whole. */
   lists: z.record(
     z.string(),
@@ -24,8 +34,8 @@ const written = z.object({
   ),
   machines: z.array(
     z.object({
-      name: z.string(),
-      address: z.string(),
+      name,
+      address: reference,
       role,
       unreached: z
         .object({
@@ -37,16 +47,22 @@ const written = z.object({
       missed: z.partialRecord(z.enum(factNames as readonly [string, ...string[]]), z.string()).default({}),
     }),
   ),
-  logs: z.array(z.object({ pod: z.string(), container: z.string(), lines: z.array(z.string()) })),
+  logs: z.array(
+    z.object({
+      pod: z.string().refine(value => value.split('/').every(isName)),
+      container: name,
+      lines: z.array(z.string()),
+    }),
+  ),
   declared: z
     .object({
       cluster: z.string(),
-      version: z.string(),
-      endpoint: z.string(),
-      hosts: z.array(z.object({ name: z.string(), address: z.string(), role: z.enum(['control-plane', 'worker']) })),
+      version: reference,
+      endpoint: reference,
+      hosts: z.array(z.object({ name, address: reference, role: z.enum(['control-plane', 'worker']) })),
     })
     .optional(),
-  openRuns: z.array(z.object({ run: z.string(), command: z.string(), startedAt: z.string(), says: z.string() })),
+  openRuns: z.array(z.object({ run: name, command: z.string().regex(typed), startedAt: z.string(), says: z.string() })),
 });
 
 /** Writes one file a kind and one a machine, and snapshot.json for the rest. Throws HL_USAGE when the folder has something in it. */
@@ -131,7 +147,11 @@ export async function loadSnapshot(folder: string): Promise<Snapshot> {
     }));
   return {
     at,
-    api: own?.api ?? { state: files.length > 0 ? 'answers' : 'not asked', says: 'saved lists', from: basename(folder) },
+    api: own?.api ?? {
+      state: files.length > 0 ? 'answers' : 'not asked',
+      says: 'saved lists',
+      from: told(basename(folder)),
+    },
     lists,
     logs: own?.logs ?? [],
     declared: own?.declared,
@@ -182,7 +202,8 @@ interface FactsFile {
 
 async function machineFiles(folder: string): Promise<ReadonlyMap<string, FactsFile>> {
   const found = new Map<string, FactsFile>();
-  for (const file of (await readdir(folder)).filter(name => name.endsWith('.json')).sort()) {
+  for (const file of (await readdir(folder)).sort()) {
+    if (!file.endsWith('.json') || !isName(file)) continue;
     const { value, trouble } = await jsonIn(join(folder, file));
     const read = machineFacts.safeParse(value);
     const [issue] = read.error?.issues ?? [];

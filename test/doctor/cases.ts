@@ -4,6 +4,7 @@ import { diagnose } from '../../src/doctor/diagnose.ts';
 import type { Finding, Rule } from '../../src/doctor/rule.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
 import { apiOnly, healthy } from './constructed.ts';
+import { quoted } from './hostile.ts';
 import { recorded, states } from './recorded.ts';
 import { readBy } from './rig.ts';
 
@@ -35,7 +36,7 @@ export function testRules(
 ): void {
   describe.each(cases.map(each => ({ ...each, name: `${each.rule.id}: ${each.when}` })))('$name', one => {
     it('is said', () => {
-      const found = one.rule.find(one.in);
+      const found = quoted(one.rule, one.in);
       expect(found.map(({ says }) => says).join('\n')).toMatch(one.says);
       const finding = found.find(({ says }) => one.says.test(says));
       expect(finding?.severity).toBe(one.severity);

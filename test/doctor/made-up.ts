@@ -13,6 +13,7 @@ interface Shape {
   readonly additionalProperties?: Shape | boolean;
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
+  readonly pattern?: string;
 }
 
 /** How to fill what a schema leaves open. */
@@ -31,7 +32,7 @@ export const manners: Readonly<Record<string, Manner>> = {
   'with null wherever it may be': { text: '', number: 0, flag: false, isFull: true, isNull: true },
   'with empty words everywhere': { text: '', number: 0, flag: true, isFull: true, isNull: false },
   'with words that a shell and a terminal would obey': {
-    text: '$(reboot)\';`id`\n\u001b[2J\\ "{}[]<script>',
+    text: '$(INJECTED)\';`INJECTED`\nINJECTED\n\u001b[2J\\ "{}[]<script>',
     number: -1,
     flag: true,
     isFull: true,
@@ -57,7 +58,7 @@ function filled(shape: Shape, manner: Manner): unknown {
   }
   switch (typeof shape.type === 'object' ? shape.type[0] : shape.type) {
     case 'string':
-      return manner.text;
+      return shape.pattern && !new RegExp(shape.pattern).test(manner.text) ? 'a-name' : manner.text;
     case 'number':
     case 'integer':
       return manner.number;

@@ -5,6 +5,7 @@ import { type KindName, kinds, type ObjectOf } from '../../src/doctor/objects/ki
 import type { Finding, Rule } from '../../src/doctor/rule.ts';
 import { rules } from '../../src/doctor/rules/index.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
+import { quoted } from './hostile.ts';
 
 /** The snapshot with this list in the place of its own; each object goes through its kind's schema, as when it is read. */
 export function withObjects<K extends KindName>(snapshot: Snapshot, kind: K, items: readonly unknown[]): Snapshot {
@@ -51,7 +52,7 @@ export function withFacts(snapshot: Snapshot, machine: string, facts: MachineFac
 
 /** What one rule says, alone. Throws what the rule throws. */
 export function saidBy(rule: Rule, snapshot: Snapshot): readonly Finding[] {
-  return rule.find(snapshot);
+  return quoted(rule, snapshot);
 }
 
 /** The rules of all causes on the first level, in order. */
@@ -81,7 +82,7 @@ export function readBy(rule: Rule, snapshot: Snapshot): ReadonlySet<string> {
 export function found(id: string, snapshot: Snapshot): readonly Finding[] {
   const rule = rules.find(each => each.id === id);
   if (!rule) throw new Error(`no rule ${id}`);
-  return rule.find(snapshot);
+  return quoted(rule, snapshot);
 }
 
 /** The rules that find an error or a warning, but for what is true of every recorded state. */

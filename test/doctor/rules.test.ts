@@ -10,6 +10,7 @@ import { rules } from '../../src/doctor/rules/index.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
 import { loadSnapshot } from '../../src/io/snapshot-folder.ts';
 import { root } from '../sample.ts';
+import { commandsOf, obeys } from './hostile.ts';
 import { allSeen, type Manner, madeUp, manners } from './made-up.ts';
 import { recorded, states } from './recorded.ts';
 import { readBy } from './rig.ts';
@@ -201,6 +202,13 @@ describe('findings', () => {
     expect(
       found.filter(({ certainty, settledBy }) => certainty !== 'certain' && !settledBy).map(({ id }) => id),
     ).toEqual([]);
+  });
+
+  it('tell no command that obeys a text of what was seen', () => {
+    for (const manner of Object.values(manners)) {
+      const lines = rules.flatMap(({ find }) => find(madeUp(real[0] as Snapshot, manner)).flatMap(commandsOf));
+      expect(lines.filter(obeys)).toEqual([]);
+    }
   });
 
   it('of well clusters are no more than what is written here', () => {

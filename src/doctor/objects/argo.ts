@@ -1,8 +1,8 @@
 // Rollouts and Applications of Argo, as their CRDs of v1alpha1 have them: only what rules read.
 import { z } from 'zod';
-import { flag, many, metadata, text } from './common.ts';
+import { flag, many, metadata, reference, text } from './common.ts';
 
-const virtualService = z.object({ name: text });
+const virtualService = z.object({ name: reference });
 export const rollout = z.object({
   metadata,
   spec: z
@@ -49,5 +49,7 @@ export const application = z.object({
         .nullish(),
     })
     .prefault({}),
-  status: z.object({ resources: many(z.object({ kind: text, namespace: text, name: text })) }).prefault({}),
+  status: z
+    .object({ resources: many(z.object({ kind: reference, namespace: reference, name: reference })) })
+    .prefault({}),
 });

@@ -1,6 +1,6 @@
 // Cilium's policies, as its CRDs of v2 have them: only what rules read.
 import { z } from 'zod';
-import { many, metadata, selector, text } from './common.ts';
+import { many, metadata, reference, selector, text } from './common.ts';
 
 const egress = z.object({
   toEntities: many(z.string()),
@@ -8,7 +8,7 @@ const egress = z.object({
   toFQDNs: many(z.object({ matchName: text, matchPattern: text })),
   toCIDR: many(z.string()),
   toCIDRSet: many(z.object({ cidr: text })),
-  toServices: many(z.object({ k8sService: z.object({ serviceName: text, namespace: text }).nullish() })),
+  toServices: many(z.object({ k8sService: z.object({ serviceName: reference, namespace: reference }).nullish() })),
   /** None: every port. */
   toPorts: many(z.object({ ports: many(z.object({ port: text, protocol: text })) })),
 });

@@ -11,6 +11,12 @@ export const text = z
   .string()
   .nullish()
   .transform(value => value ?? '');
+const nameShape = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$/;
+/** Of an object: no API server takes another one. Not every list came from an API server, and names stand in commands as they are. */
+export const name = z.string().regex(nameShape);
+export const isName = (value: string): boolean => nameShape.test(value);
+/** The name of something else, or an address. What is neither names nothing. */
+export const reference = text.transform(value => (isName(value) ? value : ''));
 export const flag = z
   .boolean()
   .nullish()
@@ -34,8 +40,11 @@ const keptAnnotations =
   /^(homelab\/|storageclass\.(beta\.)?kubernetes\.io\/|volume\.(beta\.)?kubernetes\.io\/|pv\.kubernetes\.io\/|sidecar\.istio\.io\/(inject|status$)|traffic\.sidecar\.istio\.io\/|node\.alpha\.kubernetes\.io\/|kubeadm\.alpha\.kubernetes\.io\/|kubernetes\.io\/config\.(source|hash)$|endpoints\.kubernetes\.io\/)/;
 
 export const metadata = z.object({
-  name: z.string(),
-  namespace: text,
+  name,
+  namespace: z
+    .union([name, z.literal('')])
+    .nullish()
+    .transform(value => value ?? ''),
   uid: text,
   creationTimestamp: text,
   deletionTimestamp: text,
@@ -44,7 +53,7 @@ export const metadata = z.object({
   annotations: strings.transform(all =>
     Object.fromEntries(Object.entries(all).filter(([name]) => keptAnnotations.test(name))),
   ),
-  ownerReferences: many(z.object({ kind: z.string(), name: z.string(), controller: flag })),
+  ownerReferences: many(z.object({ kind: name, name, controller: flag })),
   /** Who wrote it and when; what they wrote is not kept. */
   managedFields: many(z.object({ manager: text, time: text })),
 });

@@ -6,8 +6,10 @@ import {
   flag,
   many,
   metadata,
+  name,
   number,
   quantities,
+  reference,
   requirements,
   selector,
   strings,
@@ -25,7 +27,7 @@ export const node = z.object({
     .prefault({}),
   status: z
     .object({
-      addresses: many(z.object({ type: z.string(), address: z.string() })),
+      addresses: many(z.object({ type: z.string(), address: reference })),
       allocatable: quantities,
       conditions,
       nodeInfo: z
@@ -52,7 +54,7 @@ const containerState = z
   })
   .prefault({});
 const containerStatus = z.object({
-  name: z.string(),
+  name,
   ready: flag,
   restartCount: number,
   image: text,
@@ -60,7 +62,7 @@ const containerStatus = z.object({
   lastState: containerState,
 });
 const container = z.object({
-  name: z.string(),
+  name,
   image: text,
   resources: z.object({ requests: quantities, limits: quantities }).prefault({}),
   ports: many(z.object({ name: text, containerPort: number, hostPort: number, protocol: text })),
@@ -69,13 +71,13 @@ const container = z.object({
   args: keptFlags,
   command: keptFlags,
   env: keptEnvironment,
-  volumeMounts: many(z.object({ name: z.string(), mountPath: text, subPath: text })),
+  volumeMounts: many(z.object({ name, mountPath: text, subPath: text })),
 });
 const nodeTerms = z.object({
   nodeSelectorTerms: many(z.object({ matchExpressions: requirements, matchFields: requirements })),
 });
 export const podSpec = z.object({
-  nodeName: text,
+  nodeName: reference,
   overhead: quantities,
   affinity: z
     .object({
@@ -84,16 +86,16 @@ export const podSpec = z.object({
     .nullish(),
   nodeSelector: strings,
   hostNetwork: flag,
-  serviceAccountName: text,
+  serviceAccountName: reference,
   containers: many(container),
   initContainers: many(container),
   tolerations: many(z.object({ key: text, operator: text, value: text, effect: text })),
   volumes: many(
     z.object({
-      name: text,
-      persistentVolumeClaim: z.object({ claimName: z.string() }).optional(),
-      configMap: z.object({ name: text, optional: flag }).optional(),
-      secret: z.object({ secretName: text, optional: flag }).optional(),
+      name: reference,
+      persistentVolumeClaim: z.object({ claimName: name }).optional(),
+      configMap: z.object({ name: reference, optional: flag }).optional(),
+      secret: z.object({ secretName: reference, optional: flag }).optional(),
     }),
   ),
 });
@@ -106,8 +108,8 @@ export const pod = z.object({
       reason: text,
       message: text,
       startTime: text,
-      podIP: text,
-      hostIP: text,
+      podIP: reference,
+      hostIP: reference,
       conditions,
       containerStatuses: many(containerStatus),
       initContainerStatuses: many(containerStatus),
@@ -124,7 +126,7 @@ export const event = z.object({
   firstTimestamp: text,
   lastTimestamp: text,
   eventTime: text,
-  involvedObject: z.object({ kind: text, namespace: text, name: text, uid: text }),
+  involvedObject: z.object({ kind: reference, namespace: reference, name: reference, uid: text }),
   series: z.object({ count: number, lastObservedTime: text }).nullish(),
 });
 
@@ -133,8 +135,8 @@ export const service = z.object({
   spec: z
     .object({
       type: text,
-      clusterIP: text,
-      externalName: text,
+      clusterIP: reference,
+      externalName: reference,
       selector: strings,
       ports: many(
         z.object({
@@ -152,13 +154,15 @@ export const service = z.object({
     })
     .prefault({}),
   status: z
-    .object({ loadBalancer: z.object({ ingress: many(z.object({ ip: text, hostname: text })) }).prefault({}) })
+    .object({
+      loadBalancer: z.object({ ingress: many(z.object({ ip: reference, hostname: reference })) }).prefault({}),
+    })
     .prefault({}),
 });
 const endpointAddress = z.object({
-  ip: text,
-  nodeName: text,
-  targetRef: z.object({ kind: text, name: text }).optional(),
+  ip: reference,
+  nodeName: reference,
+  targetRef: z.object({ kind: reference, name: reference }).optional(),
 });
 export const endpoints = z.object({
   metadata,
@@ -169,8 +173,8 @@ export const claim = z.object({
   metadata,
   spec: z
     .object({
-      storageClassName: z.string().nullish(),
-      volumeName: text,
+      storageClassName: z.union([name, z.literal('')]).nullish(),
+      volumeName: reference,
       accessModes: many(z.string()),
       resources: z.object({ requests: quantities }).prefault({}),
       selector,
@@ -182,10 +186,10 @@ export const volume = z.object({
   metadata,
   spec: z
     .object({
-      storageClassName: text,
+      storageClassName: reference,
       capacity: quantities,
       accessModes: many(z.string()),
-      claimRef: z.object({ namespace: text, name: text, uid: text }).nullish(),
+      claimRef: z.object({ namespace: reference, name: reference, uid: text }).nullish(),
       nodeAffinity: z
         .object({
           required: nodeTerms.optional(),
@@ -229,7 +233,7 @@ export const budget = z.object({
 });
 export const autoscaler = z.object({
   metadata,
-  spec: z.object({ scaleTargetRef: z.object({ kind: text, name: text }) }),
+  spec: z.object({ scaleTargetRef: z.object({ kind: reference, name: reference }) }),
   status: z.object({ conditions }).prefault({}),
 });
 export const lease = z.object({
@@ -251,13 +255,13 @@ export const webhooks = z.object({
       name: text,
       failurePolicy: text,
       timeoutSeconds: number,
-      clientConfig: z.object({ service: z.object({ namespace: text, name: text, port: number }).nullish() }),
+      clientConfig: z.object({ service: z.object({ namespace: reference, name: reference, port: number }).nullish() }),
     }),
   ),
 });
 export const apiService = z.object({
   metadata,
-  spec: z.object({ service: z.object({ namespace: text, name: text }).nullish() }).prefault({}),
+  spec: z.object({ service: z.object({ namespace: reference, name: reference }).nullish() }).prefault({}),
   status: z.object({ conditions }).prefault({}),
 });
 

@@ -1,6 +1,6 @@
 // Istio's kinds, as its CRDs of v1 have them: only what rules read.
 import { z } from 'zod';
-import { many, metadata, number, strings, text } from './common.ts';
+import { many, metadata, number, reference, strings, text } from './common.ts';
 
 const workloadSelector = z.object({ matchLabels: strings }).nullish();
 const match = z.object({ exact: text, prefix: text, regex: text });
@@ -12,8 +12,8 @@ export const authorizationPolicy = z.object({
       action: text,
       provider: z.object({ name: text }).nullish(),
       selector: workloadSelector,
-      targetRef: z.object({ kind: text, name: text }).nullish(),
-      targetRefs: many(z.object({ kind: text, name: text })),
+      targetRef: z.object({ kind: reference, name: reference }).nullish(),
+      targetRefs: many(z.object({ kind: reference, name: reference })),
       rules: many(
         z.object({
           /** No list at all lets every request through; an empty one does too. */

@@ -1,6 +1,6 @@
 // Longhorn's volumes, replicas and nodes, as its CRDs of v1beta2 have them: only what rules read.
 import { z } from 'zod';
-import { conditions, flag, metadata, number, text } from './common.ts';
+import { conditions, flag, metadata, number, reference, text } from './common.ts';
 
 export const longhornVolume = z.object({
   metadata,
@@ -12,14 +12,14 @@ export const longhornVolume = z.object({
       /** 'healthy', 'degraded', 'faulted', 'unknown'. */
       robustness: text,
       lastDegradedAt: text,
-      kubernetesStatus: z.object({ pvName: text, pvcName: text, namespace: text }).prefault({}),
+      kubernetesStatus: z.object({ pvName: reference, pvcName: reference, namespace: reference }).prefault({}),
       conditions,
     })
     .prefault({}),
 });
 export const longhornReplica = z.object({
   metadata,
-  spec: z.object({ nodeID: text, volumeName: text }).prefault({}),
+  spec: z.object({ nodeID: reference, volumeName: reference }).prefault({}),
   status: z.object({ currentState: text }).prefault({}),
 });
 export const longhornNode = z.object({

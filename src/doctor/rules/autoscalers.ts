@@ -28,8 +28,8 @@ function why(autoscaler: Autoscaler, message: string): Pick<Finding, 'says' | 'c
       says: `${container === undefined ? 'a container' : `the container ${container}`} of its pods asks for no ${resource}, and a share of nothing cannot be told`,
       cure: [
         container === 'istio-proxy'
-          ? `let the sidecar ask for ${resource}: sidecar.istio.io/proxy${resource === 'cpu' ? 'CPU' : 'Memory'} on the pods, or global.proxy.resources.requests in the values of istiod`
-          : `kubectl -n ${word(namespace)} set resources ${word(target.kind.toLowerCase())} ${word(target.name)}${container === undefined ? '' : ` -c ${word(container)}`} --requests=${resource}=${resource === 'cpu' ? '100m' : '128Mi'}   # what it really takes: kubectl top pods --containers`,
+          ? `let the sidecar ask for ${word(resource)}: sidecar.istio.io/proxy${resource === 'cpu' ? 'CPU' : 'Memory'} on the pods, or global.proxy.resources.requests in the values of istiod`
+          : `kubectl -n ${word(namespace)} set resources ${word(target.kind.toLowerCase())} ${word(target.name)}${container === undefined ? '' : ` -c ${word(container)}`} --requests=${word(`${resource}=${resource === 'cpu' ? '100m' : '128Mi'}`)}   # what it really takes: kubectl top pods --containers`,
         ...(pod === undefined ? [] : [`kubectl -n ${word(namespace)} top pod ${word(pod)} --containers`]),
       ],
     };

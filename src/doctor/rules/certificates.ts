@@ -1,5 +1,7 @@
 // Certificates of the control plane: ended, ending, renewed and not loaded.
+
 import type { MachineFacts } from '../machine-facts.ts';
+import { word } from '../reading.ts';
 import type { Explains, Finding, Rule } from '../rule.ts';
 import { type MachineLook, machinesWith, type Snapshot } from '../snapshot.ts';
 import { clientCertificate } from './kubelet.ts';
@@ -28,8 +30,8 @@ function leftSeconds({ notAfter }: Certificate, machine: MachineLook, snapshot: 
 
 function again({ path }: Certificate): string {
   return path.endsWith('.conf')
-    ? `sudo sh -c "sed -n 's/.*client-certificate-data: //p' ${path} | base64 -d | openssl x509 -noout -enddate"`
-    : `sudo openssl x509 -noout -enddate -in ${path}`;
+    ? `sudo sh -c ${word(`sed -n 's/.*client-certificate-data: //p' ${word(path)} | base64 -d | openssl x509 -noout -enddate`)}`
+    : `sudo openssl x509 -noout -enddate -in ${word(path)}`;
 }
 
 function renewal(paths: readonly string[]): readonly string[] {

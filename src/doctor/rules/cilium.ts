@@ -1,5 +1,7 @@
 // Cilium: settings that keep its agents from starting, or packets from arriving.
+
 import ipaddr from 'ipaddr.js';
+import { oneLine, word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { machinesWith, objects, type Snapshot } from '../snapshot.ts';
 import { egressBlocked } from './cilium-policy.ts';
@@ -353,7 +355,7 @@ const tunnelBlocked: Rule = {
             },
           ],
           cure: [
-            `ssh ${machine.name} sudo nft -a list ruleset   # find the handle of the rule: ${drop.rule}`,
+            `ssh ${machine.name} sudo nft -a list ruleset   # find the handle of the rule: ${word(oneLine(drop.rule))}`,
             `let ${used.port}/udp in from the other machines in the firewall's own configuration (ufw, firewalld, /etc/nftables.conf), or it is back after a reboot`,
           ],
         },
@@ -388,7 +390,7 @@ const mtuTooLarge: Rule = {
             {
               says: `${nic.name}: mtu ${nic.mtu}`,
               from: machine.name,
-              again: `ssh ${machine.name} ip link show ${nic.name}`,
+              again: `ssh ${machine.name} ip link show ${word(nic.name)}`,
             },
             { says: `mtu: ${set}`, from: 'ConfigMap kube-system/cilium-config', again: configAgain('mtu') },
           ],

@@ -1,4 +1,5 @@
 // Clocks: of a machine, and ours.
+import { word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { type MachineLook, machinesWith, type Snapshot } from '../snapshot.ts';
 import { entityOf, median, on, seenOn, span } from './on-machine.ts';
@@ -122,7 +123,7 @@ export const clockOff: Rule = {
                   machine,
                   service === 'none'
                     ? 'sudo apt-get install -y systemd-timesyncd'
-                    : `sudo systemctl restart ${service}`,
+                    : `sudo systemctl restart ${word(service)}`,
                 ),
                 on(machine, 'sudo timedatectl set-ntp true'),
                 on(machine, 'sudo systemctl restart kubelet'),

@@ -1,4 +1,5 @@
 // The network plugin's files on a machine: gone, two of them, or a bridge of an earlier one.
+import { word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { machinesWith } from '../snapshot.ts';
 import { entityOf, nodeNamed, on, readyOf, seenOn } from './on-machine.ts';
@@ -99,7 +100,7 @@ export const cniTwice: Rule = {
           cure: [
             on(
               machine,
-              `sudo mv ${folder}/${differs ? first.name : second.name} /root/   # the one that is not the cluster’s`,
+              `sudo mv ${word(`${folder}/${differs ? first.name : second.name}`)} /root/   # the one that is not the cluster’s`,
             ),
             `kubectl get pods -A -o wide --field-selector spec.nodeName=${machine.name}   # those with a wrong address: delete them, they come back`,
           ],
@@ -144,7 +145,7 @@ export const bridgeForeign: Rule = {
                   },
                 ],
                 cure: [
-                  on(machine, `sudo ip link delete ${name}`),
+                  on(machine, `sudo ip link delete ${word(name)}`),
                   `kubectl get pods -A -o wide --field-selector spec.nodeName=${machine.name}   # delete those outside of ${range}: they come back inside`,
                 ],
               }),

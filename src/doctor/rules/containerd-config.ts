@@ -1,6 +1,8 @@
 // What containerd’s configuration says, and what it makes of it: plugins, cgroups, the sandbox image.
+
 import semver from 'semver';
 import { pauseImage } from '../../model/versions.ts';
+import { word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { type MachineLook, machinesWith, objects } from '../snapshot.ts';
 import { entityOf, on, seenOn } from './on-machine.ts';
@@ -161,7 +163,7 @@ export const sandboxImageMissing: Rule = {
             },
           ],
           cure: [
-            on({ name }, `sudo ctr -n k8s.io images pull ${wanted}`),
+            on({ name }, `sudo ctr -n k8s.io images pull ${word(wanted)}`),
             on({ name }, 'sudo containerd config dump | grep -A1 pinned_images   # is this the name that is meant?'),
           ],
         },

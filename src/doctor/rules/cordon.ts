@@ -144,7 +144,7 @@ const cordonLeftBehind: Rule = {
             ? { settledBy: `whether a run is under way: homelab status; if none is, kubectl uncordon ${word(name)}` }
             : {}),
           cure: [
-            ...(open ? [`finish it: ${open.command}`] : []),
+            ...(open ? [`homelab ${open.command}   # finishes it`] : []),
             `kubectl uncordon ${word(name)} && kubectl annotate node ${word(name)} ${cordonMark}-`,
           ],
           ...(fix && !mayBeAtWork ? { fix } : {}),
@@ -234,7 +234,7 @@ const taintLeftBehind: Rule = {
             ],
             cure: [
               'kubectl -n kube-system get pods -l component=kube-controller-manager',
-              `kubectl taint node ${word(name)} ${key}:${effect}-`,
+              `kubectl taint node ${word(name)} ${word(`${key}:${effect}-`)}`,
             ],
           }),
         );

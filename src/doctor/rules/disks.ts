@@ -1,5 +1,7 @@
 // Disks: full, out of inodes, read-only; and a kubelet that takes a good one for full.
+
 import type { MachineFacts } from '../machine-facts.ts';
+import { word } from '../reading.ts';
 import type { Explains, Finding, Rule } from '../rule.ts';
 import { type MachineLook, machinesWith, type Snapshot } from '../snapshot.ts';
 import {
@@ -63,9 +65,9 @@ function roomFinding(machine: MachineLook, { filesystem, below, state }: Room): 
     severity: state === 'full' && !isBoot(filesystem) ? 'error' : 'warning',
     certainty: 'certain',
     about: [entityOf(machine)],
-    evidence: [seenOn(machine, `${mount}: ${room}`, `df -h ${mount}`)],
+    evidence: [seenOn(machine, `${mount}: ${room}`, `df -h ${word(mount)}`)],
     cure: [
-      on(machine, `sudo du -xh -d2 ${mount} | sort -h | tail -n 20`),
+      on(machine, `sudo du -xh -d2 ${word(mount)} | sort -h | tail -n 20`),
       ...(mount === '/' || `${imageFolder}/`.startsWith(`${mount}/`) ? [on(machine, 'sudo crictl rmi --prune')] : []),
       on(machine, 'sudo journalctl --vacuum-size=500M'),
       'to last: a bigger disk, or SystemMaxUse= in journald.conf and containerLogMaxSize in the kubelet’s configuration',
@@ -135,9 +137,9 @@ export const inodesUsedUp: Rule = {
               severity: 'error',
               certainty: 'certain',
               about: [entityOf(machine)],
-              evidence: [seenOn(machine, `${mount}: ${inodesFree} inodes free of ${inodes}`, `df -i ${mount}`)],
+              evidence: [seenOn(machine, `${mount}: ${inodesFree} inodes free of ${inodes}`, `df -i ${word(mount)}`)],
               cure: [
-                on(machine, `sudo du --inodes -x -d3 ${mount} | sort -n | tail -n 20`),
+                on(machine, `sudo du --inodes -x -d3 ${word(mount)} | sort -n | tail -n 20`),
                 on(machine, 'sudo crictl rmi --prune'),
               ],
             },
@@ -171,13 +173,13 @@ export const readOnly: Rule = {
             certainty: 'certain',
             about: [entityOf(machine)],
             evidence: [
-              seenOn(machine, `${mount} (${device}) is mounted ro`, `findmnt -no OPTIONS ${mount}`),
+              seenOn(machine, `${mount} (${device}) is mounted ro`, `findmnt -no OPTIONS ${word(mount)}`),
               ...(line ? [seenOn(machine, line.text, "journalctl -k -g 'read-only|I/O error'")] : []),
             ],
             cure: [
               on(machine, 'sudo dmesg -T | tail -n 50'),
-              on(machine, `sudo smartctl -a ${device}`),
-              on(machine, `sudo mount -o remount,rw ${mount}`),
+              on(machine, `sudo smartctl -a ${word(device)}`),
+              on(machine, `sudo mount -o remount,rw ${word(mount)}`),
               'to last: replace the disk if it reported errors; else fsck at the next boot',
             ],
           };
@@ -206,7 +208,7 @@ export const evictionThreshold: Rule = {
               free: filesystem.freeBytes,
               total: filesystem.sizeBytes,
               where: filesystem.mount,
-              again: `df -h ${filesystem.mount}`,
+              again: `df -h ${word(filesystem.mount)}`,
             })),
           ),
         ...(memory

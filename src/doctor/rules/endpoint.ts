@@ -1,4 +1,5 @@
 // The API’s endpoint: a name that leads nowhere, a certificate without it, packets that are lost; and the mere silence.
+import { word } from '../reading.ts';
 import type { Rule } from '../rule.ts';
 import { machinesWith, type Snapshot } from '../snapshot.ts';
 import { controlPlanes } from './members.ts';
@@ -63,7 +64,7 @@ export const endpointUnnamed = saysRule({
   pattern: /certificate is valid for (.+?), not ([\w.-]+)/,
   says: ([, , name]) => `the API server’s certificate does not name ${name}, by which it is asked`,
   commands: ([, names, name]) => [
-    `use one of ${names} as the endpoint`,
+    `use one of ${word(names ?? '')} as the endpoint`,
     `homelab bootstrap   # with ${name} in kubernetes.certSANs; it says what changes`,
   ],
 });

@@ -1,4 +1,5 @@
 // Images that are not there: the newest event says only "Back-off pulling image", the cause stands in an earlier one.
+
 import { nameOf } from '../objects/common.ts';
 import {
   begun,
@@ -19,6 +20,7 @@ import {
 } from '../reading.ts';
 import type { Entity, Explains, Finding, Rule } from '../rule.ts';
 import { objects, type Snapshot } from '../snapshot.ts';
+import { on } from './on-machine.ts';
 
 type Kind = 'name' | 'rate' | 'refused' | 'missing' | 'tls' | 'unreachable';
 
@@ -210,10 +212,10 @@ const unresolved: Rule = {
                 settledBy: `whether the resolver answers for another name: ssh ${word(machines[0] ?? 'MACHINE')} getent hosts registry.k8s.io`,
               }),
           cure: [
-            ...machines.slice(0, 1).map(name => `ssh ${word(name)} getent hosts ${word(host)}`),
+            ...machines.slice(0, 1).map(name => on({ name }, `getent hosts ${word(host)}`)),
             isWrong
-              ? `correct the image's name: ${first.image}`
-              : `see that ${resolver ?? 'the resolver'} is up and reached from ${listed(machines)} (port 53)`,
+              ? `correct the image’s name: ${word(first.image)}`
+              : `see that ${word(resolver ?? 'the resolver')} is up and reached from ${listed(machines)} (port 53)`,
             ...(isWrong ? [] : ['or name another resolver where /etc/resolv.conf is made, so that it stays']),
           ],
         };
@@ -246,7 +248,7 @@ const unreachable: Rule = {
         return {
           says: `The image of ${pods} cannot be pulled: ${listed(machines)} cannot reach the registry ${registry}`,
           cure: [
-            `ssh ${word(machines[0] ?? 'MACHINE')} curl -sSI https://${registry}/v2/`,
+            on({ name: machines[0] ?? 'MACHINE' }, `curl -sSI ${word(`https://${registry}/v2/`)}`),
             'check the firewall and the proxy of containerd (systemctl show containerd -p Environment)',
           ],
         };
@@ -277,8 +279,8 @@ const tls: Rule = {
         return {
           says: `The image of ${pods} cannot be pulled: ${isPlain ? `the registry ${registry} speaks HTTP, and containerd HTTPS` : `containerd does not accept the certificate of the registry ${registry}`}`,
           cure: [
-            `ssh ${word(machines[0] ?? 'MACHINE')} date; openssl s_client -connect ${registry}${registry.includes(':') ? '' : ':443'} </dev/null`,
-            `/etc/containerd/certs.d/${registry}/hosts.toml with ${isPlain ? 'server = "http://..."' : 'ca = "/path/of/ca.crt"'} on every machine`,
+            `ssh ${word(machines[0] ?? 'MACHINE')} date; openssl s_client -connect ${word(`${registry}${registry.includes(':') ? '' : ':443'}`)} </dev/null`,
+            `${word(`/etc/containerd/certs.d/${registry}/hosts.toml`)} with ${isPlain ? 'server = "http://..."' : 'ca = "/path/of/ca.crt"'} on every machine`,
           ],
         };
       },
@@ -307,7 +309,7 @@ const refuses: Rule = {
           says: `The registry ${registryOf(image)} refuses ${image} to ${pods}: no credentials, wrong ones, or no such image`,
           cure: [
             `kubectl -n ${namespace} get pod ${word(pod.metadata.name)} -o jsonpath='{.spec.imagePullSecrets}'`,
-            `kubectl -n ${namespace} create secret docker-registry NAME --docker-server=${registryOf(image)} --docker-username=USER --docker-password=TOKEN`,
+            `kubectl -n ${namespace} create secret docker-registry NAME --docker-server=${word(registryOf(image))} --docker-username=USER --docker-password=TOKEN`,
             `kubectl -n ${namespace} patch serviceaccount ${word(pod.spec.serviceAccountName || 'default')} -p '{"imagePullSecrets":[{"name":"NAME"}]}'`,
           ],
         };
@@ -398,8 +400,8 @@ const pullFailed: Rule = {
           certainty: isNever || isName ? 'certain' : 'likely',
           ...(isNever || isName
             ? {}
-            : { settledBy: `ssh ${word(machine ?? 'MACHINE')} sudo crictl pull ${word(image)}` }),
-          cure: [`ssh ${word(machine ?? 'MACHINE')} sudo crictl pull ${word(image)}`],
+            : { settledBy: on({ name: machine ?? 'MACHINE' }, `sudo crictl pull ${word(image)}`) }),
+          cure: [on({ name: machine ?? 'MACHINE' }, `sudo crictl pull ${word(image)}`)],
         };
       },
     ),

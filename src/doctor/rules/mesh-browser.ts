@@ -1,5 +1,7 @@
 // What a browser asks before a page may call an API, and who does not answer it.
+
 import type { ObjectOf } from '../objects/kinds.ts';
+import { word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { objects, type Snapshot } from '../snapshot.ts';
 import { isAlive, labelsText, listed, type Pod, podName, podsOf } from './installed.ts';
@@ -102,7 +104,7 @@ function preflightFinding(snapshot: Snapshot, policies: readonly Policy[], pods:
       says: `Browsers that call ${pod.metadata.namespace}/${labels ? labelsText(labels) : pod.metadata.name} from another site get 403: AuthorizationPolicy ${namespace}/${name} allows ${methods.join(', ')}, and not OPTIONS, with which they ask first`,
       severity: isPublic && isApi ? 'error' : isPublic ? 'warning' : 'note',
       certainty: isPublic && isApi ? 'likely' : 'possible',
-      settledBy: `curl -s -o /dev/null -w '%{http_code}' -X OPTIONS -H 'Origin: https://SITE' -H 'Access-Control-Request-Method: GET' https://${host}/PATH   (403 = this)`,
+      settledBy: `curl -s -o /dev/null -w '%{http_code}' -X OPTIONS -H 'Origin: https://SITE' -H 'Access-Control-Request-Method: GET' ${word(`https://${host}/PATH`)}   (403 = this)`,
       about: [`object:${namespace}/${name}`, `namespace:${pod.metadata.namespace}`],
       evidence: [
         {
@@ -211,7 +213,7 @@ export const corsOrigin: Rule = {
             : `Pages of ${origin} can read answers of ${host} only if the application sends CORS headers itself: its route has no corsPolicy`,
           severity: has ? 'warning' : 'note',
           certainty: has ? 'likely' : 'possible',
-          settledBy: `curl -s -D - -o /dev/null -H 'Origin: ${origin}' https://${host}/PATH | grep -i access-control-allow-origin   (nothing = this)`,
+          settledBy: `curl -s -D - -o /dev/null -H ${word(`Origin: ${origin}`)} ${word(`https://${host}/PATH`)} | grep -i access-control-allow-origin   (nothing = this)`,
           about: [`object:${namespace}/${name}`, `namespace:${namespace}`],
           evidence: [
             {
@@ -221,7 +223,7 @@ export const corsOrigin: Rule = {
             },
           ],
           cure: [
-            `kubectl edit virtualservice -n ${namespace} ${name}   # http[].corsPolicy.allowOrigins: [{exact: ${origin}}]`,
+            `kubectl edit virtualservice -n ${namespace} ${name}   # http[].corsPolicy.allowOrigins: [{exact: ${word(origin)}}]`,
             'or in the application (Spring: WebMvcConfigurer.addCorsMappings)',
           ],
         },

@@ -1,3 +1,4 @@
+import { word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { type MachineLook, machinesWith } from '../snapshot.ts';
 import { lines, nodeGone } from './adapters.ts';
@@ -60,8 +61,8 @@ export const intelHang = logRule({
   drivers: /^(e1000e?|igb|igc)$/,
   what: 'hangs',
   commands: (machine, nic) => [
-    on(machine, `sudo ethtool --set-eee ${nic} eee off`),
-    on(machine, `sudo ethtool -K ${nic} tso off gso off   # if it goes on`),
+    on(machine, `sudo ethtool --set-eee ${word(nic)} eee off`),
+    on(machine, `sudo ethtool -K ${word(nic)} tso off gso off   # if it goes on`),
     `to last: homelab bootstrap --only nic-power/${machine.name}; segmentation of e1000e with nicPower: {remedies: [segmentation-off]} in the inventory`,
   ],
 });
@@ -77,9 +78,9 @@ export const nicStall = logRule({
   drivers: undefined,
   what: 'stalls',
   commands: (machine, nic) => [
-    on(machine, `for f in /sys/class/net/${nic}/device/link/*aspm; do echo 0 | sudo tee $f; done`),
-    on(machine, `sudo ethtool --set-eee ${nic} eee off`),
-    on(machine, `sudo ethtool -K ${nic} tx off   # if it goes on`),
+    on(machine, `for f in ${word(`/sys/class/net/${nic}`)}/device/link/*aspm; do echo 0 | sudo tee $f; done`),
+    on(machine, `sudo ethtool --set-eee ${word(nic)} eee off`),
+    on(machine, `sudo ethtool -K ${word(nic)} tx off   # if it goes on`),
     `to last: homelab bootstrap --only nic-power/${machine.name}; segmentation of e1000e with nicPower: {remedies: [segmentation-off]} in the inventory`,
   ],
 });

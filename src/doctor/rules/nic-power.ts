@@ -1,3 +1,4 @@
+import { word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { machinesWith } from '../snapshot.ts';
 import { adapters, isUsed } from './adapters.ts';
@@ -40,15 +41,15 @@ export const nicPowerSaving: Rule = {
         .filter(nic => nic.bus !== '' && nic.bus !== 'virtio' && isUsed(machine, nic))
         .flatMap((nic): readonly Finding[] => {
           const { name, driver } = nic;
-          const usb = `/sys/class/net/${name}/device/../power/control`;
+          const usb = word(`/sys/class/net/${name}/device/../power/control`);
           const knobs = [
             ...(nic.eee === 'on'
               ? [
                   {
                     what: 'Energy Efficient Ethernet',
-                    again: `sudo ethtool --show-eee ${name}`,
+                    again: `sudo ethtool --show-eee ${word(name)}`,
                     // The link goes down for some seconds: not done unasked.
-                    cure: `sudo ethtool --set-eee ${name} eee off`,
+                    cure: `sudo ethtool --set-eee ${word(name)} eee off`,
                     weight: badWithEee.test(driver) ? ('warning' as const) : ('note' as const),
                   },
                 ]
@@ -57,10 +58,10 @@ export const nicPowerSaving: Rule = {
               ? [
                   {
                     what: 'Wi-Fi power save',
-                    again: `iw dev ${name} get power_save`,
-                    cure: `sudo iw dev ${name} set power_save off`,
-                    undo: `iw dev ${name} set power_save on\n`,
-                    script: `iw dev ${name} set power_save off\n`,
+                    again: `iw dev ${word(name)} get power_save`,
+                    cure: `sudo iw dev ${word(name)} set power_save off`,
+                    undo: `iw dev ${word(name)} set power_save on\n`,
+                    script: `iw dev ${word(name)} set power_save off\n`,
                     weight: 'warning' as const,
                   },
                 ]

@@ -1,5 +1,7 @@
 // Links: down, or coming and going.
+
 import type { MachineNic } from '../machine-facts.ts';
+import { word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { type MachineLook, machinesWith, type Snapshot } from '../snapshot.ts';
 import { adapters, isGuest, isUsed, lines, nodeGone } from './adapters.ts';
@@ -29,9 +31,16 @@ function downFinding({ nic, machine, isMain }: ReturnType<typeof downOn>[number]
     certainty: 'certain',
     about: [entityOf(machine)],
     evidence: [
-      seenOn(machine, `${nic.name}: carrier 0, operstate ${nic.operstate}`, `cat /sys/class/net/${nic.name}/carrier`),
+      seenOn(
+        machine,
+        `${nic.name}: carrier 0, operstate ${nic.operstate}`,
+        `cat ${word(`/sys/class/net/${nic.name}/carrier`)}`,
+      ),
     ],
-    cure: [`look at the cable of ${machine.name} and its switch port`, on(machine, `sudo ip link set ${nic.name} up`)],
+    cure: [
+      `look at the cable of ${machine.name} and its switch port`,
+      on(machine, `sudo ip link set ${word(nic.name)} up`),
+    ],
   };
 }
 
@@ -162,7 +171,7 @@ export const nicFlapping: Rule = {
               : {
                   settledBy: on(
                     machine,
-                    `cat /sys/class/net/${nic.name}/carrier_changes   # twice, some minutes apart`,
+                    `cat ${word(`/sys/class/net/${nic.name}/carrier_changes`)}   # twice, some minutes apart`,
                   ),
                 }),
             about: [entityOf(machine)],
@@ -171,7 +180,7 @@ export const nicFlapping: Rule = {
               seenOn(
                 machine,
                 `${nic.name} (${nic.driver}): carrier_changes ${nic.carrierChanges}`,
-                `cat /sys/class/net/${nic.name}/carrier_changes`,
+                `cat ${word(`/sys/class/net/${nic.name}/carrier_changes`)}`,
               ),
               ...(found.line
                 ? [seenOn(machine, found.line, "journalctl -g 'link is down|lost carrier' --since -1h")]
@@ -180,7 +189,7 @@ export const nicFlapping: Rule = {
             cure: [
               ...(isGuest(machine)
                 ? hypervisorCure(snapshot, machine)
-                : [on(machine, `sudo ethtool --set-eee ${nic.name} eee off`)]),
+                : [on(machine, `sudo ethtool --set-eee ${word(nic.name)} eee off`)]),
               `look at the cable of ${machine.name} and its switch port (green Ethernet off there, too)`,
             ],
           },

@@ -115,7 +115,7 @@ const stuckTerminating: Rule = {
             },
           ],
           cure: held
-            ? [`see who should take ${finalizers[0]} off: its controller`, kubectl('describe', 'pod', pod)]
+            ? [`see who should take ${word(finalizers[0] ?? '')} off: its controller`, kubectl('describe', 'pod', pod)]
             : [
                 `ssh ${word(nodeName)} sudo crictl pods --name ${word(pod.metadata.name)}`,
                 `only when the machine is off for good: ${kubectl('delete', 'pod', pod, '--force')}`,

@@ -1,5 +1,7 @@
 // Releases of Helm: one that hangs keeps every later command from running.
+
 import type { ObjectOf } from '../objects/kinds.ts';
+import { word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { objects, type Snapshot } from '../snapshot.ts';
 
@@ -34,7 +36,7 @@ function releases(snapshot: Snapshot): readonly Release[] {
   return [...found.values()];
 }
 
-const historyOf = ({ namespace, name }: Release) => `helm history -n ${namespace} ${name}`;
+const historyOf = ({ namespace, name }: Release) => `helm history -n ${namespace} ${word(name)}`;
 
 /** A slow chart waits for its pods as long as its --timeout says; nobody gives it more than this. */
 const patienceMs = 20 * 60_000;
@@ -78,7 +80,7 @@ export const stuckRelease: Rule = {
             },
           ],
           cure: good
-            ? [`helm rollback -n ${namespace} ${name} ${versionOf(good)}`]
+            ? [`helm rollback -n ${namespace} ${word(name)} ${versionOf(good)}`]
             : [
                 `kubectl delete secret -n ${namespace} ${newest.metadata.name}   # only this revision's record; what it installed stays`,
                 historyOf(release),
@@ -114,7 +116,7 @@ export const fieldConflict: Rule = {
           says: `The Helm release ${namespace}/${name} may have failed because istiod owns a field of ${webhook.metadata.name} too, and helm 4 does not take it away`,
           severity: 'warning',
           certainty: 'possible',
-          settledBy: `helm status -n ${namespace} ${name}   (its description names the conflict with "pilot-discovery")`,
+          settledBy: `helm status -n ${namespace} ${word(name)}   (its description names the conflict with "pilot-discovery")`,
           about: [`release:${namespace}/${name}`, `webhook:${webhook.metadata.name}`],
           evidence: [
             {
@@ -123,7 +125,7 @@ export const fieldConflict: Rule = {
               again: `kubectl get validatingwebhookconfiguration ${webhook.metadata.name} -o yaml --show-managed-fields | grep manager:`,
             },
           ],
-          cure: [`helm upgrade -n ${namespace} ${name} CHART --reuse-values --force-conflicts`],
+          cure: [`helm upgrade -n ${namespace} ${word(name)} CHART --reuse-values --force-conflicts`],
         },
       ];
     });

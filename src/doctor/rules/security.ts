@@ -1,4 +1,5 @@
 // Falco, Talon, Wazuh, SealedSecrets: what keeps the guards from their work.
+import { word } from '../reading.ts';
 import type { Entity, Finding, Rule } from '../rule.ts';
 import { objects, type Snapshot } from '../snapshot.ts';
 import {
@@ -159,7 +160,7 @@ export const staleRules: Rule = {
             says: `${podName(pod)} works with an old ${file.path}: ConfigMap ${name} was changed at ${file.changed}, after the pod started (${pod.status.startTime}), and a subPath mount is never refreshed`,
             severity: 'warning',
             certainty: 'likely',
-            settledBy: `kubectl exec -n ${namespace} ${pod.metadata.name} -- cat ${file.path}   (against kubectl get configmap -n ${namespace} ${file.configMap} -o yaml)`,
+            settledBy: `kubectl exec -n ${namespace} ${pod.metadata.name} -- cat ${word(file.path)}   (against kubectl get configmap -n ${namespace} ${file.configMap} -o yaml)`,
             about: [podEntity(pod), ...mine.slice(1).map(each => podEntity(each.pod)), `object:${name}`],
             since: file.changed,
             evidence: [
@@ -247,7 +248,7 @@ export const wazuhAddress: Rule = {
             ...(pod && line ? [logEvidence(pod, line)] : []),
           ],
           cure: [
-            `kubectl edit configmap -n ${namespace} ${source}   # opensearch.hosts: ${wanted}`,
+            `kubectl edit configmap -n ${namespace} ${source}   # opensearch.hosts: ${word(wanted)}`,
             `kubectl rollout restart -n ${namespace} deployment/${name}`,
           ],
         },

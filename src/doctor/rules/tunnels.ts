@@ -1,3 +1,4 @@
+import { word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { machinesWith } from '../snapshot.ts';
 import { adapters, isUsed } from './adapters.ts';
@@ -32,7 +33,7 @@ export const tunnelChecksums: Rule = {
             says: `${nic.name} of ${machine.name} (${nic.driver}) computes checksums inside tunnels, and ${counter.machine.name} gets wrong ones: TCP between pods of these machines fails`,
             severity: 'error',
             certainty: 'likely',
-            settledBy: `${on(machine, `sudo ethtool -K ${nic.name} ${off}`)}   # then the count on ${counter.machine.name} stands still`,
+            settledBy: `${on(machine, `sudo ethtool -K ${word(nic.name)} ${off}`)}   # then the count on ${counter.machine.name} stands still`,
             about: [entityOf(machine), ...(counter.machine === machine ? [] : [entityOf(counter.machine)])],
             evidence: [
               seenOn(
@@ -40,17 +41,17 @@ export const tunnelChecksums: Rule = {
                 `TcpInCsumErrors grew by ${counter.value.checksumErrorsNow} while doctor looked (${counter.value.checksumErrors} since boot)`,
                 'nstat -az TcpInCsumErrors',
               ),
-              seenOn(machine, `${features.join(', ')}: on`, `ethtool -k ${nic.name}`),
+              seenOn(machine, `${features.join(', ')}: on`, `ethtool -k ${word(nic.name)}`),
             ],
             cure: [
-              on(machine, `sudo ethtool -K ${nic.name} ${off}`),
+              on(machine, `sudo ethtool -K ${word(nic.name)} ${off}`),
               'to last: nicPower: {remedies: [tunnel-offload-off]} in the inventory, then homelab bootstrap --only nic-power',
             ],
             fix: {
               machine: machine.name,
               title: `Switch tunnel offloads of ${nic.name} off`,
-              script: `ethtool -K ${nic.name} ${off}\n`,
-              undo: `ethtool -K ${nic.name} ${features.map(feature => `${feature} on`).join(' ')}\n`,
+              script: `ethtool -K ${word(nic.name)} ${off}\n`,
+              undo: `ethtool -K ${word(nic.name)} ${features.map(feature => `${feature} on`).join(' ')}\n`,
             },
           };
         });
@@ -101,7 +102,7 @@ export const mtuTooLarge: Rule = {
             ),
           ],
           cure: [
-            on(machine, `sudo ip link set ${device} mtu ${mtu}`),
+            on(machine, `sudo ip link set ${word(device)} mtu ${mtu}`),
             'to last: in netplan or networkd for the adapter, in the network plugin’s configuration for the tunnel',
           ],
         },
