@@ -64,7 +64,6 @@ const nic = z.object({
   /** Since boot; and how many more they became while doctor looked. */
   carrierChanges: z.number(),
   carrierChangesNow: z.number(),
-  speedMbps: z.number(),
   mtu: z.number(),
   /** address/prefix, IPv4. */
   addresses: z.array(z.string()),
@@ -153,7 +152,6 @@ const parts = {
     clusterDNS: z.array(z.string()),
     failSwapOn: z.boolean(),
     evictionHard: z.record(z.string(), z.string()),
-    rotateCertificates: z.boolean(),
     serverTLSBootstrap: z.boolean(),
     /** Where its static pods are read from; empty when it reads none. */
     staticPodPath: z.string().optional(),
@@ -195,7 +193,6 @@ const parts = {
   iscsi: z.object({
     installed: z.boolean(),
     initiator: z.string(),
-    moduleLoaded: z.boolean(),
     multipathOwns: z.array(z.string()),
   }),
   btf: z.boolean(),

@@ -623,7 +623,6 @@ describe('cilium-mtu (F-07)', () => {
         carrier: true,
         carrierChanges: 1,
         carrierChangesNow: 0,
-        speedMbps: 10000,
         mtu,
         addresses: [address],
         powerControl: '',

@@ -51,7 +51,6 @@ function nicOf(name: Name): MachineNic {
     carrier: true,
     carrierChanges: 2,
     carrierChangesNow: 0,
-    speedMbps: 10_000,
     mtu: 1500,
     addresses: [`${addresses[name]}/24`],
     powerControl: 'auto',
@@ -206,7 +205,6 @@ function factsOf(name: Name): MachineFacts {
       clusterDNS: ['10.96.0.10'],
       failSwapOn: true,
       evictionHard: {},
-      rotateCertificates: true,
       serverTLSBootstrap: true,
       staticPodPath: '/etc/kubernetes/manifests',
     },
@@ -274,7 +272,7 @@ function node(name: Name) {
 export function lease(namespace: string, name: string, seconds: number) {
   return {
     metadata: { namespace, name },
-    spec: { holderIdentity: name, renewTime: ago(seconds), leaseDurationSeconds: 40 },
+    spec: { renewTime: ago(seconds), leaseDurationSeconds: 40 },
   };
 }
 

@@ -1,5 +1,4 @@
 // What somebody else named may stand in no command as anything but data: every text of a snapshot is made hostile, one field at a time.
-import { appendFileSync } from 'node:fs';
 import { machineFacts } from '../../src/doctor/machine-facts.ts';
 import { type KindName, kinds } from '../../src/doctor/objects/kinds.ts';
 import type { Finding, Rule } from '../../src/doctor/rule.ts';
@@ -179,7 +178,6 @@ export function quoted(rule: Rule, snapshot: Snapshot): readonly Finding[] {
   if (found.length === 0 || seen.has(key)) return found;
   seen.add(key);
   const wrong = obeyed(rule, snapshot);
-  if (process.env['OBEYED']) appendFileSync(process.env['OBEYED'], `${rule.id}\n`);
   if (wrong.length > 0) throw new Error(`an unquoted text in a command of\n${wrong.join('\n')}`);
   return found;
 }

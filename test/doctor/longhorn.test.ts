@@ -190,7 +190,6 @@ const iscsi = (more: Partial<NonNullable<MachineFacts['iscsi']>> = {}): MachineF
   iscsi: {
     installed: true,
     initiator: 'iqn.1993-08.org.debian:01:aaaa',
-    moduleLoaded: true,
     multipathOwns: [],
     ...more,
   },

@@ -26,7 +26,7 @@ import {
   swapOn,
 } from '../../src/doctor/rules/memory.ts';
 import { clockOf, clusterTime, on } from '../../src/doctor/rules/on-machine.ts';
-import { mainRuleGone, rulesWiped } from '../../src/doctor/rules/routing.ts';
+import { forwardingOff, mainRuleGone, rulesWiped } from '../../src/doctor/rules/routing.ts';
 import { machineHangs, machinePath, machineSilent, networkHere, silenceRules } from '../../src/doctor/rules/silence.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
 import { type Case, testRules } from './cases.ts';
@@ -657,6 +657,7 @@ const keeps = (machine: Name, networkdKeepsForeign: boolean, from?: Snapshot) =>
   with1(machine, ({ routing }) => ({ routing: { ...routing, networkdKeepsForeign } }), from);
 
 const firstTwo = (from: Snapshot): Snapshot => ({ ...from, machines: from.machines.slice(0, 2) });
+const forwards = (value: string): Snapshot => with1('w1', () => ({ sysctl: { 'net.ipv4.ip_forward': value } }));
 
 const identities: readonly Case[] = [
   {
@@ -837,6 +838,19 @@ const identities: readonly Case[] = [
     near: {
       'networkd may remove it': keeps('w1', false, cilium('w1')),
       'the rules are not known': without('w1', 'routing'),
+    },
+  },
+  {
+    rule: forwardingOff,
+    when: 'a sysctl file set it back',
+    in: forwards('0'),
+    says: /^w1 forwards no packets/,
+    severity: 'error',
+    about: 'machine:w1',
+    near: {
+      'it does': forwards('1'),
+      'its settings are not known': without('w1', 'sysctl', forwards('0')),
+      'it is no member yet': without('w1', 'kubelet', forwards('0')),
     },
   },
   {

@@ -317,7 +317,6 @@ describe('metrics-server-certificates (F-36)', () => {
       clusterDNS: [],
       failSwapOn: true,
       evictionHard: {},
-      rotateCertificates: true,
       serverTLSBootstrap,
     },
   });

@@ -87,10 +87,10 @@ export function found(id: string, snapshot: Snapshot): readonly Finding[] {
 
 /** The rules that find an error or a warning, but for what is true of every recorded state. */
 export function ids(snapshot: Snapshot): readonly string[] {
-  return rules.flatMap(({ id, find }) =>
-    !['kubernetes-end-of-life', 'machine-id-twice'].includes(id) &&
-    find(snapshot).some(({ severity }) => severity !== 'note')
-      ? [id]
+  return rules.flatMap(rule =>
+    !['kubernetes-end-of-life', 'machine-id-twice'].includes(rule.id) &&
+    quoted(rule, snapshot).some(({ severity }) => severity !== 'note')
+      ? [rule.id]
       : [],
   );
 }

@@ -1,5 +1,5 @@
 // What doctor looks at may come from a folder: its own, or lists that anybody saved.
-import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -97,7 +97,23 @@ describe('a folder that is not what it should be', () => {
     const path = copy('broken-pods');
     const nodes = readFileSync(join(path, 'nodes.json'), 'utf8');
     writeFileSync(join(path, 'nodes.json'), nodes.replaceAll('"n2"', '"n\\u00002"'));
-    expect(objects(await loadSnapshot(path), 'nodes').map(({ metadata }) => metadata.name)).toEqual(['n1', 'n\ufffd2']);
+    const { lists } = await loadSnapshot(path);
+    expect(lists.nodes).toMatchObject({ items: [{ metadata: { name: 'n1' } }], unreadable: 1 });
+  });
+
+  it('takes no name that Kubernetes would not: a person types it', async () => {
+    const path = copy('broken-pods');
+    const nodes = readFileSync(join(path, 'nodes.json'), 'utf8');
+    const pods = readFileSync(join(path, 'pods.json'), 'utf8');
+    writeFileSync(join(path, 'nodes.json'), nodes.replaceAll('"n2"', '"$(reboot)"'));
+    writeFileSync(join(path, 'pods.json'), pods.replaceAll('"n2"', '"$(reboot)"'));
+    mkdirSync(join(path, 'machines'));
+    writeFileSync(join(path, 'machines', '$(reboot).json'), '{}');
+    const snapshot = await loadSnapshot(path);
+    expect(snapshot.machines.map(({ name }) => name)).toEqual(['n1']);
+    expect(snapshot.lists.nodes).toMatchObject({ unreadable: 1 });
+    expect(objects(snapshot, 'pods').some(({ spec }) => spec.nodeName === '')).toBe(true);
+    expect(JSON.stringify(snapshot.lists.pods)).not.toContain('"nodeName":"$(reboot)"');
   });
 
   it.each([

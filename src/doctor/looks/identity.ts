@@ -68,11 +68,7 @@ printf 'synchronized '; timeout 10 timedatectl show -p NTPSynchronized --value |
 };
 
 /** Kernel-wide settings that a rule reads. */
-const settings = [
-  ...['net.ipv4.ip_forward', 'net.bridge.bridge-nf-call-iptables', 'net.ipv4.conf.all.rp_filter'],
-  ...['fs.inotify.max_user_instances', 'fs.inotify.max_user_watches', 'fs.file-max', 'vm.max_map_count'],
-  ...['vm.overcommit_memory', 'kernel.panic', 'kernel.pid_max'],
-];
+const settings = ['net.ipv4.ip_forward', 'fs.inotify.max_user_instances', 'vm.max_map_count'];
 
 export const kernel: Look = {
   id: 'kernel',

@@ -12,15 +12,8 @@ export const kernelFragments: readonly string[] = [
     'carrier (on|off)',
     'Lost carrier',
   ],
-  ...[
-    'Out of memory',
-    'oom-kill',
-    'Killed process',
-    'invoked oom-killer',
-    'Memory cgroup out of memory',
-    'page allocation failure',
-  ],
-  ...['conntrack: .*table full', 'neighbou?r.*table overflow', 'TCP: out of memory', 'file-max limit'],
+  ...['Out of memory', 'oom-kill', 'Killed process', 'invoked oom-killer', 'Memory cgroup out of memory'],
+  ...['conntrack: .*table full', 'neighbou?r.*table overflow', 'TCP: out of memory'],
   ...[
     'I/O error',
     'Remounting filesystem read-only',
@@ -34,16 +27,7 @@ export const kernelFragments: readonly string[] = [
     'nvme.*(timeout|reset|remov(ed|ing))',
     'ata[0-9.]+: .*(fail|exception|error: )',
   ],
-  ...[
-    'hung_task',
-    'blocked for more than',
-    'soft lockup',
-    'stalls on CPU',
-    'Hardware Error',
-    'Machine check',
-    'Kernel panic',
-  ],
-  ...['USB disconnect', 'conn error', 'session recovery timed out', 'clocksource.*unstable', 'unregister_netdevice'],
+  ...['hung_task', 'blocked for more than', 'Hardware Error', 'Kernel panic'],
 ];
 
 /** Of the kubelet, beyond what it calls a warning or an error itself (klog's E, F, W). */

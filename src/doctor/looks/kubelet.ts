@@ -9,7 +9,6 @@ const config = z.object({
   clusterDNS: z.array(z.string()).default([]),
   failSwapOn: z.boolean().default(true),
   evictionHard: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
-  rotateCertificates: z.boolean().default(false),
   serverTLSBootstrap: z.boolean().default(false),
   staticPodPath: z.string().default(''),
 });
@@ -28,7 +27,7 @@ if [ -f /var/lib/kubelet/config.yaml ]; then
 fi
 echo '@flags'
 for path in /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet; do
-  [ ! -e "$path" ] || sed -n 's|^KUBELET_[A-Z_]*ARGS=||p' "$path" | tr -d "\\"'" | tr ' ' '\\n' | grep -E '^--(cgroup-driver|resolv-conf|cluster-dns|fail-swap-on|rotate-certificates)=' || true
+  [ ! -e "$path" ] || sed -n 's|^KUBELET_[A-Z_]*ARGS=||p' "$path" | tr -d "\\"'" | tr ' ' '\\n' | grep -E '^--(cgroup-driver|resolv-conf|cluster-dns|fail-swap-on)=' || true
 done
 if command -v kubelet >/dev/null; then
   echo '@version'

@@ -44,9 +44,7 @@ for path in /sys/class/net/*; do
   name=\${path##*/}
   case $name in lo | veth* | lxc* | cali*) continue ;; esac
   echo "@link $name"
-  for file in carrier speed; do
-    ! read -r value 2>/dev/null < "$path/$file" || echo "$file $value"
-  done
+  ! read -r value 2>/dev/null < "$path/carrier" || echo "carrier $value"
   [ -e "$path/device" ] || continue
   echo "device $(readlink -f "$path/device")"
   echo "driver $(readlink -f "$path/device/driver" | sed 's|.*/||')"
@@ -125,13 +123,11 @@ function attributesOf(body: string) {
   const device = get('device');
   const carrier = get('carrier');
   const eee = rows.find(([word]) => word === 'eee')?.join(' ') ?? '';
-  const speed = Number(get('speed') || -1);
   return {
     driver: get('driver'),
     bus: device === '' ? '' : device.includes('/usb') ? 'usb' : device.includes('/virtio') ? 'virtio' : 'pci',
     wifi: rows.some(([word]) => word === 'wifi'),
     ...(carrier === '' ? {} : { carrier: carrier === '1' }),
-    speedMbps: Number.isFinite(speed) ? speed : -1,
     powerControl: get('power'),
     eee: /enabled/.test(eee) ? 'on' : /disabled/.test(eee) ? 'off' : 'unsupported',
     powerSave: get('saving'),

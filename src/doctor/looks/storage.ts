@@ -78,7 +78,6 @@ export const iscsi: Look = {
   // Longhorn's disks come from IET; a multipath map above one keeps it from being mounted.
   script: () => `if command -v iscsiadm >/dev/null; then echo 'installed yes'; else echo 'installed no'; fi
 sed -n 's/^InitiatorName=/initiator /p' /etc/iscsi/initiatorname.iscsi 2>/dev/null || true
-if [ -d /sys/module/iscsi_tcp ]; then echo 'module yes'; else echo 'module no'; fi
 for disk in /sys/block/sd*; do
   for uuid in "$disk"/holders/dm-*/dm/uuid; do
     [ -r "$uuid" ] && read -r value < "$uuid" || continue
@@ -88,12 +87,11 @@ done
 `,
   parse(output) {
     const says = named(output);
-    if (!says.has('module')) throw new Error('the answer is cut off');
+    if (!says.has('installed')) throw new Error('the answer is cut off');
     return {
       iscsi: {
         installed: says.get('installed') === 'yes',
         initiator: says.get('initiator') ?? '',
-        moduleLoaded: says.get('module') === 'yes',
         multipathOwns: [...says].flatMap(([name, disk]) => (name.startsWith('owned-') ? [disk] : [])),
       },
     };

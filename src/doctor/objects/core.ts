@@ -33,7 +33,6 @@ export const node = z.object({
       nodeInfo: z
         .object({
           machineID: text,
-          systemUUID: text,
           bootID: text,
           kernelVersion: text,
           osImage: text,
@@ -195,7 +194,6 @@ export const volume = z.object({
           required: nodeTerms.optional(),
         })
         .optional(),
-      csi: z.object({ driver: text, volumeHandle: text }).optional(),
     })
     .prefault({}),
   status: z.object({ phase: text, reason: text, message: text }).prefault({}),
@@ -238,7 +236,7 @@ export const autoscaler = z.object({
 });
 export const lease = z.object({
   metadata,
-  spec: z.object({ holderIdentity: text, renewTime: text, leaseDurationSeconds: number }).prefault({}),
+  spec: z.object({ renewTime: text, leaseDurationSeconds: number }).prefault({}),
 });
 /** The request itself is public; whose it is and whether somebody answered is what matters. */
 export const signingRequest = z.object({
@@ -254,7 +252,6 @@ export const webhooks = z.object({
     z.object({
       name: text,
       failurePolicy: text,
-      timeoutSeconds: number,
       clientConfig: z.object({ service: z.object({ namespace: reference, name: reference, port: number }).nullish() }),
     }),
   ),

@@ -6,6 +6,7 @@ import type { Finding, Rule } from '../rule.ts';
 import { machinesWith, objects, type Snapshot } from '../snapshot.ts';
 import { egressBlocked } from './cilium-policy.ts';
 import { ciliumConfig, fails, listed, logEvidence, type Pod, podEntity, said } from './installed.ts';
+import { on } from './on-machine.ts';
 
 const configAgain = (keys: string) => `kubectl get configmap -n kube-system cilium-config -o yaml | grep -E '${keys}'`;
 const configEvidence = (config: Readonly<Record<string, string>>, keys: readonly string[]) => ({
@@ -390,7 +391,7 @@ const mtuTooLarge: Rule = {
             {
               says: `${nic.name}: mtu ${nic.mtu}`,
               from: machine.name,
-              again: `ssh ${machine.name} ip link show ${word(nic.name)}`,
+              again: on(machine, `ip link show ${word(nic.name)}`),
             },
             { says: `mtu: ${set}`, from: 'ConfigMap kube-system/cilium-config', again: configAgain('mtu') },
           ],

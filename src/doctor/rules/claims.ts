@@ -18,6 +18,7 @@ import {
   type Pod,
   podEntity,
   together,
+  word,
 } from '../reading.ts';
 import type { Entity, Evidence, Finding, Rule } from '../rule.ts';
 import { objects, type Snapshot } from '../snapshot.ts';
@@ -338,7 +339,7 @@ const notProvisioned: Rule = {
             certainty: 'certain',
             cure: [
               kubectl('describe', 'pvc', claim),
-              `kubectl get pods -A -o wide (the pods of ${storage.provisioner})`,
+              `kubectl get pods -A -o wide (the pods of ${word(storage.provisioner)})`,
             ],
           }),
           ...(isRecent ? { evidence: [eventEvidence(refusal, claim), ...each.evidence.slice(0, 1)] } : {}),

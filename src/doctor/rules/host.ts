@@ -8,6 +8,7 @@ import { diskRules } from './disks.ts';
 import { driveRules } from './drives.ts';
 import { etcdRules } from './etcd.ts';
 import { firewallRules } from './firewall.ts';
+import { hardwareErrors } from './hardware.ts';
 import { homelabFirst } from './homelab.ts';
 import { identityRules } from './identity.ts';
 import { kubeletRules } from './kubelet.ts';
@@ -20,6 +21,7 @@ import { silenceRules } from './silence.ts';
 export const hostRules: readonly Rule[] = [
   ...homelabFirst,
   ...silenceRules,
+  hardwareErrors,
   ...driveRules,
   ...diskRules,
   ...memoryRules,

@@ -16,7 +16,7 @@ import {
   seenOn,
   silentAfterSeconds,
 } from './on-machine.ts';
-import { mainRuleGone, rulesWiped } from './routing.ts';
+import { forwardingOff, mainRuleGone, rulesWiped } from './routing.ts';
 
 /** Machines by a value that should be each one's own. */
 function shared(
@@ -189,5 +189,6 @@ export const identityRules: readonly Rule[] = [
   addressChanged,
   nodeRenamed,
   mainRuleGone,
+  forwardingOff,
   rulesWiped,
 ];

@@ -1,7 +1,7 @@
 // What a kubelet is and was told: its version and who changed it, holds, its serving certificate, static pods.
 
 import semver from 'semver';
-import { word } from '../reading.ts';
+import { isName } from '../objects/common.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { type MachineLook, machinesWith, objects, type Snapshot } from '../snapshot.ts';
 import {
@@ -182,6 +182,7 @@ export const servingNotApproved: Rule = {
     const users = [...new Set(all.map(({ spec }) => spec.username))];
     return users.flatMap((user): readonly Finding[] => {
       const name = user.replace(/^system:node:/, '');
+      if (!isName(name)) return [];
       const mine = all.filter(({ spec }) => spec.username === user);
       const newest = mine
         .toSorted(
@@ -225,7 +226,7 @@ export const servingNotApproved: Rule = {
           ],
           cure: [
             'homelab bootstrap   # approves it after checking names and addresses',
-            `kubectl get csr ${newest.metadata.name} -o jsonpath={.spec.request} | base64 -d | openssl req -noout -text   # by hand: is it ${word(name)}’s name and address?`,
+            `kubectl get csr ${newest.metadata.name} -o jsonpath={.spec.request} | base64 -d | openssl req -noout -text   # by hand: is it ${name}’s name and address?`,
             `kubectl certificate approve ${newest.metadata.name}`,
           ],
         },

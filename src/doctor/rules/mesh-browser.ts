@@ -1,7 +1,7 @@
 // What a browser asks before a page may call an API, and who does not answer it.
 
 import type { ObjectOf } from '../objects/kinds.ts';
-import { word } from '../reading.ts';
+import { oneLine, word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { objects, type Snapshot } from '../snapshot.ts';
 import { isAlive, labelsText, listed, type Pod, podName, podsOf } from './installed.ts';
@@ -223,7 +223,7 @@ export const corsOrigin: Rule = {
             },
           ],
           cure: [
-            `kubectl edit virtualservice -n ${namespace} ${name}   # http[].corsPolicy.allowOrigins: [{exact: ${word(origin)}}]`,
+            `kubectl edit virtualservice -n ${namespace} ${name}   # http[].corsPolicy.allowOrigins: [{exact: ${word(oneLine(origin))}}]`,
             'or in the application (Spring: WebMvcConfigurer.addCorsMappings)',
           ],
         },

@@ -40,6 +40,41 @@ export const mainRuleGone: Rule = {
       ),
 };
 
+export const forwardingOff: Rule = {
+  id: 'forwarding-off',
+  layer: 'machine',
+  symptom: 'Pods of a machine reach nothing beyond it, and nobody reaches them; the machine itself is well.',
+  cause: 'net.ipv4.ip_forward is 0: the kernel hands no packet on. Somebody’s sysctl file, or a firewall, set it back.',
+  cure: 'Set it to 1, and see which file under /etc/sysctl.d or /usr/lib/sysctl.d says otherwise.',
+  sources: ['kubernetes docs: setup/production-environment/container-runtimes, IPv4 packet forwarding'],
+  needs: ['machine.sysctl', 'machine.kubelet'],
+  explains: ['container-crashing', 'liveness-killed', 'pod-not-ready'].map(rule => ({ rule, by: 'machine' })),
+  find: snapshot =>
+    machinesWith(snapshot, 'sysctl')
+      // Before it is a member nobody asks it to.
+      .filter(({ machine, value }) => value['net.ipv4.ip_forward'] === '0' && machine.facts.kubelet !== undefined)
+      .map(
+        ({ machine }): Finding => ({
+          says: `${machine.name} forwards no packets (net.ipv4.ip_forward is 0): its pods reach nothing beyond it`,
+          severity: 'error',
+          certainty: 'certain',
+          about: [entityOf(machine)],
+          evidence: [seenOn(machine, 'net.ipv4.ip_forward = 0', 'sysctl net.ipv4.ip_forward')],
+          cure: [
+            on(machine, 'sudo sysctl -w net.ipv4.ip_forward=1'),
+            on(machine, 'grep -rs ip_forward /etc/sysctl.conf /etc/sysctl.d /usr/lib/sysctl.d   # which file says 0?'),
+            on(machine, 'echo net.ipv4.ip_forward = 1 | sudo tee /etc/sysctl.d/99-homelab-forward.conf   # to last'),
+          ],
+          fix: {
+            machine: machine.name,
+            title: 'Let the kernel forward packets',
+            script: 'sysctl -w net.ipv4.ip_forward=1\n',
+            undo: 'sysctl -w net.ipv4.ip_forward=0\n',
+          },
+        }),
+      ),
+};
+
 export const rulesWiped: Rule = {
   id: 'networkd-wipes-rules',
   layer: 'machine',

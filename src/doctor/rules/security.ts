@@ -1,5 +1,5 @@
 // Falco, Talon, Wazuh, SealedSecrets: what keeps the guards from their work.
-import { word } from '../reading.ts';
+import { oneLine, word } from '../reading.ts';
 import type { Entity, Finding, Rule } from '../rule.ts';
 import { objects, type Snapshot } from '../snapshot.ts';
 import {
@@ -248,7 +248,7 @@ export const wazuhAddress: Rule = {
             ...(pod && line ? [logEvidence(pod, line)] : []),
           ],
           cure: [
-            `kubectl edit configmap -n ${namespace} ${source}   # opensearch.hosts: ${word(wanted)}`,
+            `kubectl edit configmap -n ${namespace} ${source}   # opensearch.hosts: ${word(oneLine(wanted))}`,
             `kubectl rollout restart -n ${namespace} deployment/${name}`,
           ],
         },
