@@ -215,7 +215,7 @@ describe('an image that cannot be pulled', () => {
     const wrong = says('ghrc.io on 10.0.0.53:53: no such host');
     expect(wrong?.says).toBe('The image of demo/was cannot be pulled: the name ghrc.io does not exist, says 10.0.0.53');
     expect(wrong?.certainty).toBe('certain');
-    expect(wrong?.cure.at(-1)).toBe(`correct the image's name: ${image}`);
+    expect(wrong?.cure.at(-1)).toBe(`correct the image’s name: ${image}`);
   });
 
   it('for want of trust is told by whether the registry speaks HTTP', () => {

@@ -16,6 +16,7 @@ import {
   type Pod,
   podEntity,
   together,
+  word,
 } from '../reading.ts';
 import type { Explains, Finding, Rule } from '../rule.ts';
 import { objects, type Snapshot } from '../snapshot.ts';
@@ -238,7 +239,7 @@ const nodeRules: Rule = {
         says: `${pods} ${verb(group, 'fit')} no node by ${group.length > 1 ? 'their' : 'its'} own rules: ${what.length > 0 ? listed([...new Set(what.map(({ says }) => says.replace(/^it is not labelled/, 'no node is labelled')))]) : oneLine(message, 200)}`,
         cure: [
           'kubectl get nodes --show-labels',
-          ...wanted.slice(0, 1).map(label => `if a node should have it: kubectl label node NAME ${label}`),
+          ...wanted.slice(0, 1).map(label => `if a node should have it: kubectl label node NAME ${word(label)}`),
           `or loosen nodeSelector, affinity or topologySpreadConstraints of ${ownerOf(pod)}`,
         ],
       };

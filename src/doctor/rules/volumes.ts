@@ -112,7 +112,7 @@ const nodeGone: Rule = {
           },
         ],
         cure: [
-          `if the machine only has another name: give it back its old one (${listed(each.names)}) and let it join again`,
+          'if the machine only has another name: give it back the name that the volume has and let it join again',
           `otherwise the data is lost with it: delete the claim ${each.claimName}, and restore it from a backup`,
         ],
       })),
