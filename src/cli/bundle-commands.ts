@@ -67,8 +67,9 @@ export async function runBundleList(dir: string, options: { readonly output?: st
     io.stdout.write(`${JSON.stringify({ bundle: dir, entries, totals: totalsOf(entries) })}\n`);
     return exitCodes.ok;
   }
-  const { debs, images, bytes } = totalsOf(entries);
-  io.stdout.write(`${table(entries)}${debs} packages, ${images} images, ${formatBytes(bytes)}\n`);
+  const { debs, images, charts, tools, bytes } = totalsOf(entries);
+  const layers = charts + tools === 0 ? '' : `, ${charts} charts, ${tools} tools`;
+  io.stdout.write(`${table(entries)}${debs} packages, ${images} images${layers}, ${formatBytes(bytes)}\n`);
   return exitCodes.ok;
 }
 
@@ -139,9 +140,12 @@ function table(entries: readonly Listed[]): string {
 }
 
 function totalsOf(entries: readonly Listed[]) {
+  const count = (wanted: Listed['kind']) => entries.filter(({ kind }) => kind === wanted).length;
   return {
-    debs: entries.filter(({ kind }) => kind === 'deb').length,
-    images: entries.filter(({ kind }) => kind === 'image').length,
+    debs: count('deb'),
+    images: count('image'),
+    charts: count('chart'),
+    tools: count('tool'),
     bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0),
   };
 }

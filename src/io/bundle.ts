@@ -9,8 +9,8 @@ import type { Bundle, BundleEntry } from '../model/bundle.ts';
 import { HomelabError } from '../model/errors.ts';
 
 const entrySchema = z.strictObject({
-  kind: z.enum(['deb', 'image']),
-  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+:/@-]*$/, 'expected a package name or an image reference'),
+  kind: z.enum(['deb', 'image', 'chart', 'tool']),
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+:/@-]*$/, 'expected a name or an image reference'),
   version: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+:~-]*$/, 'expected a version'),
   arch: z.string().regex(/^[a-z0-9]+$/, "expected Debian's name of an architecture: amd64, arm64, all"),
   // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL makes node:fs throw, line breaks forge output

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -37,6 +37,17 @@ image  registry.k8s.io/two:1  1        amd64   9 B
 `);
     const json = JSON.parse((await runCli(['bundle', 'list', dir, '--output', 'json'])).stdout);
     expect(json).toMatchObject({ entries: [{ arch: 'amd64' }, {}], totals: { debs: 0, images: 2, bytes: 18 } });
+  });
+
+  test('list counts charts and tools where there are any', async () => {
+    const listed = JSON.parse(readFileSync(join(dir, 'bundle.json'), 'utf8'));
+    const [{ sha256, bytes, file }] = listed.entries;
+    const more = { version: '1.16.1', sha256, bytes, file };
+    listed.entries.push({ kind: 'chart', name: 'cilium', arch: 'all', ...more });
+    writeFileSync(join(dir, 'bundle.json'), JSON.stringify(listed));
+    const { stdout } = await runCli(['bundle', 'list', dir]);
+    expect(stdout).toMatch(/^chart {2}cilium +1\.16\.1 +all /m);
+    expect(stdout).toContain('0 packages, 2 images, 1 charts, 0 tools, 27 B');
   });
 
   test('verify says yes, or exits with 5 and every problem', async () => {

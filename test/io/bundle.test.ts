@@ -60,6 +60,21 @@ describe('a bundle', () => {
     expect(bundle.entries.at(-1)).toMatchObject({ kind: 'deb', name: 'kubelet', bytes: 3_000_000, sha256: deb.sha256 });
   });
 
+  test('holds charts and tools beside packages and images', async () => {
+    const chart = entry('cilium-1.16.1.tgz', 'chart', {
+      kind: 'chart',
+      name: 'cilium',
+      version: '1.16.1',
+      arch: 'all',
+    });
+    const tool = entry('helm-4.3.0-amd64', 'program', { kind: 'tool', name: 'helm', version: '4.3.0' });
+    list([chart, tool]);
+    expect((await loadBundle(dir, { signal })).entries).toMatchObject([
+      { kind: 'chart', name: 'cilium', version: '1.16.1', arch: 'all', path: join(dir, chart.file) },
+      { kind: 'tool', name: 'helm', version: '4.3.0', arch: 'amd64', path: join(dir, tool.file) },
+    ]);
+  });
+
   test('may be empty', async () => {
     list([]);
     expect((await loadBundle(dir, { signal })).entries).toEqual([]);
