@@ -12,7 +12,9 @@ const below: Readonly<Record<string, readonly string[]>> = {
   // Rules about what is there and what is wanted.
   upgrade: ['model'],
   transitions: ['model', 'resources', 'upgrade'],
-  phases: ['model', 'resources', 'upgrade', 'transitions'],
+  // A chart with its values and evidence each; phases make releases of them.
+  layers: ['model'],
+  phases: ['model', 'resources', 'upgrade', 'transitions', 'layers'],
   // Not phases, resources or transitions: the engine is given them, as data.
   engine: ['model'],
   // From a snapshot to causes; the looks themselves are scripts and parsers.
@@ -30,6 +32,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
     'resources',
     'upgrade',
     'transitions',
+    'layers',
     'phases',
     'engine',
     'io',

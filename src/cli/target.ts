@@ -2,6 +2,7 @@
 import { loadInventory } from '../inventory/load.ts';
 import type { Cluster, Host } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
+import { layerNames } from '../model/layers.ts';
 import type { Phase } from '../model/plan.ts';
 import type { About, Restore, Upgrade } from '../model/world.ts';
 import { leavingNames, type PhaseName, phaseNames } from '../phases/names.ts';
@@ -38,7 +39,7 @@ export function everything(
     );
     return {
       cluster,
-      phases: bootstrapNames.filter(phase => cluster.hosts.some(host => isChosen(phase, host))),
+      phases: namesOf(cluster, options.only).filter(phase => cluster.hosts.some(host => isChosen(phase, host))),
       isChosen,
       load: async () => (await import('../phases/index.ts')).phases,
     };
@@ -52,7 +53,7 @@ export function joining(name: string): (cluster: Cluster) => Target {
     return {
       cluster,
       about: { kind: 'join', hosts: [host] },
-      phases: bootstrapNames,
+      phases: namesOf(cluster),
       isChosen: (_, each) => each.name === name,
       load: async () => (await import('../phases/index.ts')).phases,
     };
@@ -130,7 +131,17 @@ function leaving(cluster: Cluster, about: About): Target {
   };
 }
 
-const bootstrapNames: readonly PhaseName[] = Object.values(phaseNames);
+/** Without the layers that the inventory does not want. Throws HL_USAGE where one of those was asked for by name. */
+function namesOf({ layers }: Cluster, only: readonly string[] = []): readonly PhaseName[] {
+  const off = layerNames.filter(name => layers[name] === undefined);
+  const asked = off.find(name => only.some(place => place.split('/')[0] === name));
+  if (asked !== undefined) {
+    throw new HomelabError('HL_USAGE', `--only: the inventory does not want the layer ${asked}`, {
+      hint: `write layers: {${asked}: {}} into it`,
+    });
+  }
+  return Object.values(phaseNames).filter(({ id }) => !off.some(name => name === id));
+}
 
 function named({ hosts }: Cluster, name: string): Host {
   const host = hosts.find(each => each.name === name);

@@ -1,5 +1,15 @@
 // A checked inventory to the model: defaults filled in, paths absolute, references parsed.
-import type { Cluster, Host, JsonObject, Registry, Repository, SshTarget, Taint } from '../model/cluster.ts';
+import type {
+  Cluster,
+  Host,
+  JsonObject,
+  Registry,
+  Repository,
+  SshTarget,
+  Taint,
+  WantedLayers,
+} from '../model/cluster.ts';
+import { layerNames } from '../model/layers.ts';
 import { parseTaint } from './kubernetes-rules.ts';
 import { expandPath, type Places } from './paths.ts';
 import { profileOf } from './profiles.ts';
@@ -54,6 +64,7 @@ export function buildCluster(inventory: Inventory, { keys, cas, recipient, text 
     },
     proxy: inventory.proxy && { http: inventory.proxy.http, https: inventory.proxy.https, no: inventory.proxy.no },
     network: inventory.network,
+    layers: layersOf(inventory),
     backup: inventory.backup && {
       recipient: given(recipient),
       key: inventory.backup.key === undefined ? undefined : parseReference(inventory.backup.key, places),
@@ -63,6 +74,18 @@ export function buildCluster(inventory: Inventory, { keys, cas, recipient, text 
     },
     hosts: inventory.hosts.map(host => hostOf(host, inventory, places)),
   };
+}
+
+function layersOf({ layers, network, profile }: Inventory): WantedLayers {
+  const isCilium = network.provider === 'cilium';
+  return Object.fromEntries(
+    layerNames.flatMap(name => {
+      const layer = layers[name] ?? (name === 'cilium' && isCilium ? { enabled: true, values: {} } : undefined);
+      if (!layer?.enabled || (name === 'cilium' && !isCilium)) return [];
+      const version = given(layer.version ?? profileOf(profile)?.layers[name]);
+      return [[name, { version, values: jsonObject(layer.values) }] as const];
+    }),
+  );
 }
 
 function registryOf(

@@ -44,8 +44,9 @@ function indexHomes(): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, string[]>();
   const walk = (schema: unknown, path: string): void => {
     for (const [name, inner] of Object.entries(at(schema, ['properties']) ?? {})) {
-      const here = path === '' ? name : `${path}.${name}`;
-      found.set(name, [...(found.get(name) ?? []), here]);
+      // Layers have the same keys: they are one place.
+      const here = path === '' ? name : path === 'layers' ? 'layers.NAME' : `${path}.${name}`;
+      found.set(name, [...new Set([...(found.get(name) ?? []), here === 'layers.NAME' ? `layers.${name}` : here])]);
       for (const each of alternatives(inner)) walk(each, here);
     }
     for (const each of alternatives(at(schema, ['items']))) walk(each, `${path}[]`);

@@ -1,15 +1,30 @@
 // Versions that were tested together, by the name an inventory's `profile` gives, and the defaults that no profile changes.
 
+import type { LayerName } from '../model/layers.ts';
+
 export interface Profile {
   /** With its v. */
   readonly kubernetes: string;
   /** Without a v. */
   readonly containerd: string;
+  /** Charts, without a v. */
+  readonly layers: Readonly<Record<LayerName, string>>;
 }
 
 /** A new tested set is one line here; newest last. */
 export const profiles: Readonly<Record<string, Profile>> = {
-  '1.31': { kubernetes: 'v1.31.13', containerd: '2.1.5' },
+  '1.31': {
+    kubernetes: 'v1.31.13',
+    containerd: '2.1.5',
+    layers: {
+      crds: '31.0.1',
+      cilium: '1.18.12',
+      'metrics-server': '3.13.1',
+      'sealed-secrets': '2.18.5',
+      'local-path': '0.0.37',
+      longhorn: '1.12.1',
+    },
+  },
 };
 
 export function profileOf(name: unknown): Profile | undefined {

@@ -1,4 +1,5 @@
 // What no single field can tell: uniqueness, control planes, addresses that would collide. Tolerant of errors elsewhere.
+import { layerNames } from '../model/layers.ts';
 import type { Finding, Path } from './issue.ts';
 import { profiles } from './profiles.ts';
 import { at, listAt } from './raw.ts';
@@ -37,6 +38,31 @@ const basicNeedsKubeProxy: Rule = raw =>
       ]
     : [];
 
+const layerVersions: Rule = raw => {
+  if (at(raw, ['profile']) !== undefined) return [];
+  const isCilium = at(raw, ['network', 'provider']) === 'cilium';
+  return layerNames
+    .filter(name => (name === 'cilium' ? isCilium : at(raw, ['layers', name]) !== undefined))
+    .filter(
+      name => at(raw, ['layers', name, 'enabled']) !== false && at(raw, ['layers', name, 'version']) === undefined,
+    )
+    .map(name => ({
+      path: ['layers', name, 'version'],
+      of: 'absence',
+      expectation: `is required unless a profile gives it, for example profile: "${Object.keys(profiles).at(-1) ?? ''}"`,
+    }));
+};
+
+const ciliumIsTheNetwork: Rule = raw =>
+  at(raw, ['layers', 'cilium']) !== undefined && at(raw, ['network', 'provider']) !== 'cilium'
+    ? [
+        {
+          path: ['layers', 'cilium'],
+          expectation: 'expected network: {provider: cilium} too: what Cilium is to be is decided there',
+        },
+      ]
+    : [];
+
 const repositorySuites: Rule = raw =>
   ['kubernetes', 'containerd'].flatMap((section): Finding[] => {
     const path = [section, 'repository'];
@@ -61,6 +87,8 @@ const rules: readonly Rule[] = [
   subnetsApart,
   endpointIsNoWorker,
   basicNeedsKubeProxy,
+  layerVersions,
+  ciliumIsTheNetwork,
   repositorySuites,
   proxyGiven,
   uniqueTaints,

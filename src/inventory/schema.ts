@@ -4,6 +4,7 @@ import { checkLabelName, checkTimeZone } from './names.ts';
 import { defaults, profiles } from './profiles.ts';
 import { backup } from './schema-backup.ts';
 import { host } from './schema-host.ts';
+import { layers } from './schema-layers.ts';
 import { proxy } from './schema-network.ts';
 import { nicPower } from './schema-nic-power.ts';
 import { containerd, kubernetes } from './schema-software.ts';
@@ -35,13 +36,14 @@ export const inventorySchema = z
     ssh: sshDefault.optional(),
     network: z
       .strictObject({
-        provider: z.enum(['basic', 'external']).default('basic').meta({
+        provider: z.enum(['basic', 'cilium', 'external']).default('basic').meta({
           description:
-            "basic: CNI's own bridge and routes, one flat network, no policies; external: you install it yourself",
+            "cilium: Cilium with Hubble, policies and flows; basic: CNI's own bridge and routes, one flat network, no policies; external: you install it yourself",
         }),
       })
       .prefault({})
       .meta({ description: 'The pod network' }),
+    layers: layers.prefault({}),
     nicPower: nicPower.prefault({}),
     backup: backup.optional(),
     hosts: z.array(host).min(1).meta({ description: 'The machines' }),

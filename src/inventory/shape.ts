@@ -79,13 +79,12 @@ function unknownKey(key: string, parent: Path, known: readonly string[]): Findin
     path,
     shownPath: [...parent, name],
     of: 'key',
-    expectation: `unknown key ${shown(name)}${suggestion ? '' : adviceOn(key, parent, known)}`,
+    expectation: `unknown key ${shown(name)}${suggestion ? '' : adviceOn(key, known)}`,
     suggestion,
   };
 }
 
-function adviceOn(key: string, parent: Path, known: readonly string[]): string {
-  if (parent.length === 0 && key === 'layers') return ': layers are known from the design but not built yet';
+function adviceOn(key: string, known: readonly string[]): string {
   const homes = homesOf(key);
   return homes.length > 0 ? `; it belongs to ${homes.join(' or ')}` : `; known here: ${known.join(', ')}`;
 }
@@ -120,9 +119,6 @@ function exampleOf(schema: unknown): string {
 function notOneOf(values: readonly string[], value: unknown, path: Path): Finding {
   const list = values.join(' or ');
   if (typeof value !== 'string') return { path, expectation: `expected ${list}, this is ${kindOf(value)}` };
-  if (path.join('.') === 'network.provider' && value === 'cilium') {
-    return { path, expectation: `expected ${list}: cilium is known from the design but not built yet` };
-  }
   return { path, expectation: `expected ${list}, not ${shown(value)}`, suggestion: nearest(value, values) };
 }
 

@@ -30,6 +30,13 @@ export function checkContainerdVersion(value: string): Problem | undefined {
   return undefined;
 }
 
+export function checkChartVersion(value: string): Problem | undefined {
+  const example = 'expected an exact version of the chart such as "1.18.12"';
+  if (/^v[0-9]/.test(value)) return { expectation: `${example}, without the v`, suggestion: value.slice(1) };
+  if (!/^[0-9]+\.[0-9]+\.[0-9]+$/.test(value)) return { expectation: `${example}, not ${shown(value)}` };
+  return undefined;
+}
+
 export function checkProfile(value: string): Problem | undefined {
   if (Object.hasOwn(profiles, value)) return undefined;
   const known = Object.keys(profiles).map(name => `"${name}"`);

@@ -1,7 +1,7 @@
 // Files on the operator's disk that machines install from instead of the internet.
 
 export interface BundleEntry {
-  /** A chart is Helm's .tgz; a tool is a program for the operator's machine (helm itself), as it is. */
+  /** A chart is Helm's .tgz; a tool is a program that control planes run (helm), as it is. */
   readonly kind: 'deb' | 'image' | 'chart' | 'tool';
   /** The package's, chart's or tool's name, or the image's full reference. */
   readonly name: string;

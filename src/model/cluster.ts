@@ -1,4 +1,5 @@
 // The cluster that the inventory describes, validated: every later module trusts it.
+import type { LayerName } from './layers.ts';
 import type { NicPower } from './nic.ts';
 
 /** JSON as it leaves a parser. */
@@ -94,6 +95,16 @@ export interface Host {
   readonly ssh: SshTarget;
 }
 
+/** What the inventory wants of a layer. */
+export interface WantedLayer {
+  /** Of its chart, without a v. */
+  readonly version: string;
+  /** Merged into the layer's own, last. */
+  readonly values: JsonObject;
+}
+
+export type WantedLayers = Readonly<Partial<Record<LayerName, WantedLayer>>>;
+
 /** What the user wants. */
 export interface Cluster {
   readonly name: string;
@@ -125,7 +136,9 @@ export interface Cluster {
     readonly registries: readonly Registry[];
   };
   readonly proxy: Proxy | undefined;
-  readonly network: { readonly provider: 'basic' | 'external' };
+  readonly network: { readonly provider: 'basic' | 'cilium' | 'external' };
+  /** Those that are wanted; cilium is one of them where it is the network. */
+  readonly layers: WantedLayers;
   readonly backup: Backup | undefined;
   readonly hosts: readonly Host[];
 }

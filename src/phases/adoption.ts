@@ -64,6 +64,26 @@ done
     })),
 });
 
+/** With the provider `cilium`: the bridge of `basic` gives pods addresses too. */
+export const noBasicNetwork: Want = defineSight<boolean>({
+  key: 'basic-cni',
+  name: 'basic-network',
+  read: 'if [ -e /etc/cni/net.d/10-homelab.conflist ]; then echo yes; else echo no; fi\n',
+  parse: output => output.trim() === 'yes',
+  blank: false,
+  remarks: isThere =>
+    isThere
+      ? [
+          {
+            kind: 'refusal',
+            id: 'basic-network',
+            reason: 'its pods are in the network `basic`, and a cluster keeps the network that it began with',
+            hint: 'write network: {provider: basic} into the inventory; another network takes a cluster made anew (homelab reset, homelab bootstrap)',
+          },
+        ]
+      : [],
+});
+
 const extraArgs = z.object({
   extraArgs: z
     .union([

@@ -1,6 +1,7 @@
 // Backups that control planes make by themselves: a script, a timer, the recipient's certificate, and no key that opens anything.
 import type { Backup, Host } from '../model/cluster.ts';
 import type { Phase, Want } from '../model/plan.ts';
+import { look } from '../model/probes.ts';
 import { command } from '../model/shell.ts';
 import { controlPlanesOf, factsOf, type World } from '../model/world.ts';
 import { file } from '../resources/file.ts';
@@ -9,7 +10,6 @@ import { renderTemplate } from '../resources/template.ts';
 import { unit } from '../resources/unit.ts';
 import { backupScript } from '../transitions/backup.ts';
 import { phaseNames } from './names.ts';
-import { look } from './probes.ts';
 
 const name = 'homelab-backup';
 const timer = `${name}.timer`;

@@ -1,10 +1,10 @@
 // Every machine answers, is who it says it is, and its clock can be trusted.
 import type { Host } from '../model/cluster.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
+import { look, seen } from '../model/probes.ts';
 import { factsOf, reachedHosts, type World } from '../model/world.ts';
 import { adoption } from './adoption.ts';
 import { phaseNames } from './names.ts';
-import { look, seen } from './probes.ts';
 
 /** etcd and certificates bear less than this; kubelets renew leases every 10 s. */
 const maxClockSpreadMs = 2_000;

@@ -1,6 +1,7 @@
 // The container runtime: from packages, with our whole config, on hold, running what its file says.
 import type { Host } from '../model/cluster.ts';
 import type { Phase, Want } from '../model/plan.ts';
+import { look } from '../model/probes.ts';
 import { pauseImage } from '../model/versions.ts';
 import { factsOf, isAdopted, reachedHosts, type World } from '../model/world.ts';
 import { file } from '../resources/file.ts';
@@ -11,7 +12,6 @@ import { adoptedContainerd } from './adopted-software.ts';
 import { renderContainerdConfig } from './containerd-config.ts';
 import { debsOf } from './host-base.ts';
 import { phaseNames } from './names.ts';
-import { look } from './probes.ts';
 import { proxyOf } from './proxy.ts';
 import { registryFiles } from './registries.ts';
 

@@ -1,5 +1,6 @@
 // The second and every further control plane, one at a time: each joins an etcd whose members are all healthy.
 import type { Phase, Probe, Want } from '../model/plan.ts';
+import { seen } from '../model/probes.ts';
 import { controlPlaneOf, controlPlanesOf, factsOf, reachedHosts, type World } from '../model/world.ts';
 import { uploadCertificates, withdrawCertificates } from '../transitions/certificates.ts';
 import { join } from '../transitions/join.ts';
@@ -8,7 +9,6 @@ import { controlPlaneProbes } from './control-plane.ts';
 import { controlPlaneFiles } from './control-plane-files.ts';
 import { phaseNames } from './names.ts';
 import { images, kubeadmFiles, kubelet } from './node-software.ts';
-import { seen } from './probes.ts';
 
 export const controlPlaneJoin: Phase = {
   ...phaseNames.controlPlaneJoin,

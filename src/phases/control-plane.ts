@@ -2,6 +2,7 @@
 import type { Host } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
+import { httpGet, look, seen } from '../model/probes.ts';
 import { controlPlaneOf, controlPlanesOf, endpointOf, isAdopted, type World } from '../model/world.ts';
 import { auditLogPath, auditPolicyPath, encryptionPath, madeWith } from '../transitions/choices.ts';
 import { init } from '../transitions/init.ts';
@@ -13,7 +14,6 @@ import { controlPlaneFiles } from './control-plane-files.ts';
 import { encryptionProbe } from './encryption-probe.ts';
 import { phaseNames } from './names.ts';
 import { images, kubeadmFiles, kubelet } from './node-software.ts';
-import { httpGet, look, seen } from './probes.ts';
 
 export const controlPlane: Phase = {
   ...phaseNames.controlPlane,

@@ -2,6 +2,7 @@
 
 import type { Host } from '../model/cluster.ts';
 import type { Phase } from '../model/plan.ts';
+import { look } from '../model/probes.ts';
 import type { Facts } from '../model/world.ts';
 import { controlPlanesOf, factsOf, isAdopted, reachedHosts, type World } from '../model/world.ts';
 import { file } from '../resources/file.ts';
@@ -12,7 +13,6 @@ import { noSwap } from '../resources/swap.ts';
 import { sysctls } from '../resources/sysctl.ts';
 import { unit } from '../resources/unit.ts';
 import { phaseNames } from './names.ts';
-import { look } from './probes.ts';
 import { aptProxy } from './proxy.ts';
 
 /** kubeadm's preflight and kube-proxy use these; ethtool is for NICs. */

@@ -1,14 +1,15 @@
 // kubeadm, kubelet and kubectl at the version of the inventory, on hold.
 import type { Host } from '../model/cluster.ts';
 import type { Phase, Want } from '../model/plan.ts';
+import { look, seen } from '../model/probes.ts';
 import { factsOf, isAdopted, reachedHosts, type World } from '../model/world.ts';
+import { helmTool } from '../resources/helm-tool.ts';
 import { isFor, packages } from '../resources/packages.ts';
 import { permissions } from '../resources/permissions.ts';
 import { repository } from '../resources/repository.ts';
 import { adoptedKubePackages } from './adopted-software.ts';
 import { debsOf } from './host-base.ts';
 import { phaseNames } from './names.ts';
-import { look, seen } from './probes.ts';
 import { proxyOf } from './proxy.ts';
 
 const names = ['kubeadm', 'kubelet', 'kubectl'];
@@ -114,6 +115,9 @@ export function kubePackagesWants(world: World, host: Host): readonly Want[] {
     installed,
     proxyOf('kubelet.service', 'proxy', world.cluster),
     // CIS 4.1.1. A package that comes anew brings its own mode again.
+    ...(host.role === 'control-plane' && Object.keys(world.cluster.layers).length > 0
+      ? [helmTool(factsOf(world, host).arch, world.bundle?.entries ?? [])]
+      : []),
     permissions({
       name: 'kubelet-unit',
       title: "Keep kubelet's unit file to root",

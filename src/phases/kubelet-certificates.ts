@@ -1,11 +1,11 @@
 // What kubelets serve is signed by the cluster's CA: their requests are checked here and approved one by one, never wholesale.
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
+import { look } from '../model/probes.ts';
 import { command, sh } from '../model/shell.ts';
 import { controlPlaneOf, factsOf, reachedHosts, servesClusterCertificates, type World } from '../model/world.ts';
 import { approveServing, objection } from '../transitions/approve-serving.ts';
 import { phaseNames } from './names.ts';
-import { look } from './probes.ts';
 
 const kubectl = adminKubectl(20);
 

@@ -2,13 +2,13 @@
 import type { Host } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
+import { look, seen } from '../model/probes.ts';
 import { controlPlanesOf, factsOf, type World } from '../model/world.ts';
 import { emptying } from '../transitions/drain.ts';
 import { leaveEtcd } from '../transitions/etcd-member.ts';
 import { forget as forgetNode } from '../transitions/forget.ts';
 import { reset as resetMachine } from '../transitions/reset.ts';
 import { leavingNames } from './names.ts';
-import { look, seen } from './probes.ts';
 
 export const drain: Phase = {
   ...leavingNames.drain,

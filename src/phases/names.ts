@@ -58,10 +58,35 @@ export const phaseNames = {
     title: 'Certify the kubelets',
     summary: "kubelets' requests for serving certificates checked and approved; the API server reaches each",
   },
+  crds: {
+    id: 'crds',
+    title: 'Make the kinds that charts ask for',
+    summary: "the Prometheus operator's kinds, server-side, before anything has a monitor",
+  },
   network: {
     id: 'network',
     title: 'Connect the pods',
-    summary: 'bridge, host-local, portmap, routes; pods, services and DNS proven across machines',
+    summary: 'Cilium, or bridge, portmap and routes; pods, services and DNS proven across machines',
+  },
+  metricsServer: {
+    id: 'metrics-server',
+    title: 'Measure pods and machines',
+    summary: 'kubectl top and autoscalers; kubelets by their certificates',
+  },
+  sealedSecrets: {
+    id: 'sealed-secrets',
+    title: 'Keep secrets that may be published',
+    summary: 'a secret sealed, and opened by this cluster alone',
+  },
+  localPath: {
+    id: 'local-path',
+    title: 'Give pods folders of their machine',
+    summary: 'volumes that stay when their pod goes',
+  },
+  longhorn: {
+    id: 'longhorn',
+    title: 'Give pods volumes that outlive a machine',
+    summary: 'copies on several machines; a file read where another machine wrote it',
   },
   backups: {
     id: 'backups',

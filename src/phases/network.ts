@@ -1,8 +1,10 @@
-// The pod network `basic`: CNI's own bridge and host-local, one route a machine, no policies.
+// The pod network: Cilium, or `basic`: CNI's own bridge and host-local, one route a machine, no policies.
 
+import { layers } from '../layers/index.ts';
 import { controlPlaneTaint, type Host, runsEverything } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Want } from '../model/plan.ts';
+import { look, seen } from '../model/probes.ts';
 import { controlPlaneOf, factsOf, type NodeFacts, reachedHosts, type World } from '../model/world.ts';
 import { file } from '../resources/file.ts';
 import { nodeObject } from '../resources/node-object.ts';
@@ -10,11 +12,11 @@ import { proxyKnows } from '../resources/pod-hosts.ts';
 import { routes } from '../resources/routes.ts';
 import { renderTemplate } from '../resources/template.ts';
 import { unit } from '../resources/unit.ts';
-import { otherNetwork } from './adoption.ts';
+import { noBasicNetwork, otherNetwork } from './adoption.ts';
 import { endpointLines } from './host-base.ts';
+import { layerWants } from './layers.ts';
 import { phaseNames } from './names.ts';
 import { networkProbe } from './network-probe.ts';
-import { look, seen } from './probes.ts';
 
 const service = 'homelab-network.service';
 const unitPath = `/etc/systemd/system/${service}`;
@@ -31,6 +33,9 @@ export const network: Phase = {
         ...objects,
         { kind: 'note', text: 'network.provider is external: the pod network is yours, and nothing here proves it' },
       ];
+    }
+    if (world.cluster.network.provider === 'cilium') {
+      return [noBasicNetwork, ...layerWants(layers.cilium, world, host), ...proxy, ...objects];
     }
     const { state } = factsOf(world, controlPlaneOf(world)).membership;
     // Refused already, by the control plane's own phase.
@@ -99,6 +104,7 @@ export const network: Phase = {
       reproduce: 'sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes',
     };
     return [
+      ...(world.cluster.network.provider === 'cilium' ? layers.cilium.probes(world) : []),
       proven.every(name => isReady(world, name))
         ? seen({ ...ready, observed: ready.expected })
         : look({

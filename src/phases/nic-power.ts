@@ -2,6 +2,7 @@
 import type { Host } from '../model/cluster.ts';
 import { hypervisorCureOf } from '../model/hypervisors.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
+import { look, seen } from '../model/probes.ts';
 import { sh } from '../model/shell.ts';
 import { type Facts, factsOf, isAdopted, type Nic, reachedHosts, type World } from '../model/world.ts';
 import { file } from '../resources/file.ts';
@@ -10,7 +11,6 @@ import { type Adapter, knobsOf, readScript } from '../resources/nic-script.ts';
 import { notAtBoot, tunedProfile } from '../resources/power-daemons.ts';
 import { phaseNames } from './names.ts';
 import { persistence } from './nic-persistence.ts';
-import { look, seen } from './probes.ts';
 
 export const nicPower: Phase = {
   ...phaseNames.nicPower,

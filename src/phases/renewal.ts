@@ -1,6 +1,7 @@
 // `homelab certs renew`: one control plane after the other, each proven before the next.
 import type { Host } from '../model/cluster.ts';
 import type { Phase, Probe, Want } from '../model/plan.ts';
+import { look } from '../model/probes.ts';
 import { sh } from '../model/shell.ts';
 import { controlPlanesOf, factsOf, type World } from '../model/world.ts';
 import { notRenewed, renewed, renewedKey } from '../resources/certificates.ts';
@@ -8,7 +9,6 @@ import { components, freshProcess } from '../resources/control-plane-process.ts'
 import { kubeletLogin } from '../resources/kubelet-client.ts';
 import { quorumLost } from '../transitions/etcd-member.ts';
 import { controlPlaneProbes } from './control-plane.ts';
-import { look } from './probes.ts';
 
 /** In order. Where the cluster is down already, no single machine can come back alone: all at once. */
 export function renewalPhases(world: World, withinDays: number | undefined): readonly Phase[] {

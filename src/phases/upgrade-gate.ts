@@ -2,12 +2,12 @@
 import type { Host } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Probe } from '../model/plan.ts';
+import { look } from '../model/probes.ts';
 import { sh } from '../model/shell.ts';
 import { controlPlaneOf, type World } from '../model/world.ts';
 import { watchFile } from '../resources/upgrade-watch.ts';
 import { asBefore } from '../transitions/upgrade-baseline.ts';
 import { controlPlaneProbes } from './control-plane.ts';
-import { look } from './probes.ts';
 
 const kubectl = adminKubectl(20);
 

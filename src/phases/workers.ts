@@ -1,6 +1,7 @@
 // Workers join side by side, with a token that lives for this phase only.
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Phase, Want } from '../model/plan.ts';
+import { seen } from '../model/probes.ts';
 import { controlPlaneOf, reachedHosts, type World } from '../model/world.ts';
 import { noTokens } from '../resources/our-tokens.ts';
 import { isNewcomer } from '../transitions/begun.ts';
@@ -8,7 +9,6 @@ import { join } from '../transitions/join.ts';
 import { deleteJoinToken, mintJoinToken } from '../transitions/join-token.ts';
 import { phaseNames } from './names.ts';
 import { images, kubeadmFiles, kubelet } from './node-software.ts';
-import { seen } from './probes.ts';
 
 export const workers: Phase = {
   ...phaseNames.workers,

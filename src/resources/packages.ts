@@ -96,12 +96,13 @@ export function isFor(deb: BundleEntry, { name, version }: WantedPackage): boole
   return deb.name === name && (version === undefined || upstreamVersion(deb.version) === version);
 }
 
+const extensions = { deb: '.deb', image: '.tar', chart: '.tgz', tool: '' } as const;
+
 /** Where a bundle's file stands on a machine. Named by its sum, so that a stale one is never taken for it. */
 export function uploadOf(entry: BundleEntry): Upload {
-  const extension = entry.kind === 'deb' ? '.deb' : '.tar';
   return {
     localPath: entry.path,
-    remotePath: `/var/cache/homelab/${entry.sha256.slice(0, 32)}${extension}`,
+    remotePath: `/var/cache/homelab/${entry.sha256.slice(0, 32)}${extensions[entry.kind]}`,
     sha256: entry.sha256,
     bytes: entry.bytes,
   };

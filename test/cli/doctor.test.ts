@@ -71,11 +71,14 @@ describe('homelab doctor --from', () => {
   });
 
   it('lets nothing that a cluster says reach the terminal as a command of it', async () => {
-    const snapshot = await loadSnapshot(recorded('worker-kubelet-stopped'));
-    const text = JSON.stringify(snapshot).replaceAll('not found', 'not\\u001b[2J\\u202e found');
+    const snapshot = await loadSnapshot(recorded('broken-pods'));
+    const text = JSON.stringify(snapshot).replaceAll(
+      'failed to resolve image',
+      'failed\\u001b[2J\\u202e to resolve image',
+    );
     await saveSnapshot(join(dir, 'evil'), { ...JSON.parse(text), machines: snapshot.machines });
     const { stdout } = await doctor('--from', join(dir, 'evil'), '--verbose');
-    expect(stdout).toContain('not\\x1b[2J');
+    expect(stdout).toContain('failed\\x1b[2J');
     for (const character of ['\u001b', '\u202e']) expect(stdout).not.toContain(character);
   });
 

@@ -5,6 +5,7 @@ import { load } from 'js-yaml';
 import { expect, test } from 'vitest';
 import { schemaText } from '../../src/inventory/json-schema.ts';
 import { at, listAt } from '../../src/inventory/raw.ts';
+import { layerNames } from '../../src/model/layers.ts';
 import { exampleFile } from './helpers.ts';
 
 const committed = readFileSync(join(exampleFile, '..', 'homelab.schema.json'), 'utf8');
@@ -25,6 +26,7 @@ test('unknown keys are errors everywhere, except in configuration that is passed
     'kubernetes.proxyConfig',
     'containerd.config',
     'containerd.registries',
+    ...layerNames.map(name => `layers.${name}.values`),
     'hosts[].labels',
   ]);
 });

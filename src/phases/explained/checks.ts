@@ -148,6 +148,22 @@ export const explainedChecks: Readonly<Record<string, ExplainedCheck>> = {
     source: 'kube-controller-manager --allocate-node-cidrs',
   },
   'other-network': { why: 'Two pod networks on one machine take each other’s packets.', source: 'docs/adr/0009' },
+  'basic-network': {
+    why: "Cilium and homelab's own bridge would both give pods addresses; which network a cluster has is decided before its first pod.",
+    source: 'docs/adr/0018',
+  },
+  helm: {
+    why: 'What is fetched to run as root is checked against a sum that was known before; there is none for that architecture.',
+    source: 'docs/adr/0018',
+  },
+  'namespace-terminating': {
+    why: 'Nothing can be made in a namespace that is being deleted.',
+    source: 'https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/',
+  },
+  'chart-version': {
+    why: 'Its authors test the step from one minor version to the next, and no other; going back has no path at all.',
+    source: 'https://docs.cilium.io/en/stable/operations/upgrade/, https://longhorn.io/docs/latest/deploy/upgrade/',
+  },
   'csr-*': {
     why: 'A request for a certificate that asks for other names than its machine has is not approved: who holds such a certificate is taken for that machine.',
     source: 'docs/adr/0006',

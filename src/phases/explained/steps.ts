@@ -443,6 +443,26 @@ export const explainedSteps: Readonly<Record<string, Explained>> = {
     source: 'docs/adr/0009',
     undo: 'nothing to undo: it only looks',
   },
+  'basic-network': {
+    why: "Cilium and homelab's own bridge would both give pods addresses; a cluster keeps the network it began with.",
+    source: 'docs/adr/0018',
+    undo: 'nothing to undo: it only looks',
+  },
+  helm: {
+    why: "Layers are Helm releases, and Helm runs on the control plane: it goes on when this computer's lid is closed. One that is there already and is new enough is taken.",
+    source: 'docs/adr/0018',
+    undo: 'sudo rm -r /usr/local/lib/homelab',
+  },
+  'namespace-*': {
+    why: 'Helm would make the namespace without its Pod Security label, and pods of the layer would be refused or everything allowed.',
+    source: 'https://kubernetes.io/docs/concepts/security/pod-security-admission/',
+    undo: 'kubectl delete namespace NAME, once nothing is in it',
+  },
+  'release-*': {
+    why: 'What is installed is what chart, values and Kubernetes minor make of it; their digest stands on the record that Helm keeps, and nothing is done while it is the same.',
+    source: 'docs/adr/0018',
+    undo: 'homelab layers uninstall NAME',
+  },
   'not-renewed': {
     why: 'Certificates of a CA whose key is elsewhere, or that somebody else put there, are told and left.',
     source: 'https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-certs/ (external CA)',

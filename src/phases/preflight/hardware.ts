@@ -2,9 +2,9 @@
 import semver from 'semver';
 import { leastControlPlane } from '../../model/first-look.ts';
 import type { Probe } from '../../model/plan.ts';
+import { seen } from '../../model/probes.ts';
 import { minorOf } from '../../model/versions.ts';
 import { factsOf } from '../../model/world.ts';
-import { seen } from '../probes.ts';
 import { type Checks, check } from './check.ts';
 
 /** The oldest releases that still get updates, and that containerd's own repository has 2.x for. */

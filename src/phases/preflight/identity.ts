@@ -1,7 +1,7 @@
 // Clones: what must tell machines apart, and is the same after a disk or a virtual machine was copied.
 import type { Probe } from '../../model/plan.ts';
+import { seen } from '../../model/probes.ts';
 import { type Facts, factsOf, reachedHosts } from '../../model/world.ts';
-import { seen } from '../probes.ts';
 import type { Checks } from './check.ts';
 
 export const identity: Checks = (world, host) => {

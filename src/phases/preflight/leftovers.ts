@@ -1,8 +1,8 @@
 // What another cluster left: only what would break kubeadm or the pods' network. A half-made member is recognised and refused elsewhere.
 import type { Host } from '../../model/cluster.ts';
+import { seen } from '../../model/probes.ts';
 import { command } from '../../model/shell.ts';
 import { factsOf, type World } from '../../model/world.ts';
-import { seen } from '../probes.ts';
 import { type Checks, check } from './check.ts';
 import { isPodLink } from './network.ts';
 

@@ -2,12 +2,12 @@
 import type { Bundle } from '../../model/bundle.ts';
 import type { Host, Repository } from '../../model/cluster.ts';
 import type { Probe } from '../../model/plan.ts';
+import { seen } from '../../model/probes.ts';
 import { command, sh } from '../../model/shell.ts';
 import { pauseImage } from '../../model/versions.ts';
 import { factsOf, type World } from '../../model/world.ts';
 import { placed } from '../../resources/repository.ts';
 import { debsOf, prerequisites } from '../host-base.ts';
-import { seen } from '../probes.ts';
 import { type Checks, check } from './check.ts';
 
 export const sources: Checks = (world, host) => [

@@ -1,6 +1,7 @@
 // The clocks agree with each other (that is `connect`'s); here: with the clock of whoever will use the certificates they date.
+
+import { seen } from '../../model/probes.ts';
 import { factsOf } from '../../model/world.ts';
-import { seen } from '../probes.ts';
 import type { Checks } from './check.ts';
 
 /** apt refuses indexes, and kubectl certificates, that begin in the future. */

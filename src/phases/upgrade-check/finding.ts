@@ -1,10 +1,10 @@
 // One thing that an upgrade depends on: fine, worth a word, or in the way. Told in the plan and shown as evidence from the same data.
 import type { Host } from '../../model/cluster.ts';
 import type { Probe, Want } from '../../model/plan.ts';
+import { seen } from '../../model/probes.ts';
 import type { UpgradeFacts } from '../../model/upgrade-facts.ts';
 import { type Facts, factsOf, type World } from '../../model/world.ts';
 import { hopsBefore } from '../../upgrade/running.ts';
-import { seen } from '../probes.ts';
 
 export interface Finding {
   readonly id: string;

@@ -1,5 +1,6 @@
 // Packages and images of every hop: in the bundle, on the machine, or in a place that this machine reaches.
 import type { Probe } from '../../model/plan.ts';
+import { seen } from '../../model/probes.ts';
 import { command, sh } from '../../model/shell.ts';
 import { pauseImage } from '../../model/versions.ts';
 import { isFor } from '../../resources/packages.ts';
@@ -10,7 +11,6 @@ import { repositoryOf } from '../../upgrade/running.ts';
 import { debsOf } from '../host-base.ts';
 import { check } from '../preflight/check.ts';
 import { bundled, reachFunction, registry } from '../preflight/sources.ts';
-import { seen } from '../probes.ts';
 import type { Subject } from './finding.ts';
 
 const tools = ['kubeadm', 'kubelet', 'kubectl'];

@@ -1,6 +1,6 @@
 // Small makers of read probes: a command, what it must say, and how a person repeats it.
-import type { Probe } from '../model/plan.ts';
-import { command } from '../model/shell.ts';
+import type { Probe } from './plan.ts';
+import { command } from './shell.ts';
 
 export interface LookOptions {
   readonly id: string;

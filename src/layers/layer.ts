@@ -1,0 +1,47 @@
+// What a layer is: a chart with its values, where it stands, what it costs, what proves it, and how it is upgraded.
+import type { Cluster, JsonObject } from '../model/cluster.ts';
+import type { Chart, LayerName, PodSecurity } from '../model/layers.ts';
+import type { Probe, RemoteAction } from '../model/plan.ts';
+import type { World } from '../model/world.ts';
+
+export interface Layer {
+  /** Its key under `layers` in the inventory, and the id of its phase. */
+  readonly name: LayerName;
+  /** Of the Helm release; other layers and documentation name it. */
+  readonly release: string;
+  readonly namespace: string;
+  /** Label of the namespace; undefined: kube-system, which no standard is enforced in. */
+  readonly podSecurity?: PodSecurity;
+  chart(version: string): Chart;
+  values(cluster: Cluster): JsonObject;
+  /** Layers that must be wanted too. */
+  readonly needs?: readonly LayerName[];
+  /** What its containers request. */
+  cost(cluster: Cluster): Cost;
+  /** A change of it that pods of others feel: it is approved like a restart. */
+  readonly isFelt?: true;
+  /** Upstream's rule: how many minor versions of the chart one upgrade may go. */
+  readonly minorsAtOnce?: 1;
+  /** Against the Kubernetes minor of `homelab upgrade`. */
+  readonly upgrades: 'before-kubernetes' | 'after-kubernetes';
+  /** What its own failures mean. */
+  readonly remedies?: RemoteAction['explain'];
+  /** Evidence that it works, not that its pods run. */
+  probes(world: World): readonly Probe[];
+}
+
+export interface Cost {
+  /** Of the whole cluster, wherever they are scheduled. */
+  readonly total: Amount;
+  /** On each machine. */
+  readonly perNode: Amount;
+}
+
+export interface Amount {
+  /** Thousandths of a core. */
+  readonly milliCpu: number;
+  /** MiB. */
+  readonly memoryMiB: number;
+}
+
+export const nothing: Amount = { milliCpu: 0, memoryMiB: 0 };

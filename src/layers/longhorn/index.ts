@@ -1,0 +1,20 @@
+// Longhorn: volumes that outlive a machine, kept on several of them.
+import type { Layer } from '../layer.ts';
+import { longhornProbes } from './probes.ts';
+import { longhornValues } from './values.ts';
+
+export const longhorn: Layer = {
+  name: 'longhorn',
+  release: 'longhorn',
+  namespace: 'longhorn-system',
+  podSecurity: 'privileged',
+  chart: version => ({ name: 'longhorn', version, source: { kind: 'repository', url: 'https://charts.longhorn.io' } }),
+  values: longhornValues,
+  // Its instance managers ask for a share of each machine's processors beside this.
+  cost: () => ({ total: { milliCpu: 0, memoryMiB: 0 }, perNode: { milliCpu: 0, memoryMiB: 0 } }),
+  isFelt: true,
+  // longhorn.io/docs/latest/deploy/upgrade: from one minor to the next only, and never back.
+  minorsAtOnce: 1,
+  upgrades: 'before-kubernetes',
+  probes: longhornProbes,
+};

@@ -1,0 +1,52 @@
+// A layer as a phase: its namespace, its release, its evidence. It happens on a control plane, and only where the inventory wants it.
+import type { Layer } from '../layers/layer.ts';
+import { merged } from '../layers/values.ts';
+import type { Cluster, Host } from '../model/cluster.ts';
+import type { Phase, Want } from '../model/plan.ts';
+import { minorOf } from '../model/versions.ts';
+import { controlPlaneOf, type World } from '../model/world.ts';
+import { namespace } from '../resources/namespace.ts';
+import { release } from '../resources/release.ts';
+import type { PhaseName } from './names.ts';
+import { noProxyOf } from './proxy.ts';
+
+export function layerPhase(layer: Layer, name: PhaseName): Phase {
+  return {
+    ...name,
+    wants: (world, host) => layerWants(layer, world, host),
+    probes: world => (world.cluster.layers[layer.name] === undefined ? [] : layer.probes(world)),
+  };
+}
+
+export function layerWants(layer: Layer, world: World, host: Host): readonly Want[] {
+  const wanted = world.cluster.layers[layer.name];
+  if (wanted === undefined || host.name !== controlPlaneOf(world).name) return [];
+  const chart = layer.chart(wanted.version);
+  return [
+    ...(layer.podSecurity === undefined ? [] : [namespace(layer.namespace, layer.podSecurity)]),
+    release({
+      name: layer.release,
+      namespace: layer.namespace,
+      chart,
+      values: merged(layer.values(world.cluster), wanted.values),
+      kubernetes: minorOf(world.cluster.kubernetes.version),
+      file: world.bundle?.entries.find(
+        ({ kind, name, version }) => kind === 'chart' && name === chart.name && version === chart.version,
+      ),
+      proxy: proxyOf(world.cluster),
+      isFelt: layer.isFelt ?? false,
+      minorsAtOnce: layer.minorsAtOnce,
+      remedies: layer.remedies ?? [],
+    }),
+  ];
+}
+
+function proxyOf(cluster: Cluster): Readonly<Record<string, string>> {
+  const { proxy } = cluster;
+  if (!proxy) return {};
+  return {
+    ...(proxy.http === undefined ? {} : { HTTP_PROXY: proxy.http }),
+    ...(proxy.https === undefined ? {} : { HTTPS_PROXY: proxy.https }),
+    NO_PROXY: noProxyOf(cluster).join(','),
+  };
+}

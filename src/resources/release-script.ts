@@ -1,0 +1,150 @@
+// What installs or changes a Helm release, as a script for a control plane: Helm 3 and 4 told apart, values by a file that is gone
+// afterwards, what a killed Helm left is put right first, and a release that does not come up says what it waits for.
+import type { BundleEntry } from '../model/bundle.ts';
+import type { JsonObject } from '../model/cluster.ts';
+import { adminKubectl } from '../model/kubectl.ts';
+import type { Chart } from '../model/layers.ts';
+import type { RemoteAction } from '../model/plan.ts';
+import { command, printing, sh } from '../model/shell.ts';
+import { findHelm } from './helm-tool.ts';
+import { uploadOf } from './packages.ts';
+
+export interface ReleaseOptions {
+  readonly name: string;
+  readonly namespace: string;
+  readonly chart: Chart;
+  readonly values: JsonObject;
+  /** '1.31'. */
+  readonly kubernetes: string;
+  /** The bundle's file of this chart. */
+  readonly file: BundleEntry | undefined;
+  /** Environment for what is fetched. */
+  readonly proxy: Readonly<Record<string, string>>;
+  /** Pods of others feel a change of it. */
+  readonly isFelt: boolean;
+  /** How many minor versions of the chart one change may go. */
+  readonly minorsAtOnce: 1 | undefined;
+  readonly remedies: NonNullable<RemoteAction['explain']>;
+}
+
+const kubectl = adminKubectl(30);
+/** How long pods may take to come up: images of some hundred MB over a home's line. */
+const waitSeconds = 900;
+
+/** Labels of Helm's own record, by what the inputs were. */
+export type Marks = Readonly<Record<'chart' | 'values' | 'kubernetes', string>>;
+
+/** As a label's value: 'cilium-1.16.1'. */
+export function chartMark({ name, version }: Chart): string {
+  return `${name}-${version}`.replaceAll('+', '_');
+}
+
+export function releaseScript(options: ReleaseOptions, marks: Marks): RemoteAction {
+  const { name, namespace, values, file } = options;
+  const labels = Object.entries(marks).map(([key, value]) => `homelab-${key}=${value}`);
+  const upgrade = command(
+    ...['upgrade', '--install', name, '--namespace', namespace, '--reset-values', '--skip-crds', '--history-max', '5'],
+    ...['--timeout', `${waitSeconds}s`, '--labels', labels.join(',')],
+  );
+  const script = `${beginning(options)}${chartScript(options)}${repairScript(options)}{
+${printing(JSON.stringify(values))}} >"$work/values.json"
+# Helm itself never upgrades what a chart has in crds/
+"$helm" show crds "$@" >"$work/crds.yaml"
+! grep -q '^kind:' "$work/crds.yaml" || ${kubectl} apply --server-side --force-conflicts --field-manager=homelab -f "$work/crds.yaml" >/dev/null
+said=$("$helm" ${upgrade} --values "$work/values.json" "$wait" "$@" 2>&1) || {
+  echo "$said" >&2
+  ${kubectl} get pods -n ${sh(namespace)} --no-headers -o wide 2>/dev/null | awk '$3 != "Running" && $3 != "Completed" {print "waits: " $1, $3, "on", $7}' | head -n 10 >&2
+  ${kubectl} get events -n ${sh(namespace)} --field-selector type=Warning --sort-by=.lastTimestamp -o custom-columns=:.involvedObject.name,:.message --no-headers 2>/dev/null | tail -n 5 >&2
+  exit 1
+}
+${file ? `${command('rm', '-f', '--', uploadOf(file).remotePath)}\n` : ''}`;
+  return {
+    script,
+    ...(file ? { uploads: [uploadOf(file)] } : {}),
+    timeoutMs: (waitSeconds + 180) * 1000,
+    explain: [...options.remedies, ...explained(options)],
+  };
+}
+
+function beginning({ proxy }: ReleaseOptions): string {
+  return `umask 077
+work=$(mktemp -d)
+trap 'rm -rf -- "$work"' EXIT
+export KUBECONFIG=/etc/kubernetes/admin.conf HELM_CACHE_HOME="$work/cache" HELM_CONFIG_HOME="$work/config" HELM_DATA_HOME="$work/data"
+${Object.entries(proxy)
+  .map(([key, value]) => `export ${key}=${sh(value)}\n`)
+  .join('')}${findHelm}[ -n "$helm" ] || { echo 'homelab: no Helm of 3.13 or newer' >&2; exit 1; }
+# in 4, --wait takes a value, and only after =
+case $version in v3.*) wait=--wait ;; *) wait=--wait=watcher ;; esac
+`;
+}
+
+/** Leaves the chart, with the flags that it is found by, as the positional parameters. */
+function chartScript({ chart, file }: ReleaseOptions): string {
+  if (file) return `${command('set', '--', uploadOf(file).remotePath)}\n`;
+  const { source } = chart;
+  if (source.kind === 'repository') {
+    return `${command('set', '--', chart.name, '--repo', source.url, '--version', chart.version)}\n`;
+  }
+  const fetch = command('/usr/lib/apt/apt-helper', '-o', 'Acquire::https::Timeout=30', 'download-file', source.url);
+  return `${fetch} "$work/sources.tar.gz" >&2
+mkdir "$work/sources"
+tar -xzf "$work/sources.tar.gz" -C "$work/sources" --strip-components=1
+set -- "$work/sources/"${sh(source.folder)}
+`;
+}
+
+/** A Helm that was killed leaves a revision that says 'pending', and no other Helm dares after it. Ours has ended: its unit is gone. */
+function repairScript({ name, namespace }: ReleaseOptions): string {
+  return `pending=$(${kubectl} get secret -n ${sh(namespace)} -l ${sh(`owner=helm,name=${name},status in (pending-install,pending-upgrade,pending-rollback)`)} -o name)
+[ -z "$pending" ] || ${kubectl} delete -n ${sh(namespace)} $pending >/dev/null
+`;
+}
+
+function explained({ name, namespace, chart }: ReleaseOptions): NonNullable<RemoteAction['explain']> {
+  const layer = `layers of the inventory`;
+  const chartName = `${chart.name} ${chart.version}`;
+  return [
+    {
+      pattern: /chart requires kubeVersion: (\S+)/,
+      message: `chart ${chartName} wants Kubernetes $1`,
+      hint: `give another version under ${layer}; homelab profiles lists sets that were tested together`,
+    },
+    {
+      pattern: /chart ".+" version ".+" not found|no chart version found|failed to fetch .* 404/i,
+      message: `there is no chart ${chartName} in its repository`,
+      hint: `give another version under ${layer}, or bring the chart in the bundle`,
+    },
+    {
+      pattern:
+        /is not a valid chart repository or cannot be reached|looks like .* is not a valid|dial tcp|no such host|Client\.Timeout|Failed to fetch/,
+      message: `the repository of chart ${chart.name} cannot be reached`,
+      hint: 'let the control plane reach it (proxy in the inventory), or bring the chart in the bundle (--bundle DIR)',
+    },
+    {
+      pattern: /values don't meet the specifications of the schema[\s\S]*?\n- (.*)/,
+      message: `chart ${chartName} refuses the values: $1`,
+      hint: `correct values of this layer under ${layer}`,
+    },
+    {
+      pattern: /invalid ownership metadata[\s\S]*?missing key|cannot be imported into the current release: ([^\n]*)/,
+      message: `something that chart ${chart.name} brings is there already, and belongs to somebody else`,
+      hint: `see which in the lines above; delete it, or hand it over: kubectl annotate --overwrite KIND NAME meta.helm.sh/release-name=${name} meta.helm.sh/release-namespace=${namespace} && kubectl label KIND NAME app.kubernetes.io/managed-by=Helm`,
+    },
+    {
+      pattern: /is being terminated/,
+      message: `the namespace ${namespace} is being deleted`,
+      hint: `wait for its end: kubectl wait --for=delete namespace/${namespace} --timeout=5m`,
+    },
+    {
+      pattern: /conflict with "([^"]+)"/,
+      message: `somebody changed a field of ${name} by hand ("$1"), and Helm does not overwrite it`,
+      hint: `put the change into the values of this layer under ${layer}, then let Helm have it once: helm upgrade ${name} … --force-conflicts`,
+    },
+    {
+      pattern: /(?:timed out waiting for the condition|context deadline exceeded|resource not ready)/,
+      message: `${name} did not come up within ${waitSeconds / 60} minutes`,
+      hint: `the lines above say what it waits for; homelab doctor says why; then run the same command again`,
+    },
+  ];
+}

@@ -1,0 +1,78 @@
+// A release: what Helm's own record says, what follows from it, and the script that goes with it, run with stand-ins for helm and kubectl.
+import { describe, expect, it } from 'vitest';
+import { release } from '../../src/resources/release.ts';
+import type { ReleaseOptions } from '../../src/resources/release-script.ts';
+
+const options: ReleaseOptions = {
+  name: 'longhorn',
+  namespace: 'longhorn-system',
+  chart: { name: 'longhorn', version: '1.12.1', source: { kind: 'repository', url: 'https://charts.longhorn.io' } },
+  values: { persistence: { defaultClass: true }, csi: { attacherReplicaCount: 1 } },
+  kubernetes: '1.31',
+  file: undefined,
+  proxy: {},
+  isFelt: true,
+  minorsAtOnce: 1,
+  remedies: [],
+};
+const resource = release(options);
+const desired = resource.desired as Record<string, string>;
+const line = (revision: number, status: string, chart = desired['chart'], values = desired['values'], minor = '1.31') =>
+  `${revision}   ${status}   ${chart}   ${values}   ${minor}\n`;
+const whyOf = (output: string) => resource.change(resource.parse(output), [])?.why;
+
+describe('a release', () => {
+  it('that is deployed from the same chart, values and minor is in order', () => {
+    expect(resource.parse(line(3, 'deployed'))).toEqual(resource.desired);
+    expect(whyOf(line(3, 'deployed'))).toBeUndefined();
+  });
+
+  it.each([
+    ['', 'it is not installed'],
+    [line(1, 'deployed', 'longhorn-1.11.3'), 'its chart is longhorn-1.11.3, not longhorn-1.12.1'],
+    [line(1, 'deployed', undefined, 'other'), 'its values are others'],
+    [line(1, 'deployed', undefined, undefined, '1.30'), 'it was rendered for Kubernetes 1.30'],
+    [line(1, 'pending-install'), 'its last change ended as pending-install'],
+    [line(2, 'failed'), 'its last change ended as failed'],
+  ])('of which Helm says %j: %s', (output, why) => {
+    expect(whyOf(output)).toBe(why);
+  });
+
+  it('that others made is left alone, and said', () => {
+    const theirs = resource.parse('4   deployed   <none>   <none>   <none>\n');
+    expect(resource.change(theirs, [])).toBeUndefined();
+    expect(resource.remarks?.(theirs, [])).toMatchObject([
+      { kind: 'note', text: expect.stringContaining("is not homelab's") },
+    ]);
+  });
+
+  it('is installed without asking, and changed like a restart where others feel it', () => {
+    expect(resource.change(resource.blank, [])?.risk).toBe('safe');
+    const changed = resource.parse(line(1, 'deployed', undefined, 'other'));
+    expect(resource.change(changed, [])?.risk).toBe('disruptive');
+    expect(release({ ...options, isFelt: false }).change(changed, [])?.risk).toBe('safe');
+  });
+
+  it.each([
+    ['longhorn-1.11.3', []],
+    ['longhorn-1.12.0', []],
+    ['longhorn-1.10.2', ['chart-version']],
+    ['longhorn-1.13.0', ['chart-version']],
+  ])('from chart %s: refusals %j', (chart, ids) => {
+    const remarks = resource.remarks?.(resource.parse(line(1, 'deployed', chart)), []) ?? [];
+    expect(remarks.flatMap(each => (each.kind === 'refusal' ? [each.id] : []))).toEqual(ids);
+  });
+
+  it('has the same digest in whatever order its values were written', () => {
+    const other = release({
+      ...options,
+      values: { csi: { attacherReplicaCount: 1 }, persistence: { defaultClass: true } },
+    });
+    expect(other.desired).toEqual(resource.desired);
+    expect(release({ ...options, values: {} }).desired).not.toEqual(resource.desired);
+  });
+
+  it('throws on a record that it does not understand', () => {
+    expect(() => resource.parse('Error from server (Forbidden)\n')).toThrow('unexpected record');
+  });
+});
