@@ -25,12 +25,12 @@ const blank: State = { status: 'absent', chart: '', values: '', kubernetes: '' }
 
 export function release(options: ReleaseOptions): Resource {
   const { name, namespace, chart, values, kubernetes } = options;
-  const desired: State = {
-    status: 'deployed',
+  const marks = {
     chart: chartMark(chart),
     values: shortDigest(JSON.stringify(sorted(values))),
     kubernetes,
   };
+  const desired: State = { status: 'deployed', ...marks };
   return defineResource<State>({
     key: `release:${namespace}/${name}`,
     name: `release-${name}`,
@@ -47,7 +47,7 @@ ${kubectl} get secret -n ${sh(namespace)} -l ${sh(`owner=helm,name=${name}`)} --
     act: observed => ({
       risk: observed.status === 'absent' || !options.isFelt ? 'safe' : 'disruptive',
       diff: diffOf(observed, desired, values),
-      action: releaseScript(options, desired),
+      action: releaseScript(options, marks),
     }),
   });
 }
