@@ -8,11 +8,11 @@ import { longhorn } from './longhorn/index.ts';
 import { metricsServer } from './metrics-server/index.ts';
 import { sealedSecrets } from './sealed-secrets/index.ts';
 
-export const layers = {
+export const layers: Readonly<Record<LayerName, Layer>> = {
   crds,
   cilium,
   'metrics-server': metricsServer,
   'sealed-secrets': sealedSecrets,
   'local-path': localPath,
   longhorn,
-} as const satisfies Readonly<Record<LayerName, Layer>>;
+};

@@ -16,6 +16,8 @@ export interface Layer {
   values(cluster: Cluster): JsonObject;
   /** Layers that must be wanted too. */
   readonly needs?: readonly LayerName[];
+  /** What its pods need of every machine; set up before there is a cluster. */
+  readonly onMachines?: OnMachines;
   /** What its containers request. */
   cost(cluster: Cluster): Cost;
   /** A change of it that pods of others feel: it is approved like a restart. */
@@ -28,6 +30,15 @@ export interface Layer {
   readonly remedies?: RemoteAction['explain'];
   /** Evidence that it works, not that its pods run. */
   probes(world: World): readonly Probe[];
+}
+
+export interface OnMachines {
+  /** Debian's. */
+  readonly packages: readonly string[];
+  /** Kernel modules; where machines are containers they are the host's. */
+  readonly modules: readonly string[];
+  /** systemd units that run. */
+  readonly units: readonly string[];
 }
 
 export interface Cost {

@@ -1,7 +1,10 @@
 // What kubeadm and kubelet need of the machine itself.
 
-import type { Host } from '../model/cluster.ts';
-import type { Phase } from '../model/plan.ts';
+import { layers } from '../layers/index.ts';
+import type { OnMachines } from '../layers/layer.ts';
+import type { Cluster, Host } from '../model/cluster.ts';
+import { layerNames } from '../model/layers.ts';
+import type { Phase, Want } from '../model/plan.ts';
 import { look } from '../model/probes.ts';
 import type { Facts } from '../model/world.ts';
 import { controlPlanesOf, factsOf, isAdopted, reachedHosts, type World } from '../model/world.ts';
@@ -18,9 +21,28 @@ import { aptProxy } from './proxy.ts';
 /** kubeadm's preflight and kube-proxy use these; ethtool is for NICs. */
 export const prerequisites = ['conntrack', 'ethtool', 'iptables', 'socat', 'ca-certificates'];
 
-/** Wi-Fi's settings are read and set with iw. */
-function prerequisitesOf({ nics }: Facts): readonly string[] {
-  return [...prerequisites, ...(nics.some(nic => nic.class === 'wifi') ? ['iw'] : [])];
+/** Wi-Fi's settings are read and set with iw; pods of layers use what is on the machine. */
+function prerequisitesOf(cluster: Cluster, { nics }: Facts): readonly string[] {
+  return [
+    ...prerequisites,
+    ...(nics.some(nic => nic.class === 'wifi') ? ['iw'] : []),
+    ...needsOf(cluster).flatMap(({ packages: names }) => names),
+  ];
+}
+
+function needsOf(cluster: Cluster): readonly OnMachines[] {
+  return layerNames.flatMap(name => (cluster.layers[name] && layers[name].onMachines) || []);
+}
+
+function layerNeeds(cluster: Cluster, { container }: Facts): readonly Want[] {
+  const needs = needsOf(cluster);
+  const wanted = needs.flatMap(({ modules: names }) => names);
+  return [
+    ...(container || wanted.length === 0 ? [] : modules('layers', wanted)),
+    ...needs
+      .flatMap(({ units }) => units)
+      .map(each => unit({ unit: each, name: `layers-${each.replace(/\..*$/, '')}` })),
+  ];
 }
 
 /** Packages of a bundle that later phases install, each at its version. */
@@ -33,7 +55,9 @@ export const hostBase: Phase = {
     const debs = debsOf(world.bundle?.entries ?? [], facts);
     const more = debs
       .map(deb => deb.name)
-      .filter(name => ![...prerequisites, ...later, world.cluster.containerd.package].includes(name));
+      .filter(
+        name => ![...prerequisitesOf(world.cluster, facts), ...later, world.cluster.containerd.package].includes(name),
+      );
     return [
       aptProxy(world.cluster),
       // needrestart would restart containerd and kubelet at a moment of its own choice.
@@ -45,14 +69,15 @@ export const hostBase: Phase = {
       }),
       packages({
         name: 'prerequisites',
-        title: `Install ${prerequisitesOf(facts).join(', ')}${more.length > 0 ? ` and ${more.length} more of the bundle` : ''}`,
+        title: `Install ${prerequisitesOf(world.cluster, facts).join(', ')}${more.length > 0 ? ` and ${more.length} more of the bundle` : ''}`,
         // At once: what was added to a bundle is there because something in it needs it.
-        packages: [...new Set([...prerequisitesOf(facts), ...more])].map(name => ({ name })),
+        packages: [...new Set([...prerequisitesOf(world.cluster, facts), ...more])].map(name => ({ name })),
         debs,
       }),
       ...sysctls('network', { 'net.ipv4.ip_forward': '1' }),
       ...(endpointLines(world, host).length > 0 ? [hostsBlock(endpointLines(world, host))] : []),
       ...(facts.container ? containerNotes(facts) : kernelOf(facts)),
+      ...layerNeeds(world.cluster, facts),
     ];
   },
   probes(world) {

@@ -10,6 +10,8 @@ export const longhorn: Layer = {
   podSecurity: 'privileged',
   chart: version => ({ name: 'longhorn', version, source: { kind: 'repository', url: 'https://charts.longhorn.io' } }),
   values: longhornValues,
+  // longhorn.io/docs/latest/deploy/install: volumes are attached by iSCSI, shared ones by NFS; longhorn/longhorn#8697 for the module.
+  onMachines: { packages: ['open-iscsi', 'nfs-common'], modules: ['iscsi_tcp'], units: ['iscsid.service'] },
   // Its instance managers ask for a share of each machine's processors beside this.
   cost: () => ({ total: { milliCpu: 0, memoryMiB: 0 }, perNode: { milliCpu: 0, memoryMiB: 0 } }),
   isFelt: true,

@@ -1,4 +1,5 @@
-// metrics-server: what pods and machines use now, for kubectl top and for autoscalers. Kubelets' certificates are checked.
+// metrics-server: what pods and machines use now, for kubectl top and for autoscalers. Kubelets' certificates are checked,
+// as those of the cluster's own CA (phase kubelet-certificates).
 import { type Layer, nothing } from '../layer.ts';
 import { metricsProbes } from './probes.ts';
 
@@ -14,8 +15,6 @@ export const metricsServer: Layer = {
   values: () => ({
     replicas: 1,
     resources: { requests: { cpu: '100m', memory: '200Mi' } },
-    // Kubelets serve certificates of the cluster's own CA (kubelet-certificates); the chart does not check them against it by itself.
-    args: ['--kubelet-certificate-authority=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt'],
   }),
   cost: () => ({ total: { milliCpu: 100, memoryMiB: 200 }, perNode: nothing }),
   upgrades: 'after-kubernetes',

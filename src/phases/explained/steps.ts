@@ -453,6 +453,21 @@ export const explainedSteps: Readonly<Record<string, Explained>> = {
     source: 'docs/adr/0018',
     undo: 'sudo rm -r /usr/local/lib/homelab',
   },
+  'modules-layers-file': {
+    why: 'Volumes of Longhorn are disks that come over iSCSI; the file loads what the kernel needs for it at every boot.',
+    source: 'longhorn/longhorn#8697, modules-load.d(5)',
+    undo: 'sudo rm /etc/modules-load.d/homelab-layers.conf',
+  },
+  'modules-layers': {
+    why: 'The file alone is read at the next boot.',
+    source: 'longhorn/longhorn#8697',
+    undo: 'a reboot without the file',
+  },
+  'layers-iscsid': {
+    why: 'Without the iSCSI daemon no volume of Longhorn is attached to its machine.',
+    source: 'https://longhorn.io/docs/latest/deploy/install/#installation-requirements',
+    undo: 'sudo systemctl disable --now iscsid',
+  },
   'namespace-*': {
     why: 'Helm would make the namespace without its Pod Security label, and pods of the layer would be refused or everything allowed.',
     source: 'https://kubernetes.io/docs/concepts/security/pod-security-admission/',
