@@ -58,6 +58,16 @@ if pgrep -ox etcd >/dev/null && etcdctl endpoint status >/dev/null 2>&1 && etcdc
 fi
 `;
 
+/** sh: programs that Cilium's agent put into the kernel stay when it goes, and go on dropping packets. Pins are what holds them. */
+const withoutCilium = `if [ -e /sys/fs/bpf/cilium ] || [ -e /run/cilium ] || [ -e /sys/fs/bpf/tc/globals ]; then
+  if command -v tc >/dev/null; then
+    for link in /sys/class/net/*; do tc qdisc delete dev "\${link##*/}" clsact 2>/dev/null || true; done
+  fi
+  umount /run/cilium/cgroupv2 2>/dev/null || true
+  rm -rf --one-file-system /sys/fs/bpf/cilium /sys/fs/bpf/tc/globals /run/cilium /var/lib/cilium
+fi
+`;
+
 /** sh: saves what explains the machine's past, then takes away what kubeadm, kubelet and the pod network made. */
 export function resetScript(podSubnet: string): string {
   return `umask 077
@@ -79,16 +89,16 @@ done
 systemctl disable --now homelab-network.service 2>/dev/null || true
 systemctl disable --now homelab-backup.timer 2>/dev/null || true
 rm -f /etc/systemd/system/homelab-backup.timer
-rm -f /etc/cni/net.d/10-homelab.conflist
+rm -f /etc/cni/net.d/10-homelab.conflist /etc/cni/net.d/05-cilium.conflist
 # A volume that cannot be unmounted is somebody's data: find stops at it, and says so.
 awk '$2 ~ "^/var/lib/kubelet/" {print $2}' /proc/mounts | sort -r | xargs -r umount
 for folder in /var/lib/kubelet /var/lib/etcd; do [ ! -d "$folder" ] || find "$folder" -xdev -mindepth 1 -delete; done
 rm -rf --one-file-system /etc/kubernetes /var/lib/cni /root/.kube/cache
-for link in cni0 kube-ipvs0; do ip link delete "$link" 2>/dev/null || true; done
-ip -4 route flush root ${sh(podSubnet)} 2>/dev/null || true
+for link in cni0 kube-ipvs0 cilium_host cilium_vxlan $(ip -o link | sed -n 's/^[0-9]*: \\(lxc[^@:]*\\).*/\\1/p'); do ip link delete "$link" 2>/dev/null || true; done
+${withoutCilium}ip -4 route flush root ${sh(podSubnet)} 2>/dev/null || true
 for tables in iptables ip6tables; do
   command -v $tables-save >/dev/null || continue
-  $tables-save | grep -v -e KUBE- -e CNI- -e '--comment homelab ' | $tables-restore || true
+  $tables-save | grep -v -e KUBE- -e CNI- -e CILIUM_ -e '--comment homelab ' | $tables-restore || true
 done
 if command -v nft >/dev/null; then
   for family in ip ip6; do nft delete table $family kube-proxy 2>/dev/null || true; done
