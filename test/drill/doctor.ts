@@ -78,7 +78,7 @@ async function ran(each: DoctorCase, lab: Lab, inventory: string, { keep }: Doct
   const silent = await until(async () => {
     last = await ask();
     return last.broken.length === 0;
-  }, 180);
+  }, 420);
   const seconds = Math.round((performance.now() - begun) / 1000);
   // Silence about what was not seen is no verdict.
   const blind = found.unseen.some(({ what }) => what.startsWith('identity of '));
