@@ -77,7 +77,7 @@ async function ran(each: DoctorCase, lab: Lab, inventory: string, { keep }: Doct
   let last = found;
   const silent = await until(async () => {
     last = await ask();
-    return last.broken.length === 0;
+    return left(each, last).length === 0;
   }, 420);
   const seconds = Math.round((performance.now() - begun) / 1000);
   // Silence about what was not seen is no verdict.
@@ -90,12 +90,23 @@ async function ran(each: DoctorCase, lab: Lab, inventory: string, { keep }: Doct
       verdict,
       first?.certainty ?? '-',
       `${found.seconds.toFixed(1)} s`,
-      silent ? `${seconds} s` : `NOT: ${last.broken.map(({ rule, says }) => `${rule}: ${says}`).join('; ')}`,
+      silent
+        ? `${seconds} s`
+        : `NOT: ${left(each, last)
+            .map(({ rule, says }) => `${rule}: ${says}`)
+            .join('; ')}`,
     ].join(' | '),
   );
   if (!right && found.broken.length > 1) for (const { rule, says } of found.broken) console.log(`    ${rule}: ${says}`);
   for (const { rule, says } of found.bugs) console.log(`    OUR BUG in ${rule}: ${says}`);
   return hit && right && !blind && mended && silent && found.bugs.length === 0;
+}
+
+/** What is there still when all should be as before. */
+function left({ in: list = 'broken', expected }: DoctorCase, { broken, ...lists }: Diagnosis): Diagnosis['broken'] {
+  return list === 'broken'
+    ? broken
+    : [...broken, ...lists[list].filter(({ rule }) => expected?.rules.includes(rule) === true)];
 }
 
 async function fixed(lab: Lab, inventory: string): Promise<boolean> {

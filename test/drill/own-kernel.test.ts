@@ -20,6 +20,7 @@ echo auto > "\${pcie%/*}/power/control"
 echo auto > "\${usb%/*}/power/control"
 ethtool -s enp1s0 wol d
 ethtool -K enp1s0 tso on gso on >/dev/null
+iw dev wlan0 set power_save on
 systemctl unmask --quiet suspend.target
 echo default > /sys/module/pcie_aspm/parameters/policy
 cat > /etc/udev/rules.d/50-somebody.rules <<'RULES'
@@ -38,6 +39,14 @@ printf '[Unit]\\nBefore=swap.target\\n[Swap]\\nWhat=/dev/zram0\\n[Install]\\nWan
 systemctl daemon-reload
 systemctl enable --quiet dev-zram0.swap
 swapon -a
+`;
+
+// The kernel's own radio without hardware: its adapter sleeps by itself after each boot, as a real one does.
+const wifi = `echo 'options mac80211_hwsim radios=1' > /etc/modprobe.d/wifi.conf
+echo mac80211_hwsim > /etc/modules-load.d/wifi.conf
+modprobe mac80211_hwsim
+timeout 30 udevadm settle
+iw dev wlan0 get power_save
 `;
 
 // Simulated: no emulated adapter has EEE. Switching it off takes the machine's own uplink away for a while.
@@ -84,6 +93,7 @@ describe.skipIf(withoutQemu !== undefined)(withoutQemu ?? 'a machine with a kern
       .toSorted();
   const asItShouldBe = [
     'aspm-policy performance, sleep masked',
+    'runtime-pm n/a, bridge-pm n/a, wifi-power-save off, aspm n/a',
     'runtime-pm on, bridge-pm on, eee n/a, wake-on-lan g, aspm off, segmentation-off off',
     'usb-autosuspend on, eee n/a, wake-on-lan n/a',
   ];
@@ -120,6 +130,7 @@ systemctl is-active systemd-timesyncd`,
   });
 
   test('its adapters are kept awake: every knob set or n/a', async () => {
+    expect(await inside(lab, cp, wifi)).toBe('Power save: on\n');
     await inside(lab, cp, switchBack);
     const said = await run('bootstrap');
     expect(said.code, story(said)).toBe(0);
@@ -132,6 +143,7 @@ systemctl is-active systemd-timesyncd`,
       'sleep',
       'usb-autosuspend',
       'wake-on-lan',
+      'wifi-power-save',
     ]);
     expect(knobs(said)).toEqual(asItShouldBe);
     expect(Object.values(observed(said)).filter(value => value === 'n/a: paravirtual')).toHaveLength(2);
@@ -150,6 +162,8 @@ systemctl is-active systemd-timesyncd`,
     expect(knobs(said)).toEqual(asItShouldBe);
     const atBoot = await inside(lab, cp, "journalctl -b -o cat -u 'homelab-nic@enp1s0.service' | grep '^{'");
     expect(atBoot).toContain('"knob":"wake-on-lan","before":"d","after":"g","status":"changed"');
+    const radioAtBoot = await inside(lab, cp, "journalctl -b -o cat -u 'homelab-nic@wlan0.service' | grep '^{'");
+    expect(radioAtBoot).toContain('"knob":"wifi-power-save","before":"on","after":"off","status":"changed"');
   });
 
   test('switched back behind our back, each knob of them is found and put right', async () => {
@@ -163,10 +177,11 @@ systemctl is-active systemd-timesyncd`,
       'sleep',
       'usb-autosuspend',
       'wake-on-lan',
+      'wifi-power-save',
     ]);
     const mended = await run('bootstrap');
     expect(mended.code, story(mended)).toBe(0);
-    expect(stepsWith(mended, 'done').map(id => id.split('/')[2])).toHaveLength(3);
+    expect(stepsWith(mended, 'done').map(id => id.split('/')[2])).toHaveLength(4);
     expect(knobs(mended)).toEqual(asItShouldBe);
   });
 
@@ -175,6 +190,6 @@ systemctl is-active systemd-timesyncd`,
     const said = await run('bootstrap');
     expect(said.code, story(said)).toBe(0);
     expect(stepsWith(said, 'done')).toEqual([`nic-power/${cp}/enp1s0`]);
-    expect(knobs(said)).toContain(asItShouldBe[1]?.replace('eee n/a', 'eee off'));
+    expect(knobs(said)).toContain(asItShouldBe[2]?.replace('eee n/a', 'eee off'));
   });
 });
