@@ -91,9 +91,7 @@ done`),
   {
     // The kernel's own radio without hardware, which has the setting.
     name: 'Wi-Fi saves power',
-    inject: sh(
-      `modprobe mac80211_hwsim radios=1; timeout 30 udevadm settle; ${addressed('wlan0')}; iw dev wlan0 set power_save on`,
-    ),
+    inject: sh(`modprobe mac80211_hwsim radios=1; ${addressed('wlan0')}; iw dev wlan0 set power_save on`),
     impact: holds('iw dev wlan0 get power_save | grep -q on'),
     repair: 'fix',
     expected: { rules: ['nic-power-saving'], about },

@@ -45,7 +45,6 @@ swapon -a
 const wifi = `echo 'options mac80211_hwsim radios=1' > /etc/modprobe.d/wifi.conf
 echo mac80211_hwsim > /etc/modules-load.d/wifi.conf
 modprobe mac80211_hwsim
-timeout 30 udevadm settle
 iw dev wlan0 get power_save
 `;
 
