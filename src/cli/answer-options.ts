@@ -1,4 +1,4 @@
-// The command line of the commands that only answer: explain, status, access, completion, version.
+// The command line of the commands that only answer: explain, status, access, profiles, completion, version.
 import { Argument, type Command, Option } from 'commander';
 import { phaseNames } from '../phases/names.ts';
 import type { AccessOptions } from './access.ts';
@@ -49,6 +49,24 @@ Examples:
       '\nReads the inventory and this computer only.\n\nExamples:\n  homelab access\n  homelab access --output json',
     )
     .action(async (options: AccessOptions) => done(await (await import('./access.ts')).runAccess(options, io)));
+
+  program
+    .command('profiles')
+    .description('sets of versions that were tested together, and who ran each')
+    .addOption(plainOrJson())
+    .addHelpText(
+      'after',
+      `
+An inventory names one as its profile. What runs under it may still be another version: kubernetes.version, containerd.version and
+layers.NAME.version win, and pairs that are known not to go together are refused with who says so.
+
+Examples:
+  homelab profiles
+  homelab profiles --output json`,
+    )
+    .action(async (options: { output?: 'plain' | 'json' }) =>
+      done(await (await import('./profiles.ts')).runProfiles(options, io)),
+    );
 
   program
     .command('completion')

@@ -4,7 +4,7 @@ import { rehearse } from '../engine/rehearsal.ts';
 import { type RunContext, type Survey, survey } from '../engine/run.ts';
 import { loadInventory } from '../inventory/load.ts';
 import { parseInventory } from '../inventory/parse.ts';
-import { newestProfile } from '../inventory/profiles.ts';
+import { usualProfile } from '../inventory/profiles.ts';
 import type { Cluster, Json } from '../model/cluster.ts';
 import type { Phase, Probe, Resource } from '../model/plan.ts';
 import { legible } from '../model/shell.ts';
@@ -141,7 +141,7 @@ function exampleCluster(): Cluster {
     'apiVersion: homelab/v1',
     'kind: Cluster',
     'name: example',
-    `profile: "${newestProfile}"`,
+    `profile: "${usualProfile}"`,
     'kubernetes: {endpoint: api.example.home.arpa}',
     'containerd: {registries: {registry.k8s.io: {mirrors: ["https://mirror.home.arpa:5000"]}}}',
     'proxy: {http: "http://proxy.home.arpa:3128"}',

@@ -3,7 +3,7 @@ import { type FirstInventory, renderFirstInventory } from '../inventory/first-in
 import { lookOf, remarksOn } from '../inventory/first-machine.ts';
 import { problemsOf } from '../inventory/load.ts';
 import { checkLabelName, checkTimeZone } from '../inventory/names.ts';
-import { newestProfile } from '../inventory/profiles.ts';
+import { usualProfile } from '../inventory/profiles.ts';
 import { isThere, writeNew } from '../io/new-file.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
 import { paletteFor } from '../render/color.ts';
@@ -35,7 +35,7 @@ export async function runInit(options: InitOptions, io: Io, asking: Asking = ask
     const text = renderFirstInventory({
       name,
       timeZone,
-      profile: options.profile ?? newestProfile,
+      profile: options.profile ?? usualProfile,
       endpoint: options.endpoint ?? usualEndpoint(name),
       ...way,
       subnets: subnetsFor(found),

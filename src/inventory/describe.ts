@@ -2,7 +2,7 @@
 import { dump } from 'js-yaml';
 import semver from 'semver';
 import type { DescribedNode, Description } from '../model/description.ts';
-import { newestProfile } from './profiles.ts';
+import { usualProfile } from './profiles.ts';
 import { at, listAt, textAt } from './raw.ts';
 import { checkContainerdVersion } from './versions.ts';
 
@@ -21,7 +21,7 @@ export function describeInventory(raw: unknown, found: Description): string {
         name: at(raw, ['name']),
         timeZone: at(raw, ['timeZone']),
         // A version that homelab cannot install is no version to write; a new machine gets the profile's.
-        profile: containerd === undefined ? (at(raw, ['profile']) ?? newestProfile) : undefined,
+        profile: containerd === undefined ? (at(raw, ['profile']) ?? usualProfile) : undefined,
       },
     ],
     [

@@ -9,7 +9,7 @@ import { maxBytes } from './decode.ts';
 import type { Edit } from './edit.ts';
 import { renderIssue, shown } from './issue.ts';
 import { type InventoryContext, parseInventory } from './parse.ts';
-import { newestProfile } from './profiles.ts';
+import { usualProfile } from './profiles.ts';
 import { readYaml } from './yaml.ts';
 
 /** More lines than these help nobody. */
@@ -54,7 +54,7 @@ function contextOf(path: string, { home = homedir(), isSketch = false }: LoadOpt
     dir: dirname(resolve(path)),
     home,
     readText: file => readFileSync(file, 'utf8'),
-    ...(isSketch ? { assumedProfile: newestProfile } : {}),
+    ...(isSketch ? { assumedProfile: usualProfile } : {}),
   };
 }
 

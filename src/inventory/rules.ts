@@ -1,13 +1,14 @@
 // What no single field can tell: uniqueness, control planes, addresses that would collide. Tolerant of errors elsewhere.
 import { layerNames } from '../model/layers.ts';
 import type { Finding, Path } from './issue.ts';
-import { profiles } from './profiles.ts';
+import { usualProfile } from './profiles.ts';
 import { at, listAt } from './raw.ts';
 import { proxyGiven } from './registries.ts';
 import { checkSuite } from './repositories.ts';
 import type { Rule } from './rule.ts';
 import { endpointIsNoWorker, subnetsApart } from './rules-addresses.ts';
 import { controlPlanes, uniqueHosts, uniqueTaints } from './rules-hosts.ts';
+import { versionsTogether } from './rules-versions.ts';
 
 /** `lineOf`: where the other half of a collision stands. */
 export function crossFindings(raw: unknown, lineOf: (path: Path) => number): Finding[] {
@@ -18,7 +19,7 @@ export function crossFindings(raw: unknown, lineOf: (path: Path) => number): Fin
 
 const versionsGiven: Rule = raw => {
   if (at(raw, ['profile']) !== undefined) return [];
-  const example = `profile: "${Object.keys(profiles).at(-1) ?? ''}"`;
+  const example = `profile: "${usualProfile}"`;
   return ['kubernetes', 'containerd']
     .filter(section => at(raw, [section, 'version']) === undefined)
     .map(section => ({
@@ -49,7 +50,7 @@ const layerVersions: Rule = raw => {
     .map(name => ({
       path: ['layers', name, 'version'],
       of: 'absence',
-      expectation: `is required unless a profile gives it, for example profile: "${Object.keys(profiles).at(-1) ?? ''}"`,
+      expectation: `is required unless a profile gives it, for example profile: "${usualProfile}"`,
     }));
 };
 
@@ -88,6 +89,7 @@ const rules: readonly Rule[] = [
   endpointIsNoWorker,
   basicNeedsKubeProxy,
   layerVersions,
+  versionsTogether,
   ciliumIsTheNetwork,
   repositorySuites,
   proxyGiven,

@@ -1,6 +1,13 @@
 // Does what a machine has fit the version it is to run? Breaking is a refusal; untested is a note.
 import semver from 'semver';
-import { containerdEnds, kernels, needsCgroup2, needsContainerd2, releases, warnsOfCgroup1 } from './releases.ts';
+import {
+  containerdEnds,
+  kernels,
+  needsCgroup2,
+  needsContainerd2,
+  releases,
+  warnsOfCgroup1,
+} from '../model/releases.ts';
 import { reaches } from './settings.ts';
 
 export interface Verdict {

@@ -9,7 +9,7 @@ import type { FirstMachine } from '../../src/inventory/first-machine.ts';
 import { freeSubnets } from '../../src/inventory/free-subnets.ts';
 import { problemsOf } from '../../src/inventory/load.ts';
 import { parseInventory } from '../../src/inventory/parse.ts';
-import { newestProfile } from '../../src/inventory/profiles.ts';
+import { usualProfile } from '../../src/inventory/profiles.ts';
 import { firstLook } from '../first-look-sample.ts';
 
 const subnetOf = (text: string) => toSubnet(text) ?? { base: 0, prefix: 0 };
@@ -23,7 +23,7 @@ const machine = (over: Partial<FirstMachine> = {}): FirstMachine => ({
 const wanted = (over: Partial<FirstInventory> = {}): FirstInventory => ({
   name: 'homelab',
   timeZone: 'Asia/Seoul',
-  profile: newestProfile,
+  profile: usualProfile,
   endpoint: 'api.homelab.home.arpa',
   user: 'admin',
   identityFile: '~/.ssh/id_ed25519',

@@ -1,6 +1,7 @@
 // Runtime, cgroups, kernel and system against the version that is to run on them; and what the version brings.
+
+import { releases } from '../../model/releases.ts';
 import { cgroupFit, containerdFit, kernelFit, minorText, systemFit, type Verdict } from '../../upgrade/compat.ts';
-import { releases } from '../../upgrade/releases.ts';
 import { runningVersions } from '../../upgrade/running.ts';
 import type { Finding, Findings } from './finding.ts';
 

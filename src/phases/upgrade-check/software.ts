@@ -1,12 +1,12 @@
 // Packages and images of every hop: in the bundle, on the machine, or in a place that this machine reaches.
 import type { Probe } from '../../model/plan.ts';
 import { seen } from '../../model/probes.ts';
+import { releases } from '../../model/releases.ts';
 import { command, sh } from '../../model/shell.ts';
 import { pauseImage } from '../../model/versions.ts';
 import { isFor } from '../../resources/packages.ts';
 import { placed } from '../../resources/repository.ts';
 import { minorText } from '../../upgrade/compat.ts';
-import { releases } from '../../upgrade/releases.ts';
 import { repositoryOf } from '../../upgrade/running.ts';
 import { debsOf } from '../host-base.ts';
 import { check } from '../preflight/check.ts';
