@@ -6,15 +6,24 @@ import process from 'node:process';
 import { HomelabError } from '../../src/model/errors.ts';
 import { downloadDebian } from './bundle/debian.ts';
 import { buildGoModule, isBuilt } from './bundle/go.ts';
-import { addFiles, writeBareRoot, writeImage } from './bundle/image.ts';
+import {
+  builtFile,
+  duration,
+  type Entry,
+  imageEntries,
+  packImage,
+  progress,
+  removeTree,
+  sumOf,
+} from './bundle/pack.ts';
 import { packageFile, writePackage } from './bundle/package.ts';
 import { labCache, labSources } from './bundle/places.ts';
 import { type Missing, missingForBuilding } from './bundle/prerequisites.ts';
 import {
   architecture,
+  debianGroups,
   goModulesOf,
   hostTools,
-  type ImageSpec,
   imagesOf,
   packagesOf,
   recipeHash,
@@ -22,11 +31,9 @@ import {
 } from './bundle/recipe.ts';
 import { isDefault, type Release, releaseOf } from './bundle/releases.ts';
 import { writeRepository } from './bundle/repository.ts';
-import { writeDebianRoot } from './bundle/root.ts';
 import { run } from './bundle/run.ts';
-import { sumsOf } from './bundle/sums.ts';
 import { withLock } from './lock.ts';
-import { cancelled, type Log } from './run.ts';
+import type { Log } from './run.ts';
 
 export interface BundleOptions {
   readonly log: Log;
@@ -70,18 +77,6 @@ export async function ensureBundle(options: BundleOptions): Promise<{ readonly d
   });
 }
 
-/** A line of bundle.json: what `homelab --bundle` reads. */
-interface Entry {
-  readonly kind: 'deb' | 'image';
-  readonly name: string;
-  readonly version: string;
-  readonly arch: string;
-  /** Relative to the bundle. */
-  readonly file: string;
-  readonly sha256: string;
-  readonly bytes: number;
-}
-
 /** Folders of one build. `work` is thrown away at the end; `parts` outlives it, so that only what has changed is compiled again. */
 interface Site {
   readonly release: Release;
@@ -114,7 +109,7 @@ async function build(dir: string, { log, signal, kubernetes }: BundleOptions): P
 
   const pool = path.join(site.out, 'apt', 'pool');
   await step('debian', 'downloading packages', 'about 1 min', () =>
-    downloadDebian({ scratch: path.join(work, 'apt'), pool, signal }),
+    downloadDebian({ scratch: path.join(work, 'apt'), pool, groups: debianGroups, signal }),
   );
 
   const binaries = new Map<string, string>();
@@ -147,7 +142,17 @@ async function build(dir: string, { log, signal, kubernetes }: BundleOptions): P
   await step('images', `packing ${images.length}`, 'about 1 min', async () => {
     await compilePause(site, binaries);
     await checkImageList(site, binaries);
-    for (const spec of images) await packImage(site, spec, binaries);
+    for (const spec of images) {
+      await packImage({
+        spec,
+        binaries,
+        folders: new Map(),
+        repository: path.join(site.out, 'apt'),
+        work,
+        out: site.out,
+        signal,
+      });
+    }
   });
 
   await step('bundle', 'writing sums', 'about 5 s', async () => {
@@ -159,7 +164,7 @@ async function build(dir: string, { log, signal, kubernetes }: BundleOptions): P
     // The lab's own machines install from the apt repository, so that its key, its holds and its versions are real. A running cluster gets a
     // later release whole, from the bundle alone.
     const packageList = isDefault(release) ? [] : await packageEntries(site);
-    const entries = [...packageList, ...(await imageEntries(site))];
+    const entries = [...packageList, ...(await imageEntries(site.out, images))];
     const content = { apiVersion: 'homelab/v1', kind: 'Bundle', entries };
     await writeFile(path.join(site.out, 'bundle.json'), `${JSON.stringify(content, null, 2)}\n`);
     await rename(site.out, dir);
@@ -169,30 +174,6 @@ async function build(dir: string, { log, signal, kubernetes }: BundleOptions): P
     await removeTree(site.caches);
   });
   log(`bundle: ready after ${duration(Date.now() - started)}: ${dir}`);
-}
-
-/** Says what is done now, how long that takes as a rule, and how far we are; afterwards how long it took. */
-function progress(total: number, log: Log, signal: AbortSignal | undefined) {
-  let done = 0;
-  return async <T>(name: string, what: string, expect: string, action: () => Promise<T>): Promise<T> => {
-    if (signal?.aborted) throw cancelled();
-    done += 1;
-    log(`${name}: ${what} (${expect}; ${done} of ${total} steps)`);
-    const started = Date.now();
-    const alive = setInterval(() => log(`${name}: at work for ${duration(Date.now() - started)}`), 60_000);
-    try {
-      const result = await action();
-      log(`${name}: done in ${duration(Date.now() - started)}`);
-      return result;
-    } finally {
-      clearInterval(alive);
-    }
-  };
-}
-
-function duration(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
 async function compilePause(site: Site, binaries: Map<string, string>): Promise<void> {
@@ -218,36 +199,6 @@ async function checkImageList({ release, signal }: Site, binaries: ReadonlyMap<s
   }
 }
 
-async function packImage(site: Site, spec: ImageSpec, binaries: ReadonlyMap<string, string>): Promise<void> {
-  const { signal, work, out } = site;
-  const root = path.join(work, 'root');
-  await removeTree(root);
-  const files = new Map(Object.entries(spec.files).map(([target, name]) => [target, builtFile(binaries, name)]));
-  if (spec.debian === undefined) {
-    await writeBareRoot(root, files);
-  } else {
-    await writeDebianRoot({ root, repository: path.join(out, 'apt'), packages: spec.debian, signal });
-    await addFiles(root, files);
-  }
-  await writeImage({
-    reference: spec.reference,
-    architecture: architecture(),
-    entrypoint: spec.entrypoint,
-    ...(spec.user === undefined ? {} : { user: spec.user }),
-    root,
-    keepOwners: spec.debian !== undefined,
-    scratch: path.join(work, 'image'),
-    file: path.join(out, imageFile(spec.reference)),
-    signal,
-  });
-  await removeTree(root);
-}
-
-function imageFile(reference: string): string {
-  const [name = ''] = (reference.split('/').at(-1) ?? '').split(':');
-  return `images/${name}.tar.gz`;
-}
-
 async function packageEntries({ release, out }: Site): Promise<readonly Entry[]> {
   const arch = architecture();
   const entries: Entry[] = [];
@@ -257,31 +208,4 @@ async function packageEntries({ release, out }: Site): Promise<readonly Entry[]>
     entries.push({ kind: 'deb', name, version, arch, file, ...(await sumOf(out, file)) });
   }
   return entries;
-}
-
-async function imageEntries({ release, out }: Site): Promise<readonly Entry[]> {
-  const entries: Entry[] = [];
-  for (const { reference } of imagesOf(release)) {
-    const file = imageFile(reference);
-    const version = reference.slice(reference.lastIndexOf(':') + 1);
-    entries.push({ kind: 'image', name: reference, version, arch: architecture(), file, ...(await sumOf(out, file)) });
-  }
-  return entries;
-}
-
-async function sumOf(out: string, file: string): Promise<Pick<Entry, 'sha256' | 'bytes'>> {
-  const { sha256, bytes } = await sumsOf(path.join(out, file));
-  return { sha256, bytes };
-}
-
-function builtFile(binaries: ReadonlyMap<string, string>, name: string): string {
-  const file = binaries.get(name);
-  if (file === undefined) throw new Error(`the recipe wants ${name}, which nothing builds`);
-  return file;
-}
-
-/** Go's caches have a million small files; never across a mount, whatever a killed debootstrap may have left. */
-async function removeTree(folder: string): Promise<void> {
-  if (!existsSync(folder)) return;
-  await run(['rm', '-rf', '--one-file-system', '--', folder]);
 }

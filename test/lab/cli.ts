@@ -10,11 +10,13 @@ import { type Lab, labDown, labOpen, labUp, type MachineStatus } from './machine
 
 const log = (line: string): void => console.error(line);
 const interrupt = new AbortController();
+const ciliumHelp = "the first user's network, Cilium with Hubble, and what stands on it, instead of basic";
 
 interface UpOptions {
   readonly machines?: number;
   readonly bundle?: string;
   readonly qemu?: boolean;
+  readonly cilium?: boolean;
 }
 
 interface FaultFlags {
@@ -33,20 +35,25 @@ function program(): Command {
     .enablePositionalOptions();
   common(lab)
     .option('--machines <n>', 'one control plane, the others workers', count)
-    .addHelpText('after', examples('npm run lab', 'npm run lab -- up', 'npm run lab -- down'))
+    .option('--cilium', ciliumHelp)
+    .addHelpText(
+      'after',
+      examples('npm run lab', 'npm run lab -- --cilium', 'npm run lab -- up', 'npm run lab -- down'),
+    )
     .allowExcessArguments()
-    .action(async ({ machines }: UpOptions, command: Command) => {
+    .action(async ({ machines, cilium }: UpOptions, command: Command) => {
       const [verb] = command.args;
       if (verb !== undefined) {
         throw new HomelabError('HL_USAGE', `There is no verb ${verb}`, { hint: 'npm run lab -- --help' });
       }
       const { everything } = await import('./everything.ts');
-      process.exitCode = await everything({ name: nameOf(command), machines, log, signal: interrupt.signal });
+      process.exitCode = await everything({ name: nameOf(command), machines, cilium, log, signal: interrupt.signal });
     });
   common(lab.command('up'))
     .description('make the machines, or start those that are off; prints the inventory')
     .option('--machines <n>', 'one control plane, the others workers (default: 4)', count)
     .option('--qemu', 'a kernel, clock and network cards of their own (default machines: 1); a minute to boot, or more')
+    .option('--cilium', ciliumHelp)
     .option('--bundle <dir>', 'folder that the machines see as /srv/homelab-lab (default: what `bundle` has built)')
     .addHelpText(
       'after',
@@ -132,11 +139,19 @@ function program(): Command {
   lab
     .command('bundle')
     .description('build the packages and images that the machines install from; prints the folder')
+    .option('--layers', 'with helm, charts and the images that they want')
     .option('--kubernetes <version>', 'a later release, to upgrade to (default: the one that `up` installs from)')
     .addHelpText('after', examples('npm run lab -- bundle', 'npm run lab -- bundle --kubernetes v1.31.4'))
-    .action(async ({ kubernetes }: { readonly kubernetes?: string }) => {
+    .action(async ({ kubernetes, layers }: { readonly kubernetes?: string; readonly layers?: boolean }) => {
       const { ensureBundle } = await import('./bundle.ts');
-      console.log((await ensureBundle({ log, signal: interrupt.signal, kubernetes })).dir);
+      const { ensureLayers } = await import('./layers-bundle.ts');
+      const options = { log, signal: interrupt.signal };
+      if (layers && kubernetes !== undefined) {
+        throw new HomelabError('HL_USAGE', '--layers and --kubernetes exclude each other', {
+          hint: "layers are built for the lab's own release only",
+        });
+      }
+      console.log(layers ? await ensureLayers(options) : (await ensureBundle({ ...options, kubernetes })).dir);
     });
   return lab;
 }
@@ -174,14 +189,15 @@ async function theLab(name: string): Promise<Lab> {
 
 async function up(_options: unknown, command: Command): Promise<void> {
   const options = command.optsWithGlobals<UpOptions>();
-  const bundle = options.bundle ?? (await newestBundle());
-  const { machines, qemu } = options;
+  const { machines, qemu, cilium } = options;
+  const bundle = options.bundle ?? (await newestBundle(cilium === true));
   const lab = await labUp({
     name: nameOf(command),
     log,
     signal: interrupt.signal,
     bundle,
     qemu,
+    cilium,
     ...(machines === undefined ? {} : { machines }),
   });
   if (lab.bundle === undefined) {
@@ -192,9 +208,11 @@ async function up(_options: unknown, command: Command): Promise<void> {
 }
 
 /** None is no reason to build one: `up` is for machines alone too. */
-async function newestBundle(): Promise<string | undefined> {
+async function newestBundle(layers: boolean): Promise<string | undefined> {
   const { bundlePath } = await import('./bundle.ts');
-  return existsSync(bundlePath()) ? bundlePath() : undefined;
+  const { layersPath } = await import('./layers-bundle.ts');
+  const path = layers ? layersPath() : bundlePath();
+  return existsSync(path) ? path : undefined;
 }
 
 async function ssh(

@@ -5,23 +5,28 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { HomelabError } from '../../src/model/errors.ts';
 import { checkPrerequisites, ensureBundle } from './bundle.ts';
+import { checkLayerPrerequisites, ensureLayers } from './layers-bundle.ts';
 import { labUp } from './machines.ts';
 import { requireAll } from './prerequisites.ts';
 import type { Log } from './run.ts';
+import { checkName, readState } from './state.ts';
 
 export interface EverythingOptions {
   readonly name: string;
   readonly machines?: number | undefined;
+  readonly cilium?: boolean | undefined;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
 
 /** Exit code of the bootstrap. */
-export async function everything({ name, machines, log, signal }: EverythingOptions): Promise<number> {
+export async function everything({ name, machines, cilium, log, signal }: EverythingOptions): Promise<number> {
   // Before ten minutes of building, not after them.
-  await requireAll({ machines: machines ?? 4, images: true }, await checkPrerequisites());
-  const { dir } = await ensureBundle({ log, signal });
-  const lab = await labUp({ name, log, signal, bundle: dir, ...(machines === undefined ? {} : { machines }) });
+  const layered = cilium ?? (await readState(checkName(name)))?.cilium ?? false;
+  const missing = layered ? await checkLayerPrerequisites() : await checkPrerequisites();
+  await requireAll({ machines: machines ?? 4, images: true }, missing);
+  const bundle = layered ? await ensureLayers({ log, signal }) : (await ensureBundle({ log, signal })).dir;
+  const lab = await labUp({ name, log, signal, bundle, cilium, ...(machines === undefined ? {} : { machines }) });
   if (lab.bundle === undefined) {
     throw new HomelabError('HL_REFUSED', `The machines of lab ${name} were made without a bundle`, {
       hint: `npm run lab -- down --name ${name}, then again`,

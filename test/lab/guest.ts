@@ -1,6 +1,8 @@
 // One machine of the lab: its disk, its processes, its end. Everything here is about a single guest and needs root.
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { release } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { execa } from 'execa';
@@ -72,8 +74,19 @@ async function prepareDisk(lab: LabState, guest: GuestState, keys: GuestKeys): P
       path: '/etc/systemd/network/10-lab.network',
       content: guestNetwork(lab.index, guest.address, 'Name=host0'),
     },
+    ...(lab.cilium ? builtInModules() : []),
   ]);
   await writeFile(done, '');
+}
+
+/** What the kernel has without modules: Cilium believes nothing else where there is no /proc/modules. */
+function builtInModules(): readonly GuestFile[] {
+  if (existsSync('/proc/modules')) return [];
+  const tables = ['ip', 'ip6'].flatMap(family =>
+    ['_tables', 'table_nat', 'table_mangle', 'table_raw', 'table_filter'].map(name => `${family}${name}`),
+  );
+  const content = [...tables, 'xt_socket'].map(name => `kernel/net/netfilter/${name}.ko\n`).join('');
+  return [{ path: `/usr/lib/modules/${release()}/modules.builtin`, content }];
 }
 
 /** What tells this machine from the others, but for its network. */

@@ -1,6 +1,7 @@
 // The inventory of a lab: what `homelab -i` reads. Everything in it that a guest on a shared machine needs has its reason here.
 import path from 'node:path';
 import { dump } from 'js-yaml';
+import { labLayers } from './layer-values.ts';
 import { podSubnet, serviceSubnet } from './network.ts';
 import { type LabState, labFolder } from './state.ts';
 
@@ -47,7 +48,7 @@ export function inventory(lab: LabState): object {
       ...(lab.qemu ? {} : { config: lowerNoScores }),
     },
     ssh: { user: 'admin', identityFile: path.join(folder, 'id_ed25519'), knownHosts: path.join(folder, 'known_hosts') },
-    network: { provider: 'basic' },
+    ...(lab.cilium ? { network: { provider: 'cilium' }, layers: labLayers() } : { network: { provider: 'basic' } }),
     hosts: lab.guests.map(({ name, role, address }) => ({ name, role, address })),
   };
 }

@@ -86,6 +86,8 @@ export interface LabUpOptions {
   /** Machines with a kernel, clock and network cards of their own; slow where nothing helps QEMU. */
   readonly qemu?: boolean | undefined;
   readonly log: Log;
+  /** The first user's network and what stands on it, as layers of the inventory. */
+  readonly cilium?: boolean | undefined;
   /** Folder that the machines see as /srv/homelab-lab. */
   readonly bundle?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -203,7 +205,8 @@ async function reserve(
   }
   const bundle = bundleFor(options, before?.bootId === bootId ? before : undefined);
   // Disks that exist belong to the base that they were made over.
-  const state: LabState = { name, index, bootId, base: before?.base ?? base, bundle, qemu, guests };
+  const cilium = before?.cilium ?? options.cilium ?? false;
+  const state: LabState = { name, index, bootId, base: before?.base ?? base, bundle, qemu, cilium, guests };
   await writeState(state);
   return state;
 }

@@ -26,6 +26,8 @@ const stateSchema = z.object({
   bundle: z.string().nullable(),
   /** QEMU machines instead of containers. */
   qemu: z.boolean().default(false),
+  /** Its network and what stands on it are layers, and the inventory names them. */
+  cilium: z.boolean().default(false),
   guests: z.array(guestSchema),
 });
 

@@ -3,7 +3,7 @@ import { copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
 import { HomelabError } from '../../../src/model/errors.ts';
-import { architecture, debianGroups, versions } from './recipe.ts';
+import { architecture, versions } from './recipe.ts';
 import { run } from './run.ts';
 
 /** Debian's own signatures; package debian-archive-keyring. */
@@ -45,9 +45,11 @@ export function parseIndexTargets(output: string): readonly DebianSource[] {
 export async function downloadDebian(options: {
   readonly scratch: string;
   readonly pool: string;
+  /** Resolved one by one. */
+  readonly groups: readonly (readonly string[])[];
   readonly signal: AbortSignal | undefined;
 }): Promise<void> {
-  const { scratch, pool, signal } = options;
+  const { scratch, pool, groups, signal } = options;
   const sources = await debianSources();
   if (sources.length === 0) {
     throw new HomelabError('HL_BUNDLE', `No source of Debian ${versions.debian} is configured here`, {
@@ -68,7 +70,7 @@ export async function downloadDebian(options: {
   const settings = aptSettings(scratch).flatMap(setting => ['-o', setting]);
   const hint = 'look at the network and at apt: apt-get update';
   await run(['apt-get', ...settings, 'update'], { signal, hint });
-  for (const group of debianGroups) {
+  for (const group of groups) {
     await run(['apt-get', ...settings, '--yes', '--download-only', 'install', ...group], { signal, hint });
   }
   const archives = path.join(scratch, 'cache/archives');

@@ -1,8 +1,10 @@
 // Builds the commands of one wrapper module, once: they are kept by the hash of what decides them.
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { architecture, type GoModule, goModuleHash } from './recipe.ts';
+import { goEnvironment, goHint } from './go-environment.ts';
+import { downloadModule } from './module-files.ts';
+import { type GoModule, goModuleHash, type SourcePatch } from './recipe.ts';
 import { run } from './run.ts';
 
 export interface GoBuild {
@@ -41,31 +43,38 @@ async function compile(build: GoBuild, target: string): Promise<void> {
   const { module, source, caches, signal } = build;
   const stamps = Object.entries(module.stamps).map(([variable, value]) => `-X ${variable}=${value}`);
   const packages = Object.values(module.commands);
-  await run(
-    ['go', 'build', '-trimpath', '-ldflags', ['-s', '-w', ...stamps].join(' '), '-o', `${target}/`, ...packages],
-    {
-      cwd: source,
-      env: {
-        CGO_ENABLED: '0',
-        GOOS: 'linux',
-        GOARCH: architecture(),
-        GOAMD64: 'v1',
-        GOFLAGS: '-mod=readonly -modcacherw -buildvcs=false',
-        GOWORK: 'off',
-        GOTOOLCHAIN: module.toolchain,
-        GOMODCACHE: path.join(caches, 'mod'),
-        GOCACHE: path.join(caches, 'build'),
-        // /tmp may be small, and whatever a killed build leaves is swept with the caches.
-        GOTMPDIR: path.join(caches, 'tmp'),
-      },
-      signal,
-      hint: `if it could not download: look at 'go env GOPROXY' and the network, then run it again (built commands are kept)`,
-    },
-  );
+  const tags = module.tags === undefined ? [] : [`-tags=${module.tags.join(',')}`];
+  const overlay = module.patch === undefined ? [] : [`-overlay=${await patched(module.patch, build)}`];
+  const flags = ['-trimpath', ...tags, ...overlay, '-ldflags', ['-s', '-w', ...stamps].join(' ')];
+  await run(['go', 'build', ...flags, '-o', `${target}/`, ...packages], {
+    cwd: source,
+    env: { ...goEnvironment(module.toolchain, caches), GOFLAGS: '-mod=readonly -modcacherw -buildvcs=false' },
+    signal,
+    hint: goHint,
+  });
   for (const [name, packagePath] of Object.entries(module.commands)) {
     const made = defaultName(packagePath);
     if (made !== name) await rename(path.join(target, made), path.join(target, name));
   }
+}
+
+/** The overlay that tells `go build` to read our copy of one file. */
+async function patched(patch: SourcePatch, { module, source, caches, signal }: GoBuild): Promise<string> {
+  const folder = await downloadModule({
+    module: patch.module,
+    source,
+    toolchain: module.toolchain,
+    caches,
+    signal,
+  });
+  const file = path.join(folder, patch.file);
+  const text = await readFile(file, 'utf8');
+  if (text.split(patch.from).length !== 2) throw new Error(`${file} has ${patch.from} not exactly once`);
+  const copy = path.join(caches, 'patched.go');
+  await writeFile(copy, text.replace(patch.from, patch.to));
+  const overlay = path.join(caches, 'overlay.json');
+  await writeFile(overlay, JSON.stringify({ Replace: { [file]: copy } }));
+  return overlay;
 }
 
 /** The name that `go build` gives: the last part of the path that is not a major version. */

@@ -13,6 +13,7 @@ export interface ImageFile {
   readonly architecture: string;
   readonly entrypoint: readonly string[];
   readonly user?: string;
+  readonly env?: readonly string[];
   /** The tree that becomes the image's only layer. */
   readonly root: string;
   /** Keep the tree's owners (they are root's otherwise, whoever builds). */
@@ -84,7 +85,7 @@ function imageConfig(image: ImageFile, layer: string): object {
     created: epoch,
     config: {
       ...(image.user === undefined ? {} : { User: image.user }),
-      Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+      Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...(image.env ?? [])],
       ...(image.entrypoint.length === 0 ? {} : { Entrypoint: image.entrypoint }),
       WorkingDir: '/',
     },
@@ -94,7 +95,7 @@ function imageConfig(image: ImageFile, layer: string): object {
 }
 
 /** Everything in a folder, sorted, dated 1970. */
-async function tar(
+export async function tar(
   folder: string,
   file: string,
   options: { readonly keepOwners: boolean; readonly signal: AbortSignal | undefined },

@@ -29,11 +29,22 @@ export interface GoModule {
   readonly commands: Readonly<Record<string, string>>;
   /** `-X` variables: without them `kubeadm version` says v0.0.0-master. */
   readonly stamps: Readonly<Record<string, string>>;
+  readonly tags?: readonly string[];
+  /** One text of a source file that is another one in our build. */
+  readonly patch?: SourcePatch;
   /** Seen on two cores with nothing else to do. */
   readonly expect: string;
 }
 
-const recentGo = 'go1.26.8';
+export interface SourcePatch {
+  readonly module: string;
+  /** Path in the module. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export const recentGo = 'go1.26.8';
 
 export function goModulesOf(release: Release): readonly GoModule[] {
   return [
@@ -97,8 +108,15 @@ export interface ImageSpec {
   readonly files: Readonly<Record<string, string>>;
   readonly entrypoint: readonly string[];
   readonly user?: string;
+  readonly env?: readonly string[];
   /** Debian packages around the binary; without them the image holds the files alone. */
   readonly debian?: readonly string[];
+  /** Path in the image to a built folder, copied whole. */
+  readonly folders?: Readonly<Record<string, string>>;
+  /** Path in the image to what the link says. */
+  readonly links?: Readonly<Record<string, string>>;
+  /** Taken out of the Debian tree, beside `prunedFolders`. */
+  readonly pruned?: readonly string[];
 }
 
 /** The images that kubeadm of this version asks for, one static binary each where that is enough. */
@@ -313,7 +331,9 @@ export function architecture(): 'amd64' | 'arm64' {
 export function goModuleHash(module: GoModule): string {
   const folder = path.join(labSources(), 'go', module.name);
   const files = ['go.mod', 'go.sum', 'tools.go'].map(name => readFileSync(path.join(folder, name), 'utf8'));
-  return hash(architecture(), module.toolchain, module.commands, module.stamps, files);
+  const { toolchain, commands, stamps, tags, patch } = module;
+  const more = tags === undefined && patch === undefined ? [] : [{ tags, patch }];
+  return hash(architecture(), toolchain, commands, stamps, files, ...more);
 }
 
 /** First 16 hex digits over everything that decides what is in the bundle, Debian's own updates aside. */
@@ -346,11 +366,12 @@ function pauseSource(): string {
   return readFileSync(path.join(labSources(), 'pause', 'pause.c'), 'utf8');
 }
 
-function hash(...parts: readonly unknown[]): string {
+/** First 16 hex digits over data. */
+export function hash(...parts: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 }
 
-function under(parent: string, names: readonly string[]): Readonly<Record<string, string>> {
+export function under(parent: string, names: readonly string[]): Readonly<Record<string, string>> {
   return Object.fromEntries(names.map(name => [name, `${parent}/${name}`]));
 }
 

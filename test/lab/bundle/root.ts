@@ -1,7 +1,7 @@
 // Debian trees around a binary: made from the bundle's own repository, so that nothing but the bundle decides what is in them.
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { prunedFolders, versions } from './recipe.ts';
+import { versions } from './recipe.ts';
 import { repositoryKeyring } from './repository.ts';
 import { run } from './run.ts';
 
@@ -10,6 +10,8 @@ export async function writeDebianRoot(options: {
   readonly root: string;
   readonly repository: string;
   readonly packages: readonly string[];
+  /** Whose content is taken out again. */
+  readonly pruned: readonly string[];
   readonly signal: AbortSignal | undefined;
 }): Promise<void> {
   const { root, repository, signal } = options;
@@ -31,7 +33,7 @@ export async function writeDebianRoot(options: {
     ],
     { signal, hint: `look at ${path.join(root, 'debootstrap', 'debootstrap.log')}` },
   );
-  await run(['find', root, '-xdev', '(', ...matching(root), ')', '-delete'], { signal });
+  await run(['find', root, '-xdev', '(', ...matching(root, options.pruned), ')', '-delete'], { signal });
   // Traces of this host and of the moment.
   for (const file of ['etc/hostname', 'etc/machine-id', 'etc/resolv.conf', 'etc/apt/sources.list']) {
     await rm(path.join(root, file), { force: true });
@@ -39,6 +41,6 @@ export async function writeDebianRoot(options: {
 }
 
 /** find's tests for what is below the pruned folders; the folders stay. */
-function matching(root: string): readonly string[] {
-  return prunedFolders.flatMap((folder, index) => [...(index === 0 ? [] : ['-o']), '-path', `${root}/${folder}/*`]);
+function matching(root: string, pruned: readonly string[]): readonly string[] {
+  return pruned.flatMap((folder, index) => [...(index === 0 ? [] : ['-o']), '-path', `${root}/${folder}/*`]);
 }

@@ -1,0 +1,294 @@
+// What the lab's layers are made of, as data: beside the cluster's own bundle, whose hash knows nothing of them.
+import { existsSync } from 'node:fs';
+import type { ModuleFiles } from './module-files.ts';
+import { type GoModule, goModuleHash, hash, type ImageSpec, prunedFolders, recentGo, recipeHash } from './recipe.ts';
+import { releaseOf } from './releases.ts';
+
+/** Counts up when code here packs differently from the same data. */
+const packingVersion = 1;
+
+const cilium = 'github.com/cilium/cilium';
+const metricsServer = 'sigs.k8s.io/metrics-server';
+const localPath = 'github.com/rancher/local-path-provisioner';
+const sealedSecrets = 'github.com/bitnami-labs/sealed-secrets';
+
+export const layerVersions = {
+  cilium: '1.16.1',
+  metricsServer: 'v0.7.2',
+  localPath: 'v0.0.30',
+  sealedSecrets: '0.32.2',
+  helm: '4.3.1',
+  helm3: '3.22.0',
+  /** Debian's. */
+  busybox: '1.35.0',
+} as const;
+
+/** Where the kernel has no modules, Cilium's agent dies of the missing file (cilium#31795); everywhere else the source is upstream's. */
+const withoutModules = {
+  module: cilium,
+  file: 'pkg/datapath/linux/modules/modules_linux.go',
+  from: '"/proc/modules"',
+  to: '"/dev/null"',
+} as const;
+
+export function layerModules(hasModules = existsSync('/proc/modules')): readonly GoModule[] {
+  return [
+    {
+      name: 'cilium',
+      toolchain: 'go1.22.12',
+      tags: ['osusergo', 'ipam_provider_operator'],
+      commands: {
+        'cilium-agent': `${cilium}/daemon`,
+        'cilium-cni': `${cilium}/plugins/cilium-cni`,
+        'cilium-dbg': `${cilium}/cilium-dbg`,
+        'cilium-health': `${cilium}/cilium-health`,
+        'cilium-health-responder': `${cilium}/cilium-health/responder`,
+        'cilium-mount': `${cilium}/tools/mount`,
+        'cilium-operator-generic': `${cilium}/operator`,
+        'cilium-sysctlfix': `${cilium}/tools/sysctlfix`,
+        hubble: `${cilium}/hubble`,
+        'hubble-relay': `${cilium}/hubble-relay`,
+      },
+      stamps: {
+        [`${cilium}/pkg/version.ciliumVersion`]: layerVersions.cilium,
+        [`${cilium}/hubble/pkg.Version`]: `v${layerVersions.cilium}`,
+      },
+      ...(hasModules ? {} : { patch: withoutModules }),
+      expect: 'about 6 min on two free cores',
+    },
+    {
+      name: 'metrics-server',
+      toolchain: 'go1.22.12',
+      commands: { 'metrics-server': `${metricsServer}/cmd/metrics-server` },
+      stamps: { 'k8s.io/client-go/pkg/version.gitVersion': layerVersions.metricsServer },
+      expect: 'about 2 min',
+    },
+    {
+      name: 'local-path-provisioner',
+      toolchain: recentGo,
+      commands: { 'local-path-provisioner': localPath },
+      stamps: { 'main.VERSION': layerVersions.localPath },
+      expect: 'about 1 min',
+    },
+    {
+      name: 'sealed-secrets',
+      toolchain: recentGo,
+      commands: {
+        'sealed-secrets-controller': `${sealedSecrets}/cmd/controller`,
+        kubeseal: `${sealedSecrets}/cmd/kubeseal`,
+      },
+      stamps: { 'main.VERSION': layerVersions.sealedSecrets },
+      expect: 'about 2 min',
+    },
+    {
+      name: 'helm-v4',
+      toolchain: recentGo,
+      commands: { 'helm-v4': 'helm.sh/helm/v4/cmd/helm' },
+      stamps: { 'helm.sh/helm/v4/internal/version.version': `v${layerVersions.helm}` },
+      expect: 'about 2 min',
+    },
+    {
+      name: 'helm-v3',
+      toolchain: recentGo,
+      commands: { 'helm-v3': 'helm.sh/helm/v3/cmd/helm' },
+      // Unstamped, Helm 3 believes in Kubernetes v1.20.
+      stamps: {
+        'helm.sh/helm/v3/internal/version.version': `v${layerVersions.helm3}`,
+        'helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor': '1',
+        'helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor': '37',
+        'helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor': '1',
+        'helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor': '37',
+      },
+      expect: 'about 2 min',
+    },
+  ];
+}
+
+export const layerFiles: readonly ModuleFiles[] = [
+  {
+    name: 'cilium',
+    module: cilium,
+    version: 'v1.16.1',
+    sum: 'h1:7FiLrRJbO3d/RE423FUN0GxhrFDQBYRwr1veHN7uBys=',
+    paths: {
+      bpf: 'bpf',
+      chart: 'install/kubernetes/cilium',
+      'init-container.sh': 'images/cilium/init-container.sh',
+      'install-plugin.sh': 'plugins/cilium-cni/install-plugin.sh',
+      'cni-uninstall.sh': 'plugins/cilium-cni/cni-uninstall.sh',
+    },
+    without: ['bpf/tests', 'bpf/complexity-tests'],
+  },
+  {
+    name: 'metrics-server',
+    module: metricsServer,
+    version: 'v0.7.2',
+    sum: 'h1:0t1FhxdEHKHF/SduSRdkNHIYb24TpHqew2B/64GzOq8=',
+    paths: { chart: 'charts/metrics-server' },
+  },
+  {
+    name: 'local-path-provisioner',
+    module: localPath,
+    version: 'v0.0.30',
+    sum: 'h1:OkiuofkCSscddl7tma/B9Ox1wu+JEVSrP7IcZI65Ggo=',
+    paths: { chart: 'deploy/chart/local-path-provisioner' },
+  },
+  {
+    // The chart follows its application: 2.17.7 installs 0.32.2, and came with the sources of 0.33.0.
+    name: 'sealed-secrets',
+    module: sealedSecrets,
+    version: 'v0.33.0',
+    sum: 'h1:bfkjrOUwwdn4GffDC/S7OAgNbXVN7FqzIueyV7yW2fA=',
+    paths: { chart: 'helm/sealed-secrets' },
+  },
+  {
+    name: 'prometheus-operator-crds',
+    module: 'github.com/prometheus-operator/prometheus-operator',
+    version: 'v0.93.1',
+    sum: 'h1:4Juk8v93RdG1DSGD/mGp+SeQKPmnlLIj2iq3blLZgFY=',
+    paths: { 'chart/templates': 'example/prometheus-operator-crd' },
+  },
+];
+
+export interface ChartSpec {
+  readonly name: string;
+  readonly version: string;
+  /** Where the files come from has none. */
+  readonly chartYaml?: string;
+}
+
+/** Each from the folder `chart` of the layerFiles of its name. */
+export const layerCharts: readonly ChartSpec[] = [
+  { name: 'cilium', version: '1.16.1' },
+  { name: 'metrics-server', version: '3.12.1' },
+  { name: 'local-path-provisioner', version: '0.0.30' },
+  { name: 'sealed-secrets', version: '2.17.7' },
+  {
+    name: 'prometheus-operator-crds',
+    // prometheus-community's number for the chart of these CRDs.
+    version: '31.0.1',
+    chartYaml: `apiVersion: v2
+name: prometheus-operator-crds
+description: The operator's own CRDs, as a chart
+type: application
+version: 31.0.1
+appVersion: v0.93.1
+kubeVersion: '>=1.16.0-0'
+`,
+  },
+];
+
+/** Programs for the operator's machine. */
+export const layerTools = [
+  { name: 'helm', version: layerVersions.helm, binary: 'helm-v4' },
+  { name: 'helm', version: layerVersions.helm3, binary: 'helm-v3' },
+  { name: 'kubeseal', version: layerVersions.sealedSecrets, binary: 'kubeseal' },
+] as const;
+
+/** Which of Debian's programs are taken out of their packages, by the name of the binary they become. */
+export const fromDebian = { busybox: { package: 'busybox-static', file: 'bin/busybox' } } as const;
+
+const busyboxApplets = [
+  'cat',
+  'chmod',
+  'dd',
+  'df',
+  'echo',
+  'env',
+  'false',
+  'httpd',
+  'id',
+  'ls',
+  'mkdir',
+  'mount',
+  'mv',
+  'nc',
+]
+  .concat([
+    'nslookup',
+    'ping',
+    'ps',
+    'rm',
+    'rmdir',
+    'sh',
+    'sha256sum',
+    'sleep',
+    'stat',
+    'sync',
+    'tail',
+    'test',
+    'touch',
+  ])
+  .concat(['true', 'uname', 'wget']);
+
+export const layerImages: readonly ImageSpec[] = [
+  {
+    reference: `quay.io/cilium/cilium:v${layerVersions.cilium}`,
+    debian: ['bpftool', 'clang', 'conntrack', 'iproute2', 'ipset', 'iptables', 'kmod', 'procps'],
+    pruned: ['usr/include', 'usr/lib/gcc'],
+    files: {
+      '/usr/bin/cilium-agent': 'cilium-agent',
+      '/usr/bin/cilium-dbg': 'cilium-dbg',
+      '/usr/bin/cilium-health': 'cilium-health',
+      '/usr/bin/cilium-health-responder': 'cilium-health-responder',
+      '/usr/bin/cilium-mount': 'cilium-mount',
+      '/usr/bin/cilium-sysctlfix': 'cilium-sysctlfix',
+      '/usr/bin/hubble': 'hubble',
+      '/opt/cni/bin/cilium-cni': 'cilium-cni',
+      '/init-container.sh': 'cilium/init-container.sh',
+      '/install-plugin.sh': 'cilium/install-plugin.sh',
+      '/cni-uninstall.sh': 'cilium/cni-uninstall.sh',
+    },
+    folders: { '/var/lib/cilium/bpf': 'cilium/bpf' },
+    links: { '/usr/bin/cilium': 'cilium-dbg' },
+    env: ['HUBBLE_SERVER=unix:///var/run/cilium/hubble.sock'],
+    entrypoint: [],
+  },
+  {
+    reference: `quay.io/cilium/operator-generic:v${layerVersions.cilium}`,
+    files: { '/usr/bin/cilium-operator-generic': 'cilium-operator-generic' },
+    entrypoint: [],
+  },
+  {
+    reference: `quay.io/cilium/hubble-relay:v${layerVersions.cilium}`,
+    files: { '/usr/bin/hubble-relay': 'hubble-relay' },
+    entrypoint: ['/usr/bin/hubble-relay'],
+    user: '65532:65532',
+  },
+  {
+    reference: `registry.k8s.io/metrics-server/metrics-server:${layerVersions.metricsServer}`,
+    files: { '/metrics-server': 'metrics-server' },
+    entrypoint: ['/metrics-server'],
+    user: '65534',
+  },
+  {
+    reference: `docker.io/rancher/local-path-provisioner:${layerVersions.localPath}`,
+    files: { '/usr/bin/local-path-provisioner': 'local-path-provisioner' },
+    entrypoint: ['/usr/bin/local-path-provisioner'],
+  },
+  {
+    // What local-path makes and removes its folders with.
+    reference: `docker.io/library/busybox:${layerVersions.busybox}`,
+    files: { '/bin/busybox': 'busybox' },
+    links: Object.fromEntries(busyboxApplets.map(name => [`/bin/${name}`, 'busybox'])),
+    entrypoint: [],
+  },
+  {
+    reference: `docker.io/bitnami/sealed-secrets-controller:${layerVersions.sealedSecrets}`,
+    files: { '/usr/local/bin/controller': 'sealed-secrets-controller' },
+    entrypoint: ['controller'],
+    user: '1001',
+  },
+];
+
+/** What the trees around binaries need; everything below belongs to any minimal Debian. */
+export const layerDebian: readonly (readonly string[])[] = [
+  ['?essential', '?priority(required)', 'usr-is-merged', 'apt', ...layerImages.flatMap(({ debian = [] }) => debian)],
+  Object.values(fromDebian).map(each => each.package),
+];
+
+/** First 16 hex digits over everything that decides what is in the bundle with layers. */
+export function layersHash(): string {
+  const data = [layerFiles, layerCharts, layerTools, fromDebian, layerImages, layerDebian, prunedFolders];
+  return hash(packingVersion, recipeHash(releaseOf()), layerModules().map(goModuleHash), ...data);
+}

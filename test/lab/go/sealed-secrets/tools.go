@@ -1,0 +1,9 @@
+//go:build tools
+
+// Package tools names the commands that the lab builds, so that go.mod and go.sum cover them.
+package tools
+
+import (
+	_ "github.com/bitnami-labs/sealed-secrets/cmd/controller"
+	_ "github.com/bitnami-labs/sealed-secrets/cmd/kubeseal"
+)
