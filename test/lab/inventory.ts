@@ -54,5 +54,5 @@ export function inventory(lab: LabState): object {
 }
 
 export function renderInventory(lab: LabState): string {
-  return dump(inventory(lab), { lineWidth: -1 });
+  return dump(inventory(lab), { lineWidth: -1, noRefs: true });
 }

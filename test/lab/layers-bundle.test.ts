@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { writeChart } from './bundle/chart.ts';
+import { withoutDescriptions, writeChart } from './bundle/chart.ts';
 import {
   fromDebian,
   layerCharts,
@@ -102,6 +102,11 @@ describe('a chart', () => {
       ]);
     }
     expect(sums[0]).toBe(sums[1]);
+  });
+
+  test('of kinds loses descriptions, and no property of that name', () => {
+    const schema = { description: 'long', properties: { description: { type: 'string', description: 'long' } } };
+    expect(withoutDescriptions([schema])).toEqual([{ properties: { description: { type: 'string' } } }]);
   });
 
   test('of another version than the recipe says is refused', async () => {

@@ -41,7 +41,7 @@ export async function buildGoModule(build: GoBuild): Promise<ReadonlyMap<string,
 
 async function compile(build: GoBuild, target: string): Promise<void> {
   const { module, source, caches, signal } = build;
-  const stamps = Object.entries(module.stamps).map(([variable, value]) => `-X ${variable}=${value}`);
+  const stamps = Object.entries(module.stamps).map(([variable, value]) => `-X '${variable}=${value}'`);
   const packages = Object.values(module.commands);
   const tags = module.tags === undefined ? [] : [`-tags=${module.tags.join(',')}`];
   const overlay = module.patch === undefined ? [] : [`-overlay=${await patched(module.patch, build)}`];

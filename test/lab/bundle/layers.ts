@@ -50,7 +50,8 @@ export function layerModules(hasModules = existsSync('/proc/modules')): readonly
         'hubble-relay': `${cilium}/hubble-relay`,
       },
       stamps: {
-        [`${cilium}/pkg/version.ciliumVersion`]: layerVersions.cilium,
+        // Taken apart by the agent, which else reports no version at all.
+        [`${cilium}/pkg/version.ciliumVersion`]: `${layerVersions.cilium} 685790550b 2024-08-13T13:37:09Z`,
         [`${cilium}/hubble/pkg.Version`]: `v${layerVersions.cilium}`,
       },
       ...(hasModules ? {} : { patch: withoutModules }),
@@ -155,6 +156,8 @@ export interface ChartSpec {
   readonly version: string;
   /** Where the files come from has none. */
   readonly chartYaml?: string;
+  /** Its templates are CRDs and nothing else. */
+  readonly isKinds?: true;
 }
 
 /** Each from the folder `chart` of the layerFiles of its name. */
@@ -167,6 +170,7 @@ export const layerCharts: readonly ChartSpec[] = [
     name: 'prometheus-operator-crds',
     // prometheus-community's number for the chart of these CRDs.
     version: '31.0.1',
+    isKinds: true,
     chartYaml: `apiVersion: v2
 name: prometheus-operator-crds
 description: The operator's own CRDs, as a chart
