@@ -67,6 +67,13 @@ export const hostBase: Phase = {
         title: 'Keep needrestart from restarting services by itself',
         content: "$nrconf{restart} = 'l';\n",
       }),
+      // At each start it would take away what it did not make itself: routes to pods, the pod network's rules.
+      file({
+        path: '/etc/systemd/networkd.conf.d/10-kubernetes.conf',
+        name: 'networkd',
+        title: 'Keep systemd-networkd from removing routes and rules of pods',
+        content: '[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n',
+      }),
       packages({
         name: 'prerequisites',
         title: `Install ${prerequisitesOf(world.cluster, facts).join(', ')}${more.length > 0 ? ` and ${more.length} more of the bundle` : ''}`,

@@ -25,6 +25,11 @@ export const explainedSteps: Readonly<Record<string, Explained>> = {
     source: 'needrestart(1), /etc/needrestart/conf.d',
     undo: 'sudo rm /etc/needrestart/conf.d/homelab.conf',
   },
+  networkd: {
+    why: 'systemd-networkd removes routes and rules that it did not make, whenever it starts: an update of systemd then takes the pod network away.',
+    source: 'networkd.conf(5) ManageForeignRoutes; cilium/cilium#18706',
+    undo: 'sudo rm /etc/systemd/networkd.conf.d/10-kubernetes.conf',
+  },
   prerequisites: {
     why: "kubeadm's preflight and kube-proxy call conntrack, socat, iptables and ethtool; ca-certificates is what registries are checked against.",
     source: 'kubernetes/kubernetes cmd/kubeadm/app/preflight/checks_linux.go',
