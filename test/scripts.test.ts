@@ -313,7 +313,9 @@ type Exec = (
 
 /** The scripts of an active probe whose pods come up. */
 async function recordActive(see: (script: string) => void, run: (exec: Exec) => Promise<unknown>): Promise<void> {
-  const pods = cluster.hosts.map(({ name }, index) => `pod ${name} 10.244.${index}.2\n`).join('');
+  const pods = cluster.hosts
+    .map(({ name }, index) => `pod probe-${name} ${name} 10.244.${index}.2 0-${index}\n`)
+    .join('');
   await run(async (_, script) => {
     see(script);
     return { code: 0, stderr: '', stdout: `${pods}service 10.96.0.5\ndns 10.96.0.10\napi 10.96.0.1\n` };

@@ -1,5 +1,5 @@
 // Small makers of read probes: a command, what it must say, and how a person repeats it.
-import type { Probe } from './plan.ts';
+import type { Evidence, Probe } from './plan.ts';
 import { command } from './shell.ts';
 
 export interface LookOptions {
@@ -32,6 +32,12 @@ export function seen(
   },
 ): Probe {
   return { kind: 'known', ok: options.observed === options.expected, ...options };
+}
+
+/** What an `active` probe found about one of its pieces. */
+export function evidenceOf(piece: Omit<Evidence, 'ok' | 'observed'>, ok: boolean, observed: string): Evidence {
+  const { id, host, title, expected, reproduce, hint } = piece;
+  return { id, host, title, ok, expected, observed, reproduce, ...(ok ? {} : { hint }) };
 }
 
 /** A look at one machine that changes nothing. A non-zero exit is never accepted. */

@@ -1,15 +1,16 @@
 // Proof that pods talk: one probe pod a machine (nothing but the sandbox image, which is there already), driven from its machine
 // through the pod's network namespace with the machine's own tools. No image is pulled, no tool is needed inside.
+import { dnsAnswer } from '../model/dns.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Evidence, Probe, ProbeContext } from '../model/plan.ts';
+import { ask, withNamespaces } from '../model/probe-namespace.ts';
+import { comeUpScript, createScript, fieldOf, livePods, probePod } from '../model/probe-pods.ts';
+import { enterPod, listenScript, probePort, resolve, send, stopListening } from '../model/probe-traffic.ts';
 import { sh } from '../model/shell.ts';
 import { pauseImage } from '../model/versions.ts';
 import { controlPlaneOf, type World } from '../model/world.ts';
-import { dnsAnswer, dnsQuery } from './dns.ts';
 
 const namespace = 'homelab-probe';
-const listener = 'homelab-probe-listener';
-const port = 8080;
 /** Many full-size segments: a path that drops them does not pass this. */
 const bulkBytes = 4 * 1024 * 1024;
 const bulkSum = 'bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8';
@@ -59,16 +60,17 @@ export function networkProbe(world: World, hosts: readonly string[]): Probe {
     title: 'pods reach pods, services and DNS across machines',
     timeoutMs: 300_000,
     pieces,
-    async run(context) {
-      try {
+    run: context =>
+      withNamespaces(context, host, [namespace], async () => {
         const set = await setUp(context, host, hosts, pauseImage(world.cluster.kubernetes.version));
-        await Promise.all(hosts.map(each => context.exec(each, listenScript(set.pods.get(each) ?? ''), 30_000)));
-        const found = await Promise.all(hosts.map(each => proveFrom(context, each, hosts, set)));
-        return found.flat();
-      } finally {
-        await cleanUp(context, host, hosts);
-      }
-    },
+        try {
+          await Promise.all(hosts.map(each => context.exec(each, listenScript(set.pods.get(each) ?? ''), 30_000)));
+          const found = await Promise.all(hosts.map(each => proveFrom(context, each, hosts, set)));
+          return found.flat();
+        } finally {
+          await Promise.all(hosts.map(each => context.exec(each, stopListening, 30_000)));
+        }
+      }),
   };
 }
 
@@ -81,88 +83,25 @@ interface ProbeSet {
 }
 
 async function setUp(context: ProbeContext, host: string, hosts: readonly string[], image: string): Promise<ProbeSet> {
-  const result = await context.exec(host, setUpScript(hosts, image), 150_000);
-  const lines = result.stdout
-    .trim()
-    .split('\n')
-    .map(line => line.split(' '));
-  const fieldOf = (kind: string) => lines.find(line => line[0] === kind)?.[1] ?? '';
-  const pods = new Map(lines.filter(line => line[0] === 'pod').map(([, node = '', address = '']) => [node, address]));
-  if (result.code !== 0 || hosts.some(each => !pods.get(each))) {
-    throw new Error(`the probe pods did not come up: ${result.stderr.trim() || result.stdout.trim()}`);
-  }
-  return { pods, service: fieldOf('service'), dns: fieldOf('dns'), api: fieldOf('api') };
+  const failure = 'the probe pods did not come up';
+  const said = await ask(context, host, setUpScript(hosts, image), 150_000, failure);
+  const pods = new Map(livePods(said).map(({ node, address }) => [node, address]));
+  const missing = hosts.filter(each => !pods.get(each));
+  if (missing.length > 0) throw new Error(`${failure}: none on ${missing.join(', ')}`);
+  return { pods, service: fieldOf(said, 'service'), dns: fieldOf(said, 'dns'), api: fieldOf(said, 'api') };
 }
 
 function setUpScript(hosts: readonly string[], image: string): string {
-  const pods = hosts.map(node => ({
+  const service = {
     apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: `probe-${node}`, namespace, labels: { app: namespace } },
-    spec: {
-      nodeName: node,
-      automountServiceAccountToken: false,
-      terminationGracePeriodSeconds: 0,
-      tolerations: [{ operator: 'Exists' }],
-      containers: [
-        {
-          name: 'probe',
-          image,
-          imagePullPolicy: 'IfNotPresent',
-          securityContext: {
-            allowPrivilegeEscalation: false,
-            capabilities: { drop: ['ALL'] },
-            runAsNonRoot: true,
-            runAsUser: 65534,
-            seccompProfile: { type: 'RuntimeDefault' },
-          },
-        },
-      ],
-    },
-  }));
-  const items = [
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name: 'probe', namespace },
-      spec: { selector: { app: namespace }, ports: [{ port, targetPort: port }] },
-    },
-    ...pods,
-  ];
-  return `${removeScript}${kubectl} create namespace ${namespace} >/dev/null
-left=30
-until ${kubectl} get serviceaccount -n ${namespace} default >/dev/null 2>&1 || [ "$left" -le 0 ]; do left=$((left - 1)); sleep 1; done
-${kubectl} create -f - >/dev/null <<'ITEMS'
-${JSON.stringify({ apiVersion: 'v1', kind: 'List', items })}
-ITEMS
-${kubectl} wait -n ${namespace} --for=condition=Ready --timeout=90s pod --all >/dev/null || {
-  ${kubectl} get -n ${namespace} pods -o wide >&2
-  ${kubectl} get -n ${namespace} events --field-selector type=Warning -o custom-columns=:.involvedObject.name,:.message --no-headers | tail -n 5 >&2
-  exit 1
-}
-${kubectl} get -n ${namespace} pods -o jsonpath='{range .items[*]}pod {.spec.nodeName} {.status.podIP}{"\\n"}{end}'
-echo "service $(${kubectl} get -n ${namespace} service probe -o jsonpath='{.spec.clusterIP}')"
+    kind: 'Service',
+    metadata: { name: 'probe', namespace },
+    spec: { selector: { app: namespace }, ports: [{ port: probePort, targetPort: probePort }] },
+  };
+  const pods = hosts.map(node => probePod(namespace, image, { name: `probe-${node}`, node }));
+  return `${createScript([service, ...pods])}${comeUpScript(namespace)}echo "service $(${kubectl} get -n ${namespace} service probe -o jsonpath='{.spec.clusterIP}')"
 echo "dns $(${kubectl} get -n kube-system service kube-dns -o jsonpath='{.spec.clusterIP}')"
 echo "api $(${kubectl} get -n default service kubernetes -o jsonpath='{.spec.clusterIP}')"
-`;
-}
-
-const removeScript = `${kubectl} delete namespace ${namespace} --ignore-not-found --wait --timeout=90s >/dev/null\n`;
-
-// containerd keeps every pod's namespace mounted under /run/netns.
-function namespaceOf(address: string): string {
-  return `for found in /run/netns/*; do
-  if nsenter --net="$found" ip -4 -o address show 2>/dev/null | grep -qF ${sh(` ${address}/`)}; then pod=$found; fi
-done
-[ -n "\${pod-}" ] || { echo ${sh(`no network namespace with the address ${address}`)} >&2; exit 1; }
-`;
-}
-
-/** Takes 'COUNT', then COUNT bytes; answers with their sum. */
-function listenScript(address: string): string {
-  return `${namespaceOf(address)}systemctl stop ${listener}.service 2>/dev/null || true
-systemd-run --quiet --collect --unit=${listener} --property=RuntimeMaxSec=240 --property=NetworkNamespacePath="$pod" \\
-  systemd-socket-activate --listen=0.0.0.0:${port} --inetd --accept /bin/sh -c 'read -r count && head -c "$count" | sha256sum'
 `;
 }
 
@@ -173,21 +112,15 @@ async function proveFrom(
   set: ProbeSet,
 ): Promise<readonly Evidence[]> {
   const peers = peersOf(host, hosts);
-  const script = `${namespaceOf(set.pods.get(host) ?? '')}bulk() {
+  const script = `${enterPod(set.pods.get(host) ?? '')}bulk() {
   left=20
-  until sum=$(nsenter --net="$pod" timeout 20 bash -c 'exec 3<>"/dev/tcp/$1/${port}" && { echo ${bulkBytes}; head -c ${bulkBytes} /dev/zero; } >&3 && cut -c -64 <&3' - "$1" 2>/dev/null) && [ -n "$sum" ]; do
+  until sum=$(${send(bulkBytes, 20)}) && [ -n "$sum" ]; do
     left=$((left - 1)); [ "$left" -gt 0 ] || { sum=silent; break; }; sleep 1
   done
   echo "$2 $sum"
 }
 ${peers.map(peer => `bulk ${sh(set.pods.get(peer) ?? '')} ${sh(`pod:${peer}`)}\n`).join('')}bulk ${sh(set.service)} service
-# bash flushes printf at every newline, and a label of ten letters is one: dd makes it one datagram again
-left=10
-until answer=$(nsenter --net="$pod" timeout 5 bash -c 'exec 3<>"/dev/udp/$1/53" && printf "$2" | dd bs=512 iflag=fullblock >&3 2>/dev/null && timeout 3 dd bs=512 count=1 <&3 2>/dev/null | od -An -v -tx1 | tr -d " \\n"' - ${sh(set.dns)} ${sh(dnsQuery(record))}) && [ -n "$answer" ]; do
-  left=$((left - 1)); [ "$left" -gt 0 ] || { answer=silent; break; }; sleep 1
-done
-echo "dns $answer"
-`;
+${resolve(set.dns, record)}`;
   const result = await context.exec(host, script, 180_000);
   const answers = new Map(
     result.stdout
@@ -213,7 +146,7 @@ echo "dns $answer"
               (wrong.length === 0
                 ? `right from ${peers.join(', ')}`
                 : wrong.map(peer => `${peer}: ${answers.get(`pod:${peer}`) ?? 'silent'}`).join(', ')),
-            reproduce: `${enter} bash -c 'exec 3<>/dev/tcp/${set.pods.get(peers[0] ?? '')}/${port}'`,
+            reproduce: `${enter} bash -c 'exec 3<>/dev/tcp/${set.pods.get(peers[0] ?? '')}/${probePort}'`,
           },
         ]
       : []),
@@ -228,7 +161,7 @@ echo "dns $answer"
         (answers.get('service') === bulkSum
           ? `right from ${set.service}`
           : `${set.service}: ${answers.get('service') ?? 'silent'}`),
-      reproduce: `${enter} bash -c 'exec 3<>/dev/tcp/${set.service}/${port}'`,
+      reproduce: `${enter} bash -c 'exec 3<>/dev/tcp/${set.service}/${probePort}'`,
     },
     {
       id: `dns-from-${host}`,
@@ -249,11 +182,4 @@ export function peersOf(host: string, hosts: readonly string[]): readonly string
   const at = hosts.indexOf(host);
   const ring = [1, 2, 3].map(step => hosts[(at + step) % hosts.length] ?? '');
   return [...new Set([hosts[0] ?? '', ...ring])].filter(each => each !== host);
-}
-
-async function cleanUp(context: ProbeContext, host: string, hosts: readonly string[]): Promise<void> {
-  await Promise.all(
-    hosts.map(each => context.exec(each, `systemctl stop ${listener}.service 2>/dev/null || true\n`, 30_000)),
-  );
-  await context.exec(host, removeScript, 120_000);
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { dnsAnswer, dnsQuery } from '../../src/phases/dns.ts';
+import { dnsAnswer, dnsQuery } from '../../src/model/dns.ts';
 import { peersOf } from '../../src/phases/network-probe.ts';
 
 const header = (code: number, answers: number, more = 0) =>

@@ -1,14 +1,18 @@
-// Cilium runs everywhere with the settings that matter, and its agents say that they are well.
+// Cilium runs everywhere with the settings that matter, its agents are well, policies hold, and Hubble sees the flows.
 import { adminKubectl } from '../../model/kubectl.ts';
 import type { Probe } from '../../model/plan.ts';
 import { look } from '../../model/probes.ts';
 import { controlPlaneOf, reachedHosts, type World } from '../../model/world.ts';
+import { workersFirst } from '../members.ts';
+import { agentProbes } from './agents.ts';
+import { flowProbe } from './flow-probe.ts';
 
 const kubectl = adminKubectl(60);
 
 export function ciliumProbes(world: World): readonly Probe[] {
   const host = controlPlaneOf(world).name;
   const nodes = reachedHosts(world).length;
+  const [client, server] = pairOf(world);
   const replaces = String(!world.cluster.kubernetes.kubeProxy);
   return [
     look({
@@ -35,5 +39,14 @@ ${kubectl} get -n kube-system daemonset cilium -o jsonpath='{.status.numberReady
         return `kube-proxy replaced: ${proxy}, other plugins: ${exclusive === 'false' ? 'left' : 'renamed'}, sockets: ${sockets === 'true' ? 'host only' : 'all'}`;
       },
     }),
+    ...agentProbes(world),
+    ...(client === undefined ? [] : [flowProbe(world, client, server ?? client)]),
   ];
+}
+
+/** Who sends to whom: a machine that joins to one that was there, else two workers, or what there is. */
+function pairOf(world: World): readonly string[] {
+  const joining = world.about?.kind === 'join' ? world.about.hosts.map(({ name }) => name) : [];
+  const names = workersFirst(world).map(({ name }) => name);
+  return [...names.filter(name => joining.includes(name)), ...names.filter(name => !joining.includes(name))];
 }

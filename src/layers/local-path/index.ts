@@ -1,6 +1,7 @@
 // local-path: volumes that are folders of the machine their pod runs on. Fast, of one machine only, and of any size: nothing limits them.
 import { type Layer, nothing } from '../layer.ts';
 import { localPathProbes } from './probes.ts';
+import { localPathValues } from './values.ts';
 
 export const localPath: Layer = {
   name: 'local-path',
@@ -17,20 +18,7 @@ export const localPath: Layer = {
       folder: 'deploy/chart/local-path-provisioner',
     },
   }),
-  values: ({ layers }) => ({
-    storageClass: {
-      create: true,
-      name: 'local-path',
-      // Only one class is the default: where there is storage of several machines, that one.
-      defaultClass: layers.longhorn === undefined,
-      reclaimPolicy: 'Retain',
-      volumeBindingMode: 'WaitForFirstConsumer',
-    },
-    nodePathMap: [{ node: 'DEFAULT_PATH_FOR_NON_LISTED_NODES', paths: ['/opt/local-path-provisioner'] }],
-    resources: { requests: { cpu: '10m', memory: '32Mi' } },
-    // The chart's own is busybox:latest.
-    helperImage: { repository: 'busybox', tag: '1.37.0' },
-  }),
+  values: localPathValues,
   cost: () => ({ total: { milliCpu: 10, memoryMiB: 32 }, perNode: nothing }),
   upgrades: 'after-kubernetes',
   probes: localPathProbes,

@@ -1,20 +1,51 @@
-// Every machine's disk can be scheduled on.
+// No volume lacks a copy, every disk takes volumes, and a volume is read on another machine than it was written on.
 import { adminKubectl } from '../../model/kubectl.ts';
 import type { Probe } from '../../model/plan.ts';
 import { look } from '../../model/probes.ts';
 import { controlPlaneOf, type World } from '../../model/world.ts';
+import { defaultClassProbe } from '../default-class.ts';
+import { workersFirst } from '../members.ts';
+import { degradedVolumes, unschedulableDisks } from './objects.ts';
+import { longhornVolumeProbe } from './volume-probe.ts';
 
 export function longhornProbes(world: World): readonly Probe[] {
+  const [writer, reader = writer] = workersFirst(world);
   return [
-    look({
+    named(world, {
       id: 'degraded',
-      host: controlPlaneOf(world).name,
-      title: 'no attached volume lacks a copy',
-      expected: '0 volumes',
-      script: `${adminKubectl(30)} get -n longhorn-system volumes.longhorn.io -o jsonpath='{range .items[?(@.status.state=="attached")]}{.status.robustness}{"\\n"}{end}' | grep -cv '^healthy$' || true`,
-      reproduce: 'kubectl get -n longhorn-system volumes.longhorn.io',
-      accept: output => output === '0',
-      show: output => `${output} volumes`,
+      title: 'no volume in use lacks a copy',
+      kind: 'volumes.longhorn.io',
+      find: degradedVolumes,
     }),
+    named(world, {
+      id: 'disks',
+      title: 'every disk that is to take volumes takes them',
+      kind: 'nodes.longhorn.io',
+      find: unschedulableDisks,
+    }),
+    defaultClassProbe(world, 'longhorn'),
+    ...(writer && reader ? [longhornVolumeProbe(world, writer.name, reader.name)] : []),
   ];
+}
+
+interface Named {
+  readonly id: string;
+  readonly title: string;
+  readonly kind: string;
+  find(json: string): readonly string[];
+}
+
+/** Nothing of a kind may be found; what is found is named. */
+function named(world: World, { id, title, kind, find }: Named): Probe {
+  return look({
+    id,
+    host: controlPlaneOf(world).name,
+    title,
+    expected: 'none',
+    script: `${adminKubectl(30)} get -n longhorn-system ${kind} -o json`,
+    reproduce: `kubectl get -n longhorn-system ${kind}`,
+    hint: 'see why: homelab doctor',
+    accept: output => find(output).length === 0,
+    show: output => find(output).join(', ') || 'none',
+  });
 }

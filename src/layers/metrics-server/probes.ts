@@ -1,8 +1,9 @@
-// Every machine's figures arrive.
+// Every machine's figures arrive, and autoscalers can count on those of pods.
 import { adminKubectl } from '../../model/kubectl.ts';
 import type { Probe } from '../../model/plan.ts';
 import { look } from '../../model/probes.ts';
 import { controlPlaneOf, reachedHosts, type World } from '../../model/world.ts';
+import { autoscalerProbe } from './autoscaler-probe.ts';
 
 export function metricsProbes(world: World): readonly Probe[] {
   const nodes = reachedHosts(world).map(({ name }) => name);
@@ -22,5 +23,6 @@ echo "$got" | awk '$2 ~ /m$/' | wc -l`,
       accept: output => output === String(nodes.length),
       show: output => `figures of ${output} of ${nodes.length}`,
     }),
+    autoscalerProbe(world),
   ];
 }

@@ -1,0 +1,85 @@
+// Proof of Longhorn: a file written on one machine is read on another, while as many copies run as were asked for.
+import { adminKubectl } from '../../model/kubectl.ts';
+import type { Probe } from '../../model/plan.ts';
+import { ask } from '../../model/probe-namespace.ts';
+import { evidenceOf } from '../../model/probes.ts';
+import { sh } from '../../model/shell.ts';
+import { pauseImage } from '../../model/versions.ts';
+import { controlPlaneOf, type World } from '../../model/world.ts';
+import { proveVolume } from '../volume-proof.ts';
+import { copiesOfVolume } from './objects.ts';
+import { copiesOf } from './values.ts';
+
+const namespace = 'homelab-probe-longhorn';
+const kubectl = adminKubectl(30);
+
+export function longhornVolumeProbe(world: World, writer: string, reader: string): Probe {
+  const host = controlPlaneOf(world).name;
+  const wanted = copiesOf(world.cluster);
+  const hint = 'see why: kubectl get -n longhorn-system volumes.longhorn.io,replicas.longhorn.io; homelab doctor';
+  const moves = {
+    id: 'volume-moves',
+    host: reader,
+    title:
+      writer === reader
+        ? 'a file that one pod wrote is there for the next'
+        : `a file written on ${writer} is read on another machine`,
+    expected: 'the same sum',
+    reproduce: 'kubectl get persistentvolumeclaims --all-namespaces (homelab verify repeats all of it)',
+    hint,
+  };
+  const copies = {
+    id: 'volume-copies',
+    host,
+    title: 'a volume has all its copies, each on a machine of its own',
+    expected: `attached, healthy, ${wanted} wanted, ${wanted} run`,
+    reproduce: 'kubectl get -n longhorn-system volumes.longhorn.io,replicas.longhorn.io -o wide',
+    hint,
+  };
+  const gone = {
+    id: 'volume-goes',
+    host,
+    title: 'a volume that is not to be kept goes with its claim',
+    expected: 'nothing is left',
+    reproduce: 'kubectl get persistentvolumes',
+    hint,
+  };
+  return {
+    ...moves,
+    kind: 'active',
+    id: 'longhorn-volume',
+    title: 'a volume of Longhorn is read where it was not written',
+    timeoutMs: 900_000,
+    pieces: [moves, copies, gone],
+    async run(context) {
+      const { volume, looked, read, left } = await proveVolume(context, {
+        host,
+        namespace,
+        storageClass: 'longhorn',
+        image: pauseImage(world.cluster.kubernetes.version),
+        writer,
+        reader,
+        look: async ({ name }) =>
+          copiesOfVolume(await ask(context, host, copiesScript(name), 180_000, 'Longhorn does not say'), name),
+      });
+      const observed = `${looked.volume}, ${looked.machines.length} run`;
+      return [
+        evidenceOf(
+          moves,
+          read === volume.sum,
+          read === volume.sum ? moves.expected : `${volume.sum} written, ${read} read`,
+        ),
+        evidenceOf(copies, observed === copies.expected, `${observed} (${looked.machines.join(', ')})`),
+        evidenceOf(gone, left === '', left || gone.expected),
+      ];
+    },
+  };
+}
+
+/** A new volume's copies start one after the other. */
+function copiesScript(name: string): string {
+  return `left=60
+until [ "$(${kubectl} get -n longhorn-system volumes.longhorn.io ${sh(name)} -o jsonpath='{.status.robustness}' 2>/dev/null)" = healthy ] || [ "$left" -le 0 ]; do left=$((left - 1)); sleep 2; done
+${kubectl} get -n longhorn-system volumes.longhorn.io,replicas.longhorn.io -o json
+`;
+}

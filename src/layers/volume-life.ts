@@ -1,0 +1,52 @@
+// A volume of a probe from its claim to its end, as scripts for a control plane. What the class keeps is let go of: its provisioner takes it away.
+import type { JsonObject } from '../model/cluster.ts';
+import { adminKubectl } from '../model/kubectl.ts';
+import { comeUpScript, createScript, probePod } from '../model/probe-pods.ts';
+
+const kubectl = adminKubectl(100);
+const claim = 'probe';
+
+/** Makes the claim and its first pod; prints the pod, and 'volume NAME PATH'. */
+export function claimScript(namespace: string, storageClass: string, image: string, node: string): string {
+  const item: JsonObject = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: claim, namespace },
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      storageClassName: storageClass,
+      resources: { requests: { storage: '64Mi' } },
+    },
+  };
+  const pod = probePod(namespace, image, { name: 'writer', node, claim });
+  return `${letGoScript(namespace)}${createScript([item, pod])}${comeUpScript(namespace)}${letGoScript(namespace)}volume=$(${kubectl} get -n ${namespace} persistentvolumeclaim ${claim} -o jsonpath='{.spec.volumeName}')
+echo "volume $volume $(${kubectl} get persistentvolume "$volume" -o jsonpath='{.spec.hostPath.path}{.spec.local.path}')"
+`;
+}
+
+/** After the first pod, another one with the same claim; prints it. */
+export function nextPodScript(namespace: string, image: string, node: string): string {
+  return `${kubectl} delete pod -n ${namespace} writer --wait --timeout=60s >/dev/null
+${createScript([probePod(namespace, image, { name: 'reader', node, claim })])}${comeUpScript(namespace)}`;
+}
+
+/** After the claim: 'left' lines for volumes that do not go within a minute. */
+export function volumesLeft(namespace: string): string {
+  return `left=30
+until found=$(${volumesOf(namespace)}) && [ -z "$found" ] || [ "$left" -le 0 ]; do left=$((left - 1)); sleep 2; done
+found=$(${volumesOf(namespace)})
+[ -z "$found" ] || echo "left $(echo "$found" | tr '\\n' ' ')"
+`;
+}
+
+// Also what a proof left that was killed between the claim and this.
+function letGoScript(namespace: string): string {
+  return `for volume in $(${volumesOf(namespace)}); do
+  ${kubectl} patch persistentvolume "$volume" -p '{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}' >/dev/null
+done
+`;
+}
+
+function volumesOf(namespace: string): string {
+  return `${kubectl} get persistentvolumes -o jsonpath='{range .items[?(@.spec.claimRef.namespace=="${namespace}")]}{.metadata.name}{"\\n"}{end}'`;
+}
