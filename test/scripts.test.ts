@@ -1,5 +1,6 @@
 // Every script that homelab sends to a machine: readable by dash, and free of what shellcheck knows to be mistakes.
 import { spawnSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,6 +36,7 @@ import { backupScript } from '../src/transitions/backup.ts';
 import { awaitNotReady } from '../src/transitions/begun.ts';
 import { emptying, uncordon } from '../src/transitions/drain.ts';
 import { backup, beforeRestore, withBackups } from './backup-sample.ts';
+import { layered } from './layers/rig.ts';
 import { beforeJoin, beforeRemoval, beforeReset, living, threeControlPlanes, withPods } from './life-sample.ts';
 import { machinesOf, testRun } from './run-context.ts';
 import {
@@ -100,6 +102,7 @@ const worlds: readonly (readonly [string, World])[] = [
   ['a machine is reset', beforeReset(['k8s-worker3'])],
   ['every adapter, bare', everyAdapter(bareWorld(two))],
   ['every adapter, of members', everyAdapter(convergedWorld(two))],
+  ['every layer', convergedWorld({ ...two, cluster: { ...layered.cluster, hosts: two.cluster.hosts } })],
   ['an upgrade', upgradeWorld('v1.32.0')],
   ['backups by schedule', convergedWorld({ ...two, cluster: { ...two.cluster, backup } })],
   [
@@ -311,14 +314,26 @@ type Exec = (
   script: string,
 ) => Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
 
+/** Where a controller gives a certificate. */
+const sealingKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({
+  type: 'spki',
+  format: 'pem',
+});
+
 /** The scripts of an active probe whose pods come up. */
 async function recordActive(see: (script: string) => void, run: (exec: Exec) => Promise<unknown>): Promise<void> {
   const pods = cluster.hosts
     .map(({ name }, index) => `pod probe-${name} ${name} 10.244.${index}.2 0-${index}\n`)
     .join('');
+  const said = `${pods}service 10.96.0.5\ndns 10.96.0.10\napi 10.96.0.1\nvolume pvc-1 /opt/pvc-1\nsum 0\n`;
   await run(async (_, script) => {
     see(script);
-    return { code: 0, stderr: '', stdout: `${pods}service 10.96.0.5\ndns 10.96.0.10\napi 10.96.0.1\n` };
+    const stdout = script.includes('cert.pem')
+      ? `${sealingKey}`
+      : script.includes('longhorn.io')
+        ? '{"items":[]}'
+        : said;
+    return { code: 0, stderr: '', stdout };
   });
 }
 
@@ -354,6 +369,11 @@ describe('every script that we send', () => {
       '/join-token',
       ' proves readyz',
       ' proves pod-network',
+      ' proves flows',
+      ' proves autoscaler',
+      ' proves sealing',
+      ' proves local-volume',
+      ' proves longhorn-volume',
       '/drain-',
       '/etcd-without-',
       '/reset',

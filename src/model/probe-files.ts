@@ -29,8 +29,8 @@ const sumLine = `echo "sum $(sha256sum <"$volume/${file}" | cut -c -64)"\n`;
 
 // systemd's driver writes the pod's uid with underscores. The sandbox of the pod is no container of it: it has no volume.
 function enterVolume(uid: string): string {
-  return `for found in $(grep -lsE 'pod(${uid}|${uid.replaceAll('-', '_')})' /proc/[0-9]*/cgroup); do
-  ! grep -qs ' ${volumePath} ' "\${found%cgroup}mountinfo" || volume=\${found%cgroup}root${volumePath}
+  return `for found in /proc/[0-9]*; do
+  if grep -qsE 'pod(${uid}|${uid.replaceAll('-', '_')})' "$found/cgroup" && grep -qs ' ${volumePath} ' "$found/mountinfo"; then volume=$found/root${volumePath}; fi
 done
 [ -n "\${volume-}" ] || { echo 'no process of the pod ${uid} has its volume' >&2; exit 1; }
 `;

@@ -97,6 +97,7 @@ set -- "$work/sources/"${sh(source.folder)}
 /** A Helm that was killed leaves a revision that says 'pending', and no other Helm dares after it. Ours has ended: its unit is gone. */
 function repairScript({ name, namespace }: ReleaseOptions): string {
   return `pending=$(${kubectl} get secret -n ${sh(namespace)} -l ${sh(`owner=helm,name=${name},status in (pending-install,pending-upgrade,pending-rollback)`)} -o name)
+# shellcheck disable=SC2086
 [ -z "$pending" ] || ${kubectl} delete -n ${sh(namespace)} $pending >/dev/null
 `;
 }

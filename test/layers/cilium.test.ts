@@ -1,4 +1,4 @@
-// Flows are as `hubble observe -o jsonpb` of Cilium 1.16.1 prints them.
+// Flows are constructed from cilium api/v1/flow/flow.proto, in the form of `hubble observe -o jsonpb`.
 import { describe, expect, it } from 'vitest';
 import { flowsIn } from '../../src/layers/cilium/flows.ts';
 import { layers } from '../../src/layers/index.ts';
