@@ -192,38 +192,11 @@ export const layerTools = [
 /** Which of Debian's programs are taken out of their packages, by the name of the binary they become. */
 export const fromDebian = { busybox: { package: 'busybox-static', file: 'bin/busybox' } } as const;
 
-const busyboxApplets = [
-  'cat',
-  'chmod',
-  'dd',
-  'df',
-  'echo',
-  'env',
-  'false',
-  'httpd',
-  'id',
-  'ls',
-  'mkdir',
-  'mount',
-  'mv',
-  'nc',
-]
-  .concat([
-    'nslookup',
-    'ping',
-    'ps',
-    'rm',
-    'rmdir',
-    'sh',
-    'sha256sum',
-    'sleep',
-    'stat',
-    'sync',
-    'tail',
-    'test',
-    'touch',
-  ])
-  .concat(['true', 'uname', 'wget']);
+// What local-path's helpers call, and what one wants in a pod that looks around.
+const busyboxApplets = (
+  'awk cat chmod cut date dd df echo env false find free grep head hostname httpd id ip ls mkdir mount mv nc nslookup ping ps printf rm rmdir ' +
+  'sed seq sh sha256sum sleep sort stat sync tail tee test timeout touch tr true uname wc wget'
+).split(' ');
 
 export const layerImages: readonly ImageSpec[] = [
   {
