@@ -17,7 +17,7 @@ const bootUnits = `systemctl list-unit-files --no-legend --no-pager --type=swap 
   esac
 done`;
 
-/** fstab lines are commented out with our mark, swap units masked; the swap file itself stays. */
+/** fstab lines are commented out with our mark, swap units masked, a file of theirs in the mask's place kept beside it; the swap file itself stays. */
 export function noSwap(): Resource {
   return defineResource<SwapState>({
     key: 'swap',
@@ -46,7 +46,12 @@ ${bootUnits} | sed 's/^/unit /'
     act: observed => ({
       risk: observed.active.length > 0 ? 'disruptive' : 'safe',
       action: {
-        script: `${bootUnits} | xargs -r systemctl mask --quiet
+        // A unit's file that somebody wrote stands where the mask would.
+        script: `${bootUnits} | while read -r unit; do
+  own=/etc/systemd/system/$unit
+  if [ -e "$own" ] || [ -L "$own" ]; then mv "$own" "$own.homelab"; fi
+  systemctl mask --quiet "$unit"
+done
 [ ! -e /etc/fstab ] || sed -i -E '/^[[:space:]]*#/!s/^([[:space:]]*[^[:space:]]+[[:space:]]+[^[:space:]]+[[:space:]]+swap([[:space:]].*)?)$/# homelab: \\1/' /etc/fstab
 systemctl daemon-reload
 swapoff -a

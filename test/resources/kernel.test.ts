@@ -29,15 +29,21 @@ describe('swap', () => {
     const bin = standIns(folder, {
       systemctl: `case $1 in
   list-unit-files) cat '${unitsPath}' ;;
-  mask) shift; for unit in "$@"; do sed -i "s/^$unit .*/$unit masked enabled/" '${unitsPath}'; done ;;
+  mask)
+    shift
+    for unit in "$@"; do
+      [ ! -e "${folder}/$unit" ] || { echo "Failed to mask unit: File /etc/systemd/system/$unit already exists." >&2; exit 1; }
+      sed -i "s/^$unit .*/$unit masked enabled/" '${unitsPath}'
+    done ;;
   daemon-reload) ;;
   show) case $5 in fstab.swap) echo '${fstabPath}' ;; *) echo /etc/systemd/zram-generator.conf ;; esac ;;
   *) exit 99 ;;
 esac`,
       swapoff: `[ "$1" = -a ] || exit 99; sed -i '2,$d' '${swapsPath}'`,
     });
-    const options: RigOptions = { bin, moved: { '/etc/fstab': fstabPath, '/proc/swaps': swapsPath } };
-    return { options, fstab: () => readFileSync(fstabPath, 'utf8') };
+    const moved = { '/etc/fstab': fstabPath, '/proc/swaps': swapsPath, '/etc/systemd/system': folder };
+    const options: RigOptions = { bin, moved };
+    return { options, folder, fstab: () => readFileSync(fstabPath, 'utf8') };
   }
 
   const uuid = 'UUID=0b3a-11 / ext4 errors=remount-ro 0 1\n';
@@ -74,6 +80,14 @@ esac`,
     expect(apply(swap, there.options)).toMatchObject({ code: 0, stderr: '' });
     expect(there.fstab()).toBe(`${uuid}${commented}# the end\n`);
     expect(observe(swap, there.options)).toEqual(swap.desired);
+  });
+
+  it('has its unit masked where somebody wrote one, which is kept beside it', () => {
+    const there = machine('', '', 'dev-zram0.swap enabled enabled\ndev-sdb2.swap enabled enabled\n');
+    writeFileSync(join(there.folder, 'dev-zram0.swap'), '[Swap]\nWhat=/dev/zram0\n');
+    expect(apply(swap, there.options)).toMatchObject({ code: 0, stderr: '' });
+    expect(observe(swap, there.options)).toEqual(swap.desired);
+    expect(readFileSync(join(there.folder, 'dev-zram0.swap.homelab'), 'utf8')).toContain('What=/dev/zram0');
   });
 
   it('in use disturbs what runs, for the next boot only it does not', () => {

@@ -83,7 +83,7 @@ export const explainedSteps: Readonly<Record<string, Explained>> = {
   'swap-off': {
     why: 'The kubelet does not start with swap on (failSwapOn), and a pod that swaps keeps no promise about its memory. fstab, units and zram are settled too, so that the next boot does not bring it back.',
     source: `${kubeadm} (Swap configuration)`,
-    undo: "lines of /etc/fstab are commented out with '# homelab:', units masked: take the mark away, sudo systemctl unmask the units, sudo swapon -a; the swap file itself is still there",
+    undo: "lines of /etc/fstab are commented out with '# homelab:', units masked: take the mark away, sudo systemctl unmask the units (and give a file /etc/systemd/system/UNIT.homelab its name back), sudo swapon -a; the swap file itself is still there",
     found: { active: ['/swap.img'], fstab: ['/swap.img'], units: [] },
   },
   'apt-proxy': {
