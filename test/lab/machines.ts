@@ -113,6 +113,11 @@ export async function labUp(options: LabUpOptions): Promise<Lab> {
   const carrier = carrierOf({ qemu });
   const machines = options.machines ?? before?.guests.length ?? (qemu ? 1 : 4);
   checkMachines(machines, before);
+  if (options.cilium && before?.cilium === false) {
+    throw new HomelabError('HL_REFUSED', `Lab ${name} was made for the network basic`, {
+      hint: `npm run lab -- down --name ${name}, or another --name`,
+    });
+  }
   await requireAll({ machines, images: options.bundle !== undefined && before === undefined, qemu });
   return withLock(`lab ${name}`, { log, signal }, async () => {
     const base = await carrier.ensureBase({ log, signal });
