@@ -1,5 +1,6 @@
 // What the layers of a lab's inventory need beside the product's own values: reasons lie in the guests, or in what no registry has.
-import { layerCharts, layerVersions } from './bundle/layers.ts';
+import { layerVersions } from './bundle/layer-images.ts';
+import { layerCharts } from './bundle/layers.ts';
 
 const agent = [
   'CHOWN',

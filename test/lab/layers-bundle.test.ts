@@ -3,16 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { withoutDescriptions, writeChart } from './bundle/chart.ts';
-import {
-  fromDebian,
-  layerCharts,
-  layerDebian,
-  layerFiles,
-  layerImages,
-  layerModules,
-  layerTools,
-  layerVersions,
-} from './bundle/layers.ts';
+import { fromDebian, layerDebian, layerImages, layerVersions } from './bundle/layer-images.ts';
+import { layerCharts, layerFiles, layerModules, layerTools } from './bundle/layers.ts';
 import { goModuleHash } from './bundle/recipe.ts';
 import { run } from './bundle/run.ts';
 import { sumsOf } from './bundle/sums.ts';

@@ -7,16 +7,8 @@ import { z } from 'zod';
 import { writeChart } from './bundle/chart.ts';
 import { downloadDebian } from './bundle/debian.ts';
 import { buildGoModule, isBuilt } from './bundle/go.ts';
-import {
-  fromDebian,
-  layerCharts,
-  layerDebian,
-  layerFiles,
-  layerImages,
-  layerModules,
-  layersHash,
-  layerTools,
-} from './bundle/layers.ts';
+import { fromDebian, layerDebian, layerImages } from './bundle/layer-images.ts';
+import { layerCharts, layerFiles, layerModules, layersHash, layerTools } from './bundle/layers.ts';
 import { takeModuleFiles } from './bundle/module-files.ts';
 import {
   builtFile,

@@ -49,10 +49,18 @@ export async function takeModuleFiles(files: ModuleFiles, site: FilesSite): Prom
   return part;
 }
 
+interface Download {
+  readonly module: string;
+  readonly sum?: string;
+  /** The wrapper module that names it. */
+  readonly source?: string;
+  readonly toolchain: string;
+  readonly caches: string;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** Downloads a module (`path@version`, or a path that `source`'s go.mod has); Go proves it by go.sum or the sum database. */
-export async function downloadModule(
-  wanted: FilesOf & { readonly caches: string; readonly signal: AbortSignal | undefined },
-): Promise<string> {
+export async function downloadModule(wanted: Download): Promise<string> {
   const { module, sum, source, toolchain, caches, signal } = wanted;
   await mkdir(path.join(caches, 'tmp'), { recursive: true });
   const output = await run(['go', 'mod', 'download', '-json', module], {
@@ -64,11 +72,4 @@ export async function downloadModule(
   const { Dir, Sum } = downloadSchema.parse(JSON.parse(output));
   if (sum !== undefined && sum !== Sum) throw new Error(`${module} has the sum ${Sum}, not ${sum}`);
   return Dir;
-}
-
-interface FilesOf {
-  readonly module: string;
-  readonly sum?: string;
-  readonly source?: string;
-  readonly toolchain: string;
 }
