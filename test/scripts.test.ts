@@ -423,7 +423,7 @@ describe('every script that we send', () => {
   const hasShellcheck = spawnSync('shellcheck', ['--version']).status === 0;
   it.skipIf(!hasShellcheck)(
     'passes shellcheck, and needs every exception that is made here',
-    { timeout: 60_000 },
+    { timeout: 120_000 },
     () => {
       withFiles(files => {
         const { stdout, stderr } = spawnSync('shellcheck', ['-s', 'sh', '-f', 'gcc', ...files.keys()], {

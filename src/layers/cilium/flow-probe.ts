@@ -61,10 +61,12 @@ export function flowProbe(world: World, client: string, server: string): Probe {
         );
         const addressOf = (name: string) => livePods(said).find(pod => pod.name === name)?.address ?? '';
         const [from, to] = [addressOf('client'), addressOf('server')];
+        const seen = (verdict: 'FORWARDED' | 'DROPPED') =>
+          flowTo(context, host, to, flowsScript(client, verdict, fieldOf(said, 'began')));
         try {
           await ask(context, server, listenScript(to), 30_000, 'nothing listens in the probe pod');
           const made = await ask(context, client, allowedScript(from, to), 150_000, 'nothing was sent');
-          const forwarded = await flowsOf(context, host, client, to, 'FORWARDED');
+          const forwarded = await seen('FORWARDED');
           await ask(context, host, policyScript(), 60_000, 'the policy was not taken');
           const stopped = await ask(
             context,
@@ -73,7 +75,7 @@ export function flowProbe(world: World, client: string, server: string): Probe {
             240_000,
             'nothing was sent',
           );
-          const dropped = await flowsOf(context, host, client, to, 'DROPPED');
+          const dropped = await seen('DROPPED');
           const resolved = dnsAnswer(fieldOf(stopped, 'dns'));
           const isStopped = fieldOf(stopped, 'connection') === 'none';
           const first = `${fieldOf(made, 'connection')}, ${forwarded}`;
@@ -93,17 +95,10 @@ export function flowProbe(world: World, client: string, server: string): Probe {
   };
 }
 
-/** The last flow from client to server in words. */
-async function flowsOf(
-  context: ProbeContext,
-  host: string,
-  client: string,
-  server: string,
-  verdict: 'FORWARDED' | 'DROPPED',
-): Promise<string> {
-  const said = await ask(context, host, flowsScript(client, verdict), 120_000, 'Hubble does not answer');
-  const ours = flowsIn(said).filter(flow => flow.to === server && flow.port === probePort);
-  const flow = ours.at(-1);
+/** The last flow to the server in words. */
+async function flowTo(context: ProbeContext, host: string, server: string, script: string): Promise<string> {
+  const said = await ask(context, host, script, 120_000, 'Hubble does not answer');
+  const flow = flowsIn(said).findLast(each => each.to === server && each.port === probePort);
   if (!flow) return 'Hubble saw no such flow';
   return flow.reason === '' ? flow.verdict : `${flow.verdict}: ${flow.reason}`;
 }

@@ -11,13 +11,14 @@ export const record = 'kubernetes.default.svc.cluster.local';
 export const policyName = 'only-dns';
 const kubectl = adminKubectl(30);
 
-/** Prints both pods, and the addresses of DNS and API. */
+/** Prints when it began, both pods, and the addresses of DNS and API. */
 export function podsScript(image: string, client: string, server: string): string {
   const pods = [
     probePod(namespace, image, { name: 'client', role: 'client', node: client }),
     probePod(namespace, image, { name: 'server', role: 'server', node: server }),
   ];
-  return `${createScript(pods)}${comeUpScript(namespace)}echo "dns $(${kubectl} get -n kube-system service kube-dns -o jsonpath='{.spec.clusterIP}')"
+  return `echo "began $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+${createScript(pods)}${comeUpScript(namespace)}echo "dns $(${kubectl} get -n kube-system service kube-dns -o jsonpath='{.spec.clusterIP}')"
 echo "api $(${kubectl} get -n default service kubernetes -o jsonpath='{.spec.clusterIP}')"
 `;
 }
@@ -63,9 +64,9 @@ export function policyScript(): string {
   return createScript([policy]);
 }
 
-/** On a control plane: what the agent of the client's machine saw, a flow a line. Its buffer answers at once: asked again for a while. */
-export function flowsScript(client: string, verdict: 'FORWARDED' | 'DROPPED'): string {
-  const observe = `hubble observe --verdict ${verdict} --from-pod ${namespace}/client --protocol tcp --port ${probePort} --last 20 -o jsonpb`;
+/** On a control plane: what the agent of the client's machine saw, a flow a line. Its buffer answers at once, and with what was before: asked again for a while, and since when. */
+export function flowsScript(client: string, verdict: 'FORWARDED' | 'DROPPED', since: string): string {
+  const observe = `hubble observe --since ${sh(since)} --verdict ${verdict} --from-pod ${namespace}/client --protocol tcp --port ${probePort} --last 20 -o jsonpb`;
   return `${findAgent(client)}left=10
 until flows=$(${inAgent(observe)} 2>/dev/null) && [ -n "$flows" ]; do
   left=$((left - 1)); [ "$left" -gt 0 ] || break; sleep 2
