@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { flowsIn } from '../../src/layers/cilium/flows.ts';
 import { layers } from '../../src/layers/index.ts';
 import type { World } from '../../src/model/world.ts';
-import { type Answers, active, layered, machines, read, removed, told } from './rig.ts';
+import { type Answers, active, layered, machines, read, removed, told, withLayers } from './rig.ts';
 
 const pods = `began 2026-11-23T00:20:00Z
 pod client k8s-worker1 10.244.1.191 1-1
@@ -105,6 +105,18 @@ describe('an allowed and a denied connection', () => {
       expect(removed(asked)).toEqual(['homelab-probe-cilium on k8s-cp']);
     },
   );
+
+  it('are proven without Hubble where the inventory switches it off', async () => {
+    const values = { hubble: { enabled: false } };
+    const quiet = withLayers({ ...layered.cluster.layers, cilium: { version: '1.16.1', values } }, layered);
+    const { asked, told: lines } = await prove([], quiet);
+    expect(lines).toEqual([
+      '✔ allowed-flow: made',
+      '✔ policy: kubernetes.default.svc.cluster.local: 10.96.0.1, no connection',
+    ]);
+    expect(asked.some(({ script }) => script.includes('hubble'))).toBe(false);
+    expect(active(layers.cilium.probes(quiet), 'flows').pieces.map(({ id }) => id)).toEqual(['allowed-flow', 'policy']);
+  });
 
   it('begin on the machine that joins', async () => {
     const joining = layered.cluster.hosts.filter(({ name }) => name === 'k8s-worker3');

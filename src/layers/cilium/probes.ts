@@ -1,11 +1,14 @@
 // Cilium runs everywhere with the settings that matter, its agents are well, policies hold, and Hubble sees the flows.
+import { z } from 'zod';
 import { adminKubectl } from '../../model/kubectl.ts';
 import type { Probe } from '../../model/plan.ts';
 import { look } from '../../model/probes.ts';
 import { controlPlaneOf, reachedHosts, type World } from '../../model/world.ts';
 import { workersFirst } from '../members.ts';
+import { merged } from '../values.ts';
 import { agentProbes } from './agents.ts';
 import { flowProbe } from './flow-probe.ts';
+import { ciliumValues } from './values.ts';
 
 const kubectl = adminKubectl(60);
 
@@ -40,8 +43,14 @@ ${kubectl} get -n kube-system daemonset cilium -o jsonpath='{.status.numberReady
       },
     }),
     ...agentProbes(world),
-    ...(client === undefined ? [] : [flowProbe(world, client, server ?? client)]),
+    ...(client === undefined ? [] : [flowProbe(world, client, server ?? client, hasHubble(world))]),
   ];
+}
+
+// The inventory's values may switch it off.
+function hasHubble({ cluster }: World): boolean {
+  const values = merged(ciliumValues(cluster), cluster.layers.cilium?.values ?? {});
+  return z.object({ hubble: z.object({ enabled: z.literal(true) }) }).safeParse(values).success;
 }
 
 /** Who sends to whom: a machine that joins to one that was there, else two workers, or what there is. */
