@@ -1,6 +1,7 @@
-// A volume of a probe from its claim to its end, as scripts for a control plane. What the class keeps is let go of: its provisioner takes it away.
+// A volume of a probe from its claim to its end, as scripts for a control plane.
 import type { JsonObject } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
+import { volumesOf } from '../model/probe-namespace.ts';
 import { comeUpScript, createScript, probePod } from '../model/probe-pods.ts';
 
 const kubectl = adminKubectl(100);
@@ -19,7 +20,7 @@ export function claimScript(namespace: string, storageClass: string, image: stri
     },
   };
   const pod = probePod(namespace, image, { name: 'writer', node, claim });
-  return `${letGoScript(namespace)}${createScript([item, pod])}${comeUpScript(namespace)}${letGoScript(namespace)}volume=$(${kubectl} get -n ${namespace} persistentvolumeclaim ${claim} -o jsonpath='{.spec.volumeName}')
+  return `${createScript([item, pod])}${comeUpScript(namespace)}volume=$(${kubectl} get -n ${namespace} persistentvolumeclaim ${claim} -o jsonpath='{.spec.volumeName}')
 echo "volume $volume $(${kubectl} get persistentvolume "$volume" -o jsonpath='{.spec.hostPath.path}{.spec.local.path}')"
 `;
 }
@@ -37,16 +38,4 @@ until found=$(${volumesOf(namespace)}) && [ -z "$found" ] || [ "$left" -le 0 ]; 
 found=$(${volumesOf(namespace)})
 [ -z "$found" ] || echo "left $(echo "$found" | tr '\\n' ' ')"
 `;
-}
-
-// Also what a proof left that was killed between the claim and this.
-function letGoScript(namespace: string): string {
-  return `for volume in $(${volumesOf(namespace)}); do
-  ${kubectl} patch persistentvolume "$volume" -p '{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}' >/dev/null
-done
-`;
-}
-
-function volumesOf(namespace: string): string {
-  return `${kubectl} get persistentvolumes -o jsonpath='{range .items[?(@.spec.claimRef.namespace=="${namespace}")]}{.metadata.name}{"\\n"}{end}'`;
 }

@@ -1,6 +1,7 @@
 // Namespaces of probes: made for one proof and removed after it; when the proof was killed, by a timer that the control plane has.
 import { adminKubectl } from './kubectl.ts';
 import type { ProbeContext } from './plan.ts';
+import { command } from './shell.ts';
 
 const kubectl = adminKubectl(100);
 
@@ -38,10 +39,15 @@ export function wordsOf(result: { readonly code: number; readonly stdout: string
   return said.split('\n').slice(-8).join(' · ');
 }
 
+/** Prints the names of the volumes that are claimed in this namespace, or were. */
+export function volumesOf(namespace: string): string {
+  return `${kubectl} get persistentvolumes -o jsonpath='{range .items[?(@.spec.claimRef.namespace=="${namespace}")]}{.metadata.name}{"\\n"}{end}'`;
+}
+
 /** What is left of a proof that was killed goes first. The timer outlives the connection, and every proof's deadline. */
 function makeScript(namespace: string): string {
-  return `${stopTimer(namespace)}systemd-run --quiet --collect --unit=${timer(namespace)} --on-active=15min \\
-  ${kubectl} delete namespace ${namespace} --ignore-not-found --wait=false
+  const later = command('/bin/sh', '-c', deleteNamespace(namespace, '--wait=false'));
+  return `${stopTimer(namespace)}systemd-run --quiet --collect --unit=${timer(namespace)} --on-active=15min ${later}
 ${deleteNamespace(namespace)}${kubectl} create namespace ${namespace} >/dev/null
 left=30
 until ${kubectl} get serviceaccount -n ${namespace} default >/dev/null 2>&1 || [ "$left" -le 0 ]; do left=$((left - 1)); sleep 1; done
@@ -53,8 +59,11 @@ function removeScript(namespace: string): string {
   return `${deleteNamespace(namespace)}${stopTimer(namespace)}`;
 }
 
-function deleteNamespace(namespace: string): string {
-  return `${kubectl} delete namespace ${namespace} --ignore-not-found --wait --timeout=90s >/dev/null\n`;
+// Volumes that their class keeps are let go of, so that its own provisioner takes them away. No variables: systemd reads this too.
+function deleteNamespace(namespace: string, wait = '--wait --timeout=90s'): string {
+  return `${volumesOf(namespace)} | xargs -r -n 1 ${kubectl} patch persistentvolume -p '{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}' >/dev/null || true
+${kubectl} delete namespace ${namespace} --ignore-not-found ${wait} >/dev/null
+`;
 }
 
 function stopTimer(namespace: string): string {

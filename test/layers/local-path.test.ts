@@ -48,13 +48,6 @@ describe('a volume of local-path', () => {
     ]);
   });
 
-  it('is let go of as soon as it is bound: its class keeps volumes', async () => {
-    const { asked } = await prove();
-    const script = asked.find(each => each.script.includes('"PersistentVolumeClaim"'))?.script ?? '';
-    const patch = script.lastIndexOf('"persistentVolumeReclaimPolicy":"Delete"');
-    expect(patch).toBeGreaterThan(script.indexOf('--for=condition=Ready'));
-  });
-
   it.each([
     [
       'another sum',

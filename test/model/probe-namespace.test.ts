@@ -44,48 +44,78 @@ describe('the scripts of a namespace', () => {
   afterEach(() => rmSync(dir, { recursive: true }));
 
   /** Runs all that a proof asks for with tools that write down how they were called; `fails` is a call that ends with 1. */
-  async function calls(fails = 'nothing'): Promise<readonly string[]> {
+  async function calls({ volumes = '', fails = 'nothing' } = {}): Promise<readonly string[]> {
     const log = join(dir, 'log');
     writeFileSync(log, '');
     for (const tool of ['kubectl', 'systemctl', 'systemd-run']) {
-      writeFileSync(
-        join(dir, tool),
-        `#!/bin/sh\necho "${tool} $*" >>"${log}"\ncase "$*" in *'${fails}'*) exit 1 ;; esac\n`,
-      );
+      const answers = `case "$*" in *'${fails}'*) exit 1 ;; *'get persistentvolumes'*) printf '${volumes}' ;; esac`;
+      writeFileSync(join(dir, tool), `#!/bin/sh\necho "${tool} $*" >>"${log}"\n${answers}\n`);
       chmodSync(join(dir, tool), 0o755);
     }
     const context = {
       signal: new AbortController().signal,
       exec: async (_: string, script: string) => {
         const env = { ...process.env, PATH: `${dir}:${process.env['PATH']}` };
-        const { status, stdout, stderr } = spawnSync('dash', ['-s'], {
-          input: `set -eu\n${script}`,
-          encoding: 'utf8',
-          env,
-        });
+        const input = `set -eu\n${script}`;
+        const { status, stdout, stderr } = spawnSync('dash', ['-s'], { input, encoding: 'utf8', env });
         return { code: status ?? 1, stdout, stderr };
       },
     };
     await withNamespaces(context, 'cp', ['homelab-probe-a'], async () => 'proven').catch(() => undefined);
-    const words = (line: string) => line.replace(/--(kubeconfig|request-timeout=)\S* ?(\/etc\S+ )?/g, '');
-    return readFileSync(log, 'utf8').trim().split('\n').map(words);
+    return readFileSync(log, 'utf8')
+      .replaceAll(/ --kubeconfig \S+ --request-timeout=\S+/g, '')
+      .trim()
+      .split('\n')
+      .filter(line => /^(kubectl (create|delete|patch)|systemctl|systemd-run)/.test(line));
   }
+  const stopped = 'systemctl stop homelab-probe-a-removal.timer homelab-probe-a-removal.service';
+  const deleted = 'kubectl delete namespace homelab-probe-a --ignore-not-found --wait --timeout=90s';
+  const patch = 'kubectl patch persistentvolume -p {"spec":{"persistentVolumeReclaimPolicy":"Delete"}}';
 
   it('start the timer before there is anything to remove, and stop it when nothing is left', async () => {
-    expect(await calls()).toEqual([
-      'systemctl stop homelab-probe-a-removal.timer homelab-probe-a-removal.service',
-      'systemd-run --quiet --collect --unit=homelab-probe-a-removal --on-active=15min kubectl delete namespace homelab-probe-a --ignore-not-found --wait=false',
-      'kubectl delete namespace homelab-probe-a --ignore-not-found --wait --timeout=90s',
+    const all = await calls();
+    expect(all.map(line => line.replace(/ -c .*/, ' …'))).toEqual([
+      stopped,
+      'systemd-run --quiet --collect --unit=homelab-probe-a-removal --on-active=15min /bin/sh …',
+      'kubectl delete namespace homelab-probe-a --ignore-not-found --wait=false >/dev/null',
+      deleted,
       'kubectl create namespace homelab-probe-a',
-      'kubectl get serviceaccount -n homelab-probe-a default',
-      'kubectl delete namespace homelab-probe-a --ignore-not-found --wait --timeout=90s',
-      'systemctl stop homelab-probe-a-removal.timer homelab-probe-a-removal.service',
+      deleted,
+      stopped,
+    ]);
+  });
+
+  it('let go of volumes before their claims go: one of a proof that was killed, and the own one', async () => {
+    const all = await calls({ volumes: 'pvc-1\\npvc-2\\n' });
+    expect(all.filter(line => /patch|delete namespace \S+ --ignore-not-found --wait /.test(line))).toEqual([
+      `${patch} pvc-1`,
+      `${patch} pvc-2`,
+      deleted,
+      `${patch} pvc-1`,
+      `${patch} pvc-2`,
+      deleted,
     ]);
   });
 
   it('leave the timer where the namespace does not go', async () => {
-    const after = (await calls('--timeout=90s')).slice(-1);
-    expect(after).toEqual(['kubectl delete namespace homelab-probe-a --ignore-not-found --wait --timeout=90s']);
+    expect((await calls({ fails: '--timeout=90s' })).at(-1)).toBe(deleted);
+  });
+
+  it('give the timer no word that systemd would take for a variable', async () => {
+    const asked: string[] = [];
+    const exec = async (_: string, script: string) => {
+      asked.push(script);
+      return { code: 0, stdout: '', stderr: '' };
+    };
+    await withNamespaces(
+      { signal: new AbortController().signal, exec },
+      'cp',
+      ['homelab-probe-a'],
+      async () => 'proven',
+    );
+    const later = /systemd-run [\s\S]*?\n'\n/.exec(asked[0] ?? '')?.[0] ?? '';
+    expect(later).toContain('--wait=false');
+    expect(later).not.toMatch(/[$%]/);
   });
 });
 
