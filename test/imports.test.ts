@@ -65,6 +65,7 @@ const readers = [
   'cli/certs.ts',
   'cli/commands.ts',
   'cli/describe.ts',
+  'cli/layers.ts',
   'cli/connector.ts',
   'cli/look.ts',
   'cli/session.ts',

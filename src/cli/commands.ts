@@ -149,9 +149,11 @@ export async function runKubeconfig(options: KubeconfigOptions, io: Io): Promise
   });
 }
 
+/** `goes`: what is typed to say yes, where that is no machine. */
 export function approvalOf(
   session: Session,
   planText_: string | undefined,
+  goes?: string,
 ): Pick<RunContext, 'approve' | 'isApproved'> {
   const { options } = session;
   const file =
@@ -164,7 +166,7 @@ export function approvalOf(
     async approve(found) {
       await checkFaults(session, found);
       if (file) againstFile(found, file);
-      else if (!options.yes) await ask(found, session);
+      else if (!options.yes) await ask(found, session, goes);
       for (const step of found.steps) approved.add(step.id);
     },
   };
@@ -184,19 +186,20 @@ function againstFile(found: Plan, file: PlanFile): void {
   );
 }
 
-async function ask(found: Plan, { goal, io, redact }: Session): Promise<void> {
+async function ask(found: Plan, { goal, io, redact }: Session, goes: string | undefined): Promise<void> {
   io.stderr.write(`\n${redact(await planText(found, io, false))}\n`);
   const { default: inquirer } = await import('inquirer');
   const cancelled = new HomelabError('HL_CANCELLED', 'not approved; nothing was changed', {
     hint: 'homelab plan shows it again',
   });
-  const lost = [...new Set(found.steps.filter(step => step.risk === 'destructive').map(step => step.host))];
+  const destroyed = found.steps.filter(step => step.risk === 'destructive');
+  const lost = [...new Set(destroyed.map(step => goes ?? step.host))];
   const question =
     lost.length > 0
       ? {
           type: 'input' as const,
           name: 'said',
-          message: `What is on ${lost.join(', ')} is lost. Type ${lost.join(' ')} to go on:`,
+          message: `${goes === undefined ? `What is on ${lost.join(', ')} is lost` : `${goes} goes`}. Type ${lost.join(' ')} to go on:`,
         }
       : {
           type: 'confirm' as const,

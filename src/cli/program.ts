@@ -10,8 +10,9 @@ import type { CertsOptions } from './certs.ts';
 import type { BootstrapOptions, KubeconfigOptions, PlanOptions, ValidateOptions } from './commands.ts';
 import type { DoctorOptions } from './doctor.ts';
 import { addInit } from './init-options.ts';
+import { addLayers } from './layers-options.ts';
 import type { JoinOptions } from './membership.ts';
-import { collect, outputOption, withInventory } from './options.ts';
+import { collect, count, outputOption, withInventory, withMachines } from './options.ts';
 import type { ReportOptions } from './report.ts';
 import type { Io, RunOptions } from './session.ts';
 import type { UpgradeOptions } from './upgrade.ts';
@@ -43,6 +44,7 @@ Examples:
   homelab bootstrap --rehearse --yes        the same on simulated machines, in seconds
   homelab verify                            prove again what bootstrap proved
   homelab upgrade --to v1.32.3              to another version of Kubernetes, one machine at a time
+  homelab layers list                       what stands on the cluster, and what the inventory wants
   homelab doctor                            what is broken, why, and what to type
   homelab report                            the last run as one HTML file
   homelab bundle make --out bundle          all that machines need, for bootstrap --bundle bundle
@@ -313,6 +315,7 @@ Examples:
       done(await (await import('./report.ts')).runReport(run, options, io)),
     );
 
+  addLayers(program, io, done);
   addBundle(program, io, done);
   addAnswers(program, io, done);
   return program;
@@ -324,22 +327,6 @@ async function commands() {
 
 async function membership() {
   return import('./membership.ts');
-}
-
-function withMachines(command: Command): Command {
-  return withInventory(command)
-    .addOption(outputOption())
-    .option('--exclude <HOST>', 'do without this machine, because it is down; may stand several times', collect)
-    .option('--bundle <DIR>', 'install from this folder instead of the internet')
-    .addOption(new Option('--fork <N>', 'machines at a time').default(10).argParser(count))
-    .option(
-      '--trust-new-host-keys',
-      'accept and save host keys that no known_hosts has; a changed key is refused all the same',
-    )
-    .option('--record <DIR>', 'keep what the machines were asked and answered, for tests without them')
-    .option('--steal-lock', 'take machines that another run holds, if you know that nobody is at it')
-    .option('--rehearse', 'simulated machines: nothing is reached, nothing changes')
-    .option('--fault <HOST:STEP>', 'with --rehearse: this step fails; may stand several times', collect);
 }
 
 function withRun(command: Command): Command {
@@ -373,12 +360,5 @@ function seconds(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1 || value > 86_400)
     throw new InvalidArgumentError('a whole number of seconds from 1 to 86400');
-  return value;
-}
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 1000)
-    throw new InvalidArgumentError('a whole number from 1 to 1000');
   return value;
 }

@@ -2,10 +2,10 @@
 import { loadInventory } from '../inventory/load.ts';
 import type { Cluster, Host } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
-import { layerNames } from '../model/layers.ts';
+import { type LayerName, layerNames } from '../model/layers.ts';
 import type { Phase } from '../model/plan.ts';
 import type { About, Restore, Upgrade } from '../model/world.ts';
-import { leavingNames, type PhaseName, phaseNames } from '../phases/names.ts';
+import { leavingNames, type PhaseName, phaseNames, uninstallName } from '../phases/names.ts';
 import { repositoryOf } from '../upgrade/running.ts';
 import { type IsChosen, type SelectionOptions, select } from './selection.ts';
 import { oneOf } from './suggest.ts';
@@ -93,6 +93,23 @@ export function upgrading(version: string, upgrade: Upgrade): (cluster: Cluster)
     phases: [],
     isChosen: () => true,
     load: async () => [],
+  });
+}
+
+/** One layer goes; the inventory is as it is. */
+export function uninstalling(name: LayerName): (cluster: Cluster) => Target {
+  return cluster => ({
+    cluster,
+    phases: [phaseNames.connect, { ...uninstallName, title: `Uninstall ${name}` }],
+    isChosen: () => true,
+    async load() {
+      const [{ connect }, { uninstallPhase }, { layers }] = await Promise.all([
+        import('../phases/connect.ts'),
+        import('../phases/uninstall.ts'),
+        import('../layers/index.ts'),
+      ]);
+      return [connect, uninstallPhase(layers[name])];
+    },
   });
 }
 

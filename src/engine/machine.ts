@@ -186,11 +186,12 @@ function evidenceOf(probe: ReadProbe, frame: Frame | undefined): Evidence {
   return { id, host, title, expected, reproduce, ...(judged.ok ? {} : { hint }), ...judged };
 }
 
-function explanationOf(
-  { action }: Step,
+/** What a known failure means. */
+export function explanationOf(
+  explain: RemoteAction['explain'],
   stderr: string,
 ): { readonly message: string; readonly hint: string } | undefined {
-  for (const { pattern, message, hint } of action.explain ?? []) {
+  for (const { pattern, message, hint } of explain ?? []) {
     const match = pattern.exec(stderr);
     if (!match) continue;
     const filled = (text: string) => text.replace(/\$(\d)/g, (_, group: string) => match[Number(group)] ?? '');
@@ -203,7 +204,7 @@ function stepFailure(step: Step, result: ExecResult): HomelabError {
   // 124 alone may be the exit code of something inside the script.
   const isTimeout =
     result.code === 124 && (result.durationMs >= step.action.timeoutMs || result.stderr.includes(deadlineMark));
-  const known = explanationOf(step, result.stderr);
+  const known = explanationOf(step.action.explain, result.stderr);
   const reason = known
     ? known.message
     : isTimeout

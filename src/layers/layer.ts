@@ -26,6 +26,14 @@ export interface Layer {
   readonly minorsAtOnce?: 1;
   /** Against the Kubernetes minor of `homelab upgrade`. */
   readonly upgrades: 'before-kubernetes' | 'after-kubernetes';
+  /** API group of the kinds that come with it. */
+  readonly kinds?: string;
+  /** Its chart's templates are kinds: Helm would take them away, and with them everything of them that others made. */
+  readonly isKindsOnly?: true;
+  /** Volumes that are its own: while there is one, it is not uninstalled. */
+  readonly storage?: Storage;
+  /** sh, before it is uninstalled. */
+  readonly beforeUninstall?: string;
   /** What its own failures mean. */
   readonly remedies?: RemoteAction['explain'];
   /** Evidence that it works, not that its pods run. */
@@ -39,6 +47,14 @@ export interface OnMachines {
   readonly modules: readonly string[];
   /** systemd units that run. */
   readonly units: readonly string[];
+}
+
+export interface Storage {
+  /** As PersistentVolumes are annotated: pv.kubernetes.io/provisioned-by. */
+  readonly provisioners: readonly string[];
+  readonly classes: readonly string[];
+  /** Objects of its namespace that hold data also when no PersistentVolume tells of it any more. */
+  readonly objects?: string;
 }
 
 export interface Cost {

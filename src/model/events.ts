@@ -2,6 +2,7 @@
 import type { AccessRow } from './access.ts';
 import type { ListedCertificate } from './certificates.ts';
 import type { Host, Json } from './cluster.ts';
+import type { ListedLayer } from './layers.ts';
 import type { Evidence, Note, PlannedStep, Refusal } from './plan.ts';
 import type { Facts } from './world.ts';
 
@@ -80,6 +81,7 @@ export type EventBody =
     }
   /** What `homelab certs` found. */
   | { readonly type: 'certificates'; readonly certificates: readonly ListedCertificate[] }
+  | { readonly type: 'layers'; readonly layers: readonly ListedLayer[] }
   /** After the first bootstrap that ended well: how one gets in, and what to type next. */
   | {
       readonly type: 'hand-over';

@@ -16,5 +16,20 @@ export interface Chart {
   readonly source: ChartSource;
 }
 
+/** A layer as `homelab layers list` tells it; empty texts where there is none. */
+export interface ListedLayer {
+  /** The layer's, or the release's where it is no layer. */
+  readonly name: string;
+  /** What the inventory wants. */
+  readonly wanted: string;
+  readonly chart: string;
+  /** Helm's own word: deployed, failed, pending-install… */
+  readonly status: string;
+  readonly revision: number | null;
+  readonly namespace: string;
+  /** What follows from the two, in a word or a few. */
+  readonly state: string;
+}
+
 /** kubernetes.io/docs/concepts/security/pod-security-standards */
 export type PodSecurity = 'privileged' | 'baseline' | 'restricted';

@@ -1,12 +1,13 @@
 // A layer as a phase: its namespace, its release, its evidence. It happens on a control plane, and only where the inventory wants it.
 import type { Layer } from '../layers/layer.ts';
 import { merged } from '../layers/values.ts';
-import type { Cluster, Host } from '../model/cluster.ts';
+import type { Cluster, Host, WantedLayer } from '../model/cluster.ts';
 import type { Phase, Want } from '../model/plan.ts';
 import { minorOf } from '../model/versions.ts';
-import { controlPlaneOf, type World } from '../model/world.ts';
+import { controlPlaneOf, type Goal, type World } from '../model/world.ts';
 import { namespace } from '../resources/namespace.ts';
 import { release } from '../resources/release.ts';
+import type { ReleaseOptions } from '../resources/release-script.ts';
 import type { PhaseName } from './names.ts';
 import { noProxyOf } from './proxy.ts';
 
@@ -21,24 +22,28 @@ export function layerPhase(layer: Layer, name: PhaseName): Phase {
 export function layerWants(layer: Layer, world: World, host: Host): readonly Want[] {
   const wanted = world.cluster.layers[layer.name];
   if (wanted === undefined || host.name !== controlPlaneOf(world).name) return [];
-  const chart = layer.chart(wanted.version);
   return [
     ...(layer.podSecurity === undefined ? [] : [namespace(layer.namespace, layer.podSecurity)]),
-    release({
-      name: layer.release,
-      namespace: layer.namespace,
-      chart,
-      values: merged(layer.values(world.cluster), wanted.values),
-      kubernetes: minorOf(world.cluster.kubernetes.version),
-      file: world.bundle?.entries.find(
-        ({ kind, name, version }) => kind === 'chart' && name === chart.name && version === chart.version,
-      ),
-      proxy: proxyOf(world.cluster),
-      isFelt: layer.isFelt ?? false,
-      minorsAtOnce: layer.minorsAtOnce,
-      remedies: layer.remedies ?? [],
-    }),
+    release(releaseOptions(layer, wanted, world)),
   ];
+}
+
+export function releaseOptions(layer: Layer, wanted: WantedLayer, { cluster, bundle }: Goal): ReleaseOptions {
+  const chart = layer.chart(wanted.version);
+  return {
+    name: layer.release,
+    namespace: layer.namespace,
+    chart,
+    values: merged(layer.values(cluster), wanted.values),
+    kubernetes: minorOf(cluster.kubernetes.version),
+    file: bundle?.entries.find(
+      ({ kind, name, version }) => kind === 'chart' && name === chart.name && version === chart.version,
+    ),
+    proxy: proxyOf(cluster),
+    isFelt: layer.isFelt ?? false,
+    minorsAtOnce: layer.minorsAtOnce,
+    remedies: layer.remedies ?? [],
+  };
 }
 
 function proxyOf(cluster: Cluster): Readonly<Record<string, string>> {

@@ -95,6 +95,13 @@ export const phaseNames = {
   },
 } as const satisfies Record<string, PhaseName>;
 
+/** homelab layers uninstall. */
+export const uninstallName = {
+  id: 'uninstall',
+  title: 'Uninstall the layer',
+  summary: 'never while a volume of it holds data; kinds stay, and a namespace with anything of others in it',
+} as const satisfies PhaseName;
+
 /** What happens to a machine that leaves. */
 export const leavingNames = {
   drain: {

@@ -52,6 +52,7 @@ export function createPlainRenderer({ stderr, ...options }: PlainOptions): Event
         // The journal has them; people read what they were for.
         return [];
       case 'certificates':
+      case 'layers':
         // On stdout.
         return [];
       case 'hand-over':

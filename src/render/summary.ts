@@ -82,6 +82,7 @@ export function createSummary({ color, marks, journalPath }: SummaryOptions): Ru
       case 'evidence':
       case 'note':
       case 'certificates':
+      case 'layers':
       case 'remote-command':
       case 'run-finished':
         return;

@@ -66,7 +66,8 @@ ${file ? `${command('rm', '-f', '--', uploadOf(file).remotePath)}\n` : ''}`;
   };
 }
 
-function beginning({ proxy }: ReleaseOptions): string {
+/** sh: sets $work, a folder that is gone afterwards, $helm and $wait. */
+export function beginning({ proxy }: Pick<ReleaseOptions, 'proxy'>): string {
   return `umask 077
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
@@ -80,7 +81,7 @@ case $version in v3.*) wait=--wait ;; *) wait=--wait=watcher ;; esac
 }
 
 /** Leaves the chart, with the flags that it is found by, as the positional parameters. */
-function chartScript({ chart, file }: ReleaseOptions): string {
+export function chartScript({ chart, file }: ReleaseOptions): string {
   if (file) return `${command('set', '--', uploadOf(file).remotePath)}\n`;
   const { source } = chart;
   if (source.kind === 'repository') {
@@ -102,7 +103,7 @@ function repairScript({ name, namespace }: ReleaseOptions): string {
 `;
 }
 
-function explained({ name, namespace, chart }: ReleaseOptions): NonNullable<RemoteAction['explain']> {
+export function explained({ name, namespace, chart }: ReleaseOptions): NonNullable<RemoteAction['explain']> {
   const layer = `layers of the inventory`;
   const chartName = `${chart.name} ${chart.version}`;
   return [

@@ -13,6 +13,7 @@ export const cilium: Layer = {
   isFelt: true,
   // docs.cilium.io/en/stable/operations/upgrade: only consecutive minors are tested, forward and back.
   minorsAtOnce: 1,
+  kinds: 'cilium.io',
   upgrades: 'before-kubernetes',
   probes: ciliumProbes,
 };

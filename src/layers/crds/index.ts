@@ -13,6 +13,8 @@ export const crds: Layer = {
   }),
   values: () => ({}),
   cost: () => ({ total: nothing, perNode: nothing }),
+  kinds: 'monitoring.coreos.com',
+  isKindsOnly: true,
   upgrades: 'after-kubernetes',
   probes: establishedKinds,
 };

@@ -20,6 +20,8 @@ export const localPath: Layer = {
   }),
   values: localPathValues,
   cost: () => ({ total: { milliCpu: 10, memoryMiB: 32 }, perNode: nothing }),
+  // The chart's own name for itself, and that of the project's plain manifest.
+  storage: { provisioners: ['cluster.local/local-path-provisioner', 'rancher.io/local-path'], classes: ['local-path'] },
   upgrades: 'after-kubernetes',
   probes: localPathProbes,
 };

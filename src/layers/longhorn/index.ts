@@ -1,4 +1,5 @@
 // Longhorn: volumes that outlive a machine, kept on several of them.
+import { adminKubectl } from '../../model/kubectl.ts';
 import type { Layer } from '../layer.ts';
 import { longhornProbes } from './probes.ts';
 import { longhornValues } from './values.ts';
@@ -17,6 +18,14 @@ export const longhorn: Layer = {
   isFelt: true,
   // longhorn.io/docs/latest/deploy/upgrade: from one minor to the next only, and never back.
   minorsAtOnce: 1,
+  kinds: 'longhorn.io',
+  storage: {
+    provisioners: ['driver.longhorn.io'],
+    classes: ['longhorn', 'longhorn-static'],
+    objects: 'volumes.longhorn.io',
+  },
+  // Its uninstall job refuses without it: longhorn.io/docs/latest/deploy/uninstall.
+  beforeUninstall: `${adminKubectl(30)} patch -n longhorn-system settings.longhorn.io deleting-confirmation-flag --type=merge -p '{"value":"true"}' >/dev/null\n`,
   upgrades: 'before-kubernetes',
   probes: longhornProbes,
 };

@@ -17,6 +17,7 @@ export const sealedSecrets: Layer = {
     resources: { requests: { cpu: '10m', memory: '32Mi' } },
   }),
   cost: () => ({ total: { milliCpu: 10, memoryMiB: 32 }, perNode: nothing }),
+  kinds: 'bitnami.com',
   upgrades: 'after-kubernetes',
   probes: sealedProbes,
 };

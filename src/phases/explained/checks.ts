@@ -160,6 +160,18 @@ export const explainedChecks: Readonly<Record<string, ExplainedCheck>> = {
     why: 'Nothing can be made in a namespace that is being deleted.',
     source: 'https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/',
   },
+  volumes: {
+    why: 'What provides a volume is the only thing that can read it: without it the data is there and nobody gets at it, and Longhorn deletes it.',
+    source: 'https://longhorn.io/docs/latest/deploy/uninstall/, docs/adr/0018',
+  },
+  'is-the-network': {
+    why: 'Without the pod network no pod of the cluster reaches another, nor the API server its webhooks.',
+    source: 'docs/adr/0018',
+  },
+  'foreign-release': {
+    why: 'What somebody installed with a Helm of their own is theirs to take away.',
+    source: 'docs/adr/0018',
+  },
   'chart-version': {
     why: 'Its authors test the step from one minor version to the next, and no other; going back has no path at all.',
     source: 'https://docs.cilium.io/en/stable/operations/upgrade/, https://longhorn.io/docs/latest/deploy/upgrade/',

@@ -483,6 +483,11 @@ export const explainedSteps: Readonly<Record<string, Explained>> = {
     source: 'docs/adr/0018',
     undo: 'homelab layers uninstall NAME',
   },
+  'no-release-*': {
+    why: 'A layer goes only when its name was typed: what pods have from it is gone with it. Its kinds stay where Helm leaves them, and with them what others made of them.',
+    source: 'docs/adr/0018, https://helm.sh/docs/helm/helm_uninstall/',
+    undo: 'homelab layers install NAME',
+  },
   'not-renewed': {
     why: 'Certificates of a CA whose key is elsewhere, or that somebody else put there, are told and left.',
     source: 'https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-certs/ (external CA)',

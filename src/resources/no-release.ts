@@ -1,0 +1,159 @@
+// A Helm release that is to go: never while a volume of its own holds data. Kinds stay; its namespace goes when nothing else is in it.
+import { adminKubectl } from '../model/kubectl.ts';
+import type { Remark, RemoteAction, Resource } from '../model/plan.ts';
+import { command, sh } from '../model/shell.ts';
+import { beginning } from './release-script.ts';
+import { defineResource } from './resource.ts';
+
+const kubectl = adminKubectl(30);
+const waitSeconds = 600;
+
+export interface NoReleaseOptions {
+  readonly name: string;
+  readonly namespace: string;
+  /** The namespace is the release's own, and goes with it. */
+  readonly ownsNamespace: boolean;
+  /** Only Helm's record goes: with the kinds everything of them would. */
+  readonly isKindsOnly: boolean;
+  readonly storage:
+    | { readonly provisioners: readonly string[]; readonly classes: readonly string[]; readonly objects?: string }
+    | undefined;
+  /** sh. */
+  readonly before: string;
+}
+
+type State = {
+  /** 'absent', or Helm's own word. */
+  readonly status: string;
+  readonly isOurs: boolean;
+  /** 'pvc-1 (blog/mysql-data)', sorted. */
+  readonly volumes: readonly string[];
+};
+
+const gone: State = { status: 'absent', isOurs: false, volumes: [] };
+
+export function noRelease(options: NoReleaseOptions): Resource {
+  const { name, namespace } = options;
+  return defineResource<State>({
+    key: `no-release:${namespace}/${name}`,
+    name: `no-release-${name}`,
+    title: `Uninstall ${name}`,
+    read: readScript(options),
+    parse,
+    // What a rehearsal has to uninstall.
+    blank: { status: 'deployed', isOurs: true, volumes: [] },
+    desired: gone,
+    differences: observed =>
+      observed.status === 'absent' || !observed.isOurs || observed.volumes.length > 0
+        ? []
+        : [`it is installed in ${namespace} (${observed.status})`],
+    remarks: observed => remarksOf(observed, options),
+    act: () => ({
+      risk: 'destructive',
+      diff: `- release ${namespace}/${name}${options.ownsNamespace ? `\n- namespace ${namespace}, if nothing of others is in it` : ''}`,
+      action: action(options),
+    }),
+  });
+}
+
+function readScript({ name, namespace, storage }: NoReleaseOptions): string {
+  const records = `${kubectl} get secret -n ${sh(namespace)} -l ${sh(`owner=helm,name=${name}`)} --no-headers -o custom-columns=R:.metadata.labels.version,S:.metadata.labels.status,C:.metadata.labels.homelab-chart`;
+  return `[ -e /etc/kubernetes/admin.conf ] || exit 0
+found=$(${records} 2>/dev/null | sort -n | tail -n 1)
+[ -n "$found" ] || exit 0
+echo "$found"
+${storage ? volumesScript(storage, namespace) : ''}`;
+}
+
+// What cannot be asked must not look like nothing: each answer is kept before it is read.
+function volumesScript(
+  { provisioners, classes, objects }: NonNullable<NoReleaseOptions['storage']>,
+  namespace: string,
+): string {
+  const fields = `{range .items[*]}{.metadata.name}|{.metadata.annotations.pv\\.kubernetes\\.io/provisioned-by}|{.spec.storageClassName}|{.spec.claimRef.namespace}/{.spec.claimRef.name}{"\\n"}{end}`;
+  const mine = [...provisioners.map(each => `$2 == "${each}"`), ...classes.map(each => `$3 == "${each}"`)].join(' || ');
+  const kept =
+    objects === undefined
+      ? ''
+      : `if ${kubectl} get crd ${sh(objects)} >/dev/null 2>&1; then
+  kept=$(${kubectl} get ${sh(objects)} -n ${sh(namespace)} --no-headers -o custom-columns=N:.metadata.name)
+  echo "$kept" | awk 'NF {print "volume " $1 " /"}'
+fi
+`;
+  return `volumes=$(${kubectl} get persistentvolumes -o jsonpath=${sh(fields)})
+echo "$volumes" | awk -F '|' ${sh(`${mine} {print "volume " $1 " " $4}`)}
+${kept}`;
+}
+
+function parse(output: string): State {
+  const [record = '', ...lines] = output.trim().split('\n');
+  if (record === '') return gone;
+  const [revision = '', status = '', chart = ''] = record.split(/\s+/);
+  if (!/^\d+$/.test(revision) || status === '') throw new Error(`unexpected record of a release: ${record}`);
+  const claims = new Map<string, string>();
+  for (const line of lines) {
+    const [, volume = '', claim = ''] = line.split(' ');
+    // Its own object of a volume has the volume's name, and no claim.
+    if (volume !== '' && (claims.get(volume) ?? '/') === '/') claims.set(volume, claim);
+  }
+  const volumes = [...claims].map(([volume, claim]) => (claim === '/' ? volume : `${volume} (${claim})`));
+  return { status, isOurs: chart !== '<none>' && chart !== '', volumes: volumes.toSorted() };
+}
+
+function remarksOf({ status, isOurs, volumes }: State, { name, namespace }: NoReleaseOptions): readonly Remark[] {
+  if (status === 'absent') return [{ kind: 'note', text: `${name} is not installed` }];
+  if (!isOurs) {
+    return [
+      {
+        kind: 'refusal',
+        id: 'foreign-release',
+        reason: `the release ${name} in ${namespace} is not homelab's`,
+        hint: `who installed it uninstalls it: helm uninstall ${name} -n ${namespace}`,
+      },
+    ];
+  }
+  if (volumes.length === 0) return [];
+  const what = volumes.length === 1 ? 'one volume holds' : `${volumes.length} volumes hold`;
+  return [
+    {
+      kind: 'refusal',
+      id: 'volumes',
+      reason: `${what} data by ${name}: ${volumes.join(', ')}`,
+      hint: 'copy what is needed elsewhere, then delete each claim and its volume yourself: kubectl delete pvc -n NAMESPACE CLAIM; kubectl delete pv VOLUME',
+    },
+  ];
+}
+
+function action(options: NoReleaseOptions): RemoteAction {
+  const { name, namespace, ownsNamespace, isKindsOnly, before } = options;
+  const selector = `owner=helm,name=${name}`;
+  const uninstall = isKindsOnly
+    ? `${kubectl} ${command('delete', 'secret', '-n', namespace, '-l', selector)} >/dev/null\n`
+    : `${beginning({ proxy: {} })}${before}"$helm" ${command('uninstall', name, '--namespace', namespace, '--timeout', `${waitSeconds}s`)} "$wait" >&2
+`;
+  return {
+    script: `${uninstall}${ownsNamespace ? leaveNamespace(namespace) : ''}`,
+    timeoutMs: (waitSeconds + 300) * 1000,
+    explain: [
+      {
+        pattern: /deleting-confirmation-flag|timed out waiting for the condition|context deadline exceeded/,
+        message: `${name} did not let itself be uninstalled within ${waitSeconds / 60} minutes`,
+        hint: `see what holds it: kubectl get pods,jobs -n ${namespace}; then run the same command again`,
+      },
+    ],
+  };
+}
+
+// Events, leases and what every namespace has by itself are nobody's.
+function leaveNamespace(namespace: string): string {
+  return `kinds=$(${kubectl} api-resources --verbs=list --namespaced -o name | grep -Ev '^(events|leases)([.]|$)|^pods[.]metrics|^endpointslices' | paste -sd, -)
+left=
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
+  left=$(${kubectl} get "$kinds" -n ${sh(namespace)} --ignore-not-found -o name)
+  left=$(echo "$left" | grep -vx -e 'configmap/kube-root-ca.crt' -e 'serviceaccount/default' -e '' || true)
+  [ -n "$left" ] || break
+  sleep 5
+done
+[ -n "$left" ] || ${kubectl} ${command('delete', 'namespace', namespace, '--wait=false')} >/dev/null
+`;
+}

@@ -1,0 +1,134 @@
+// A release that is to go: what is refused, and what is done with stand-ins for helm and kubectl.
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { layers } from '../../src/layers/index.ts';
+import { type NoReleaseOptions, noRelease } from '../../src/resources/no-release.ts';
+import { dash } from '../dash.ts';
+import { changeOf, observe, scratch, standIns } from './rig.ts';
+
+const options: NoReleaseOptions = {
+  name: 'longhorn',
+  namespace: 'longhorn-system',
+  ownsNamespace: true,
+  isKindsOnly: false,
+  storage: layers.longhorn.storage,
+  before: layers.longhorn.beforeUninstall ?? '',
+};
+const record = '3 deployed longhorn-1.12.1';
+const there = { status: 'deployed', isOurs: true, volumes: [] };
+
+interface Cluster {
+  readonly record?: string;
+  readonly volumes?: readonly string[];
+  readonly ownVolumes?: readonly string[];
+  readonly left?: readonly string[];
+}
+
+function rig({ record: found = record, volumes = [], ownVolumes = [], left = [] }: Cluster) {
+  const folder = scratch();
+  const lines = (all: readonly string[]) => all.map(line => `echo '${line}'`).join('; ') || ':';
+  const bin = standIns(folder, {
+    kubectl: `echo "kubectl $*" >>${folder}/asked
+case "$*" in
+  *'get secret '*) ${found === '' ? ':' : `echo '${found}'`} ;;
+  *'get persistentvolumes'*) ${lines(volumes)} ;;
+  *'get crd'*) ;;
+  *'get volumes.longhorn.io'*) ${lines(ownVolumes)} ;;
+  *api-resources*) echo pods; echo events; echo configmaps ;;
+  *'get pods,configmaps'*) echo configmap/kube-root-ca.crt; echo serviceaccount/default; ${lines(left)} ;;
+esac`,
+    helm: `echo "helm $*" >>${folder}/asked\n[ "$1" != version ] || echo v4.2.4`,
+    sleep: ':',
+  });
+  return {
+    bin,
+    moved: { '/etc/kubernetes/admin.conf': folder },
+    asked: () => readFileSync(`${folder}/asked`, 'utf8'),
+  };
+}
+
+describe('what is looked at', () => {
+  it('volumes of its provisioner, of its classes, and its own that nobody claims, once each', () => {
+    const { bin, moved } = rig({
+      volumes: [
+        'pvc-1|driver.longhorn.io|fast|blog/mysql-data',
+        'pvc-2||longhorn|blog/cache',
+        'pvc-3|nfs.example|nfs|blog/other',
+      ],
+      ownVolumes: ['pvc-1', 'pvc-9'],
+    });
+    expect(observe(noRelease(options), { bin, moved })).toEqual({
+      status: 'deployed',
+      isOurs: true,
+      volumes: ['pvc-1 (blog/mysql-data)', 'pvc-2 (blog/cache)', 'pvc-9'],
+    });
+  });
+
+  it('an API server that does not list volumes is not one without volumes', () => {
+    const { bin, moved } = rig({});
+    standIns(bin.replace(/\/bin$/, ''), {
+      kubectl: `case "$*" in *'get secret '*) echo '${record}' ;; *persistentvolumes*) exit 1 ;; esac`,
+    });
+    expect(() => observe(noRelease(options), { bin, moved })).toThrow('failed');
+  });
+
+  it('nothing, where there is no record of it', () => {
+    const { bin, moved } = rig({ record: '' });
+    expect(observe(noRelease(options), { bin, moved })).toEqual(noRelease(options).desired);
+  });
+});
+
+describe('what stands against it', () => {
+  const remarks = (state: object) => noRelease(options).remarks?.(state as typeof there, []) ?? [];
+
+  it('a volume: named, with its claim', () => {
+    const state = { ...there, volumes: ['pvc-1 (blog/mysql-data)'] };
+    expect(remarks(state)).toMatchObject([
+      { kind: 'refusal', id: 'volumes', reason: expect.stringContaining('pvc-1 (blog/mysql-data)') },
+    ]);
+    expect(noRelease(options).change(state, [])).toBeUndefined();
+  });
+
+  it('a release that others made', () => {
+    expect(remarks({ ...there, isOurs: false })).toMatchObject([{ kind: 'refusal', id: 'foreign-release' }]);
+    expect(noRelease(options).change({ ...there, isOurs: false }, [])).toBeUndefined();
+  });
+
+  it('nothing else: it is destructive, and asked for by name', () => {
+    expect(remarks(there)).toEqual([]);
+    expect(changeOf(noRelease(options), there).risk).toBe('destructive');
+  });
+});
+
+describe('what is done', () => {
+  const run = (from: NoReleaseOptions, cluster: Cluster) => {
+    const { bin, asked } = rig(cluster);
+    const said = dash(`set -eu\n${changeOf(noRelease(from), there).action.script}`, { bin });
+    return { ...said, asked: asked() };
+  };
+
+  it('Longhorn is told first that its volumes may go, then Helm takes it, then the empty namespace', () => {
+    const { code, asked } = run(options, {});
+    expect(code).toBe(0);
+    const order = ['deleting-confirmation-flag', 'helm uninstall longhorn', 'delete namespace longhorn-system'];
+    const places = order.map(words => asked.indexOf(words));
+    expect(places.every(place => place >= 0)).toBe(true);
+    expect(places.toSorted((left, right) => left - right)).toEqual(places);
+    expect(asked).toContain('--wait=watcher');
+  });
+
+  it('a namespace with something of others in it stays', () => {
+    expect(run(options, { left: ['configmap/mine'] }).asked).not.toContain('delete namespace');
+  });
+
+  it('a chart that is kinds: only Helm’s record goes, and with it no kind', () => {
+    const { name, namespace } = { name: layers.crds.release, namespace: layers.crds.namespace };
+    const { code, asked } = run(
+      { name, namespace, ownsNamespace: false, isKindsOnly: true, storage: undefined, before: '' },
+      {},
+    );
+    expect(code).toBe(0);
+    expect(asked).toContain('delete secret -n kube-system -l owner=helm,name=prometheus-operator-crds');
+    expect(asked).not.toMatch(/helm uninstall|delete namespace|delete crd/);
+  });
+});
