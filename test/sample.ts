@@ -197,6 +197,16 @@ function liveOf({ cluster: of, bundle }: Goal): World['live'] {
 }
 
 /** A node as `kubectl get nodes -o json` prints it, as far as it is read. */
+// As a kubelet writes them: memory and disk in KiB, cores in thousandths where they are no whole number.
+function quantitiesOf({ milliCpu, memoryMiB, diskGiB }: NonNullable<NodeFacts['allocatable']>) {
+  return {
+    cpu: `${milliCpu}m`,
+    memory: `${memoryMiB * 1024 + 3}Ki`,
+    'ephemeral-storage': String(diskGiB * 2 ** 30),
+    pods: '110',
+  };
+}
+
 export function nodeObject({
   name,
   address,
@@ -206,6 +216,7 @@ export function nodeObject({
   unschedulable,
   cordonedByUs,
   isControlPlane,
+  allocatable,
 }: NodeFacts): object {
   return {
     kind: 'Node',
@@ -216,6 +227,7 @@ export function nodeObject({
     },
     spec: { ...(podCidr === 'unknown' ? {} : { podCIDR: podCidr }), ...(unschedulable ? { unschedulable } : {}) },
     status: {
+      ...(allocatable ? { allocatable: quantitiesOf(allocatable) } : {}),
       addresses: [
         { type: 'InternalIP', address },
         { type: 'Hostname', address: name },

@@ -2,6 +2,7 @@
 import { load } from 'js-yaml';
 import { z } from 'zod';
 import { adminKubectl } from '../model/kubectl.ts';
+import { amountsOf } from '../model/quantities.ts';
 import { command } from '../model/shell.ts';
 import { cordonMark, type LiveCluster, type NodeFacts, type ServingRequest, type World } from '../model/world.ts';
 import { parseCertificateRequest } from './certificate-request.ts';
@@ -75,6 +76,7 @@ const nodeObject = z.object({
     addresses: z.array(z.object({ type: z.string(), address: z.string() })).default([]),
     conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]),
     nodeInfo: z.object({ kubeletVersion: z.string() }),
+    allocatable: z.record(z.string(), z.string()).default({}),
   }),
 });
 const configMap = z.object({
@@ -147,9 +149,19 @@ function nodeFrom({ metadata, spec, status }: z.output<typeof nodeObject>): Node
     podCidr: spec.podCIDR ?? 'unknown',
     ready: status.conditions.some(({ type, status: value }) => type === 'Ready' && value === 'True'),
     kubeletVersion: status.nodeInfo.kubeletVersion.replace(/^v/, ''),
+    ...allocatableIn(status.allocatable),
     unschedulable: spec.unschedulable,
     cordonedByUs: metadata.annotations[cordonMark] !== undefined,
     isControlPlane: metadata.labels['node-role.kubernetes.io/control-plane'] !== undefined,
+  };
+}
+
+// A node that has just been made says nothing of it yet.
+function allocatableIn(said: Readonly<Record<string, string>>): Pick<NodeFacts, 'allocatable'> {
+  const { cpu, memory, 'ephemeral-storage': disk = 0 } = amountsOf(said);
+  if (cpu === undefined || memory === undefined) return {};
+  return {
+    allocatable: { milliCpu: cpu, memoryMiB: Math.floor(memory / 2 ** 20), diskGiB: Math.floor(disk / 2 ** 30) },
   };
 }
 

@@ -20,6 +20,8 @@ export interface Layer {
   readonly onMachines?: OnMachines;
   /** What its containers request. */
   cost(cluster: Cluster): Cost;
+  /** What it wants kept, each with as many copies as its class makes. */
+  volumes?(cluster: Cluster): readonly Volume[];
   /** A change of it that pods of others feel: it is approved like a restart. */
   readonly isFelt?: true;
   /** Upstream's rule: how many minor versions of the chart one upgrade may go. */
@@ -62,6 +64,14 @@ export interface Cost {
   readonly total: Amount;
   /** On each machine. */
   readonly perNode: Amount;
+  /** Of the pod that asks for most; undefined: all of `total` is taken for one. */
+  readonly largest?: Amount;
+}
+
+export interface Volume {
+  readonly name: string;
+  readonly gibibytes: number;
+  readonly copies: number;
 }
 
 export interface Amount {

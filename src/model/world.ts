@@ -72,6 +72,15 @@ export interface Facts {
   };
 }
 
+/** As the kubelet tells the API server. */
+export interface Allocatable {
+  /** Thousandths of a core. */
+  readonly milliCpu: number;
+  readonly memoryMiB: number;
+  /** Of the disk that the kubelet's own folder is on. */
+  readonly diskGiB: number;
+}
+
 /** A node object, as far as phases need it. */
 export interface NodeFacts {
   readonly name: string;
@@ -80,6 +89,8 @@ export interface NodeFacts {
   readonly podCidr: string;
   readonly ready: boolean;
   readonly kubeletVersion: string;
+  /** What its pods may ask for together; undefined in a prediction. */
+  readonly allocatable?: Allocatable;
   /** Cordoned, by whomever. */
   readonly unschedulable: boolean;
   /** Carries the mark of homelab's own cordon. */

@@ -8,6 +8,7 @@ import { controlPlaneOf, type Goal, type World } from '../model/world.ts';
 import { namespace } from '../resources/namespace.ts';
 import { release } from '../resources/release.ts';
 import type { ReleaseOptions } from '../resources/release-script.ts';
+import { noRoomFor } from './capacity.ts';
 import type { PhaseName } from './names.ts';
 import { noProxyOf } from './proxy.ts';
 
@@ -24,7 +25,7 @@ export function layerWants(layer: Layer, world: World, host: Host): readonly Wan
   if (wanted === undefined || host.name !== controlPlaneOf(world).name) return [];
   return [
     ...(layer.podSecurity === undefined ? [] : [namespace(layer.namespace, layer.podSecurity)]),
-    release(releaseOptions(layer, wanted, world)),
+    release({ ...releaseOptions(layer, wanted, world), noRoom: noRoomFor(layer, world) }),
   ];
 }
 

@@ -25,6 +25,8 @@ export interface ReleaseOptions {
   /** How many minor versions of the chart one change may go. */
   readonly minorsAtOnce: 1 | undefined;
   readonly remedies: NonNullable<RemoteAction['explain']>;
+  /** Why there is no room for it; only a first installation is stopped by that. */
+  readonly noRoom?: { readonly reason: string; readonly hint: string } | undefined;
 }
 
 const kubectl = adminKubectl(30);

@@ -77,7 +77,11 @@ function differences(observed: State, desired: State): readonly string[] {
   ];
 }
 
-function remarksOf(observed: State, { name, namespace, chart, minorsAtOnce }: ReleaseOptions): readonly Remark[] {
+function remarksOf(
+  observed: State,
+  { name, namespace, chart, minorsAtOnce, noRoom }: ReleaseOptions,
+): readonly Remark[] {
+  if (observed.status === 'absent' && noRoom) return [{ kind: 'refusal', id: 'capacity', ...noRoom }];
   if (isForeign(observed)) {
     return [
       {

@@ -89,6 +89,7 @@ const sampleNodes: readonly NodeFacts[] = [
     unschedulable: false,
     cordonedByUs: false,
     isControlPlane: true,
+    allocatable: { milliCpu: 1900, memoryMiB: 3819, diskGiB: 37 },
   },
   {
     name: 'k8s-worker1',

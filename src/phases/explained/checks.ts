@@ -172,6 +172,10 @@ export const explainedChecks: Readonly<Record<string, ExplainedCheck>> = {
     why: 'What somebody installed with a Helm of their own is theirs to take away.',
     source: 'docs/adr/0018',
   },
+  capacity: {
+    why: 'A pod that asks for more than any machine has left waits for ever; requests are what the scheduler counts, whatever is used.',
+    source: 'https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/',
+  },
   'chart-version': {
     why: 'Its authors test the step from one minor version to the next, and no other; going back has no path at all.',
     source: 'https://docs.cilium.io/en/stable/operations/upgrade/, https://longhorn.io/docs/latest/deploy/upgrade/',
