@@ -2,9 +2,12 @@
 import semver from 'semver';
 import { together } from '../engine/lanes.ts';
 import { apply, checkedPlan, survey } from '../engine/run.ts';
+import { chartClash, containerdClash } from '../inventory/compatibility.ts';
 import { setVersion } from '../inventory/edit.ts';
 import { editInventory, loadInventory } from '../inventory/load.ts';
+import type { Cluster } from '../model/cluster.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
+import { layerNames } from '../model/layers.ts';
 import {
   isBeginning,
   type UpgradePhase,
@@ -14,13 +17,14 @@ import {
   upgradeWatched,
 } from '../phases/upgrade.ts';
 import { upgradeCheck } from '../phases/upgrade-check/index.ts';
+import { layersBefore } from '../phases/upgrade-layers.ts';
 import { type Running, upgradePath } from '../upgrade/path.ts';
 import { bundledVersions, runningVersions } from '../upgrade/running.ts';
 import { backupsOf, bringBackup } from './backup.ts';
 import { approvalOf, nothingApproved, type PlanOptions, readPlan, requireAnswer, showPlan } from './commands.ts';
 import { write } from './membership.ts';
 import { type Io, type RunOptions, runSession, type Session } from './session.ts';
-import { atVersion, upgrading } from './target.ts';
+import { atVersion, type Target, upgrading } from './target.ts';
 import { type Stage, tellingTimeLeft } from './time-left.ts';
 
 export interface UpgradeOptions extends RunOptions {
@@ -66,7 +70,7 @@ export async function runUpgrade(options: UpgradeOptions, io: Io): Promise<numbe
       const edited = await editInventory(options.inventory, (before, context) => setVersion(before, to, context));
       await write(edited, session, 'write yourself into its kubernetes section');
     },
-    async path => aimOf(options, to)(await loadInventory(path)),
+    path => aimAt(path, options, to),
   );
 }
 
@@ -86,13 +90,32 @@ export async function runPlanUpgrade(options: UpgradeOptions & PlanOptions, io: 
       await showPlan(plan, session, options);
       if (failures.length > 0) throw together(failures);
     },
-    async path => aimOf(options, to)(await loadInventory(path)),
+    path => aimAt(path, options, to),
   );
   return code === 0 && steps > 0 && options.detailedExitcode ? exitCodes.pending : code;
 }
 
-function aimOf({ parallel, drainTimeout }: UpgradeOptions, to: string) {
-  return upgrading(to, { parallel, drainSeconds: drainTimeout });
+async function aimAt(path: string, { parallel, drainTimeout }: UpgradeOptions, to: string): Promise<Target> {
+  const cluster = await loadInventory(path);
+  const clashes = clashesOf(cluster, to);
+  if (clashes.length > 0) {
+    throw new HomelabError('HL_REFUSED', `what the inventory has does not go with Kubernetes ${to}`, {
+      context: { details: clashes },
+      hint: `write other versions into it first, then homelab bootstrap, then homelab upgrade --to ${to}`,
+    });
+  }
+  return upgrading(to, { parallel, drainSeconds: drainTimeout })(cluster);
+}
+
+/** The inventory would not be valid in the end: told before anything moves. */
+function clashesOf({ layers, containerd }: Cluster, to: string): readonly string[] {
+  const charts = layerNames.flatMap(name => {
+    const version = layers[name]?.version;
+    const clash = version === undefined ? undefined : chartClash(name, version, to);
+    return clash ? [`chart ${name} ${version} wants ${clash.wants} (${clash.source})`] : [];
+  });
+  const clash = containerdClash(containerd.version, to);
+  return clash ? [...charts, `containerd ${containerd.version}: it takes ${clash.wants} (${clash.source})`] : charts;
 }
 
 function versionOf({ to: text, rehearse }: UpgradeOptions): string {
@@ -131,6 +154,7 @@ async function phasesOf(session: Session, to: string, parallel: number): Promise
   return [
     connect,
     upgradeCheck(versions),
+    layersBefore,
     upgradeBegins(hops, to),
     ...upgradePhases(hops, parallel),
     ...others,

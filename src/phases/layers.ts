@@ -31,11 +31,13 @@ export function layerWants(layer: Layer, world: World, host: Host): readonly Wan
 
 export function releaseOptions(layer: Layer, wanted: WantedLayer, { cluster, bundle }: Goal): ReleaseOptions {
   const chart = layer.chart(wanted.version);
+  const values = merged(layer.values(cluster), wanted.values);
   return {
     name: layer.release,
     namespace: layer.namespace,
     chart,
-    values: merged(layer.values(cluster), wanted.values),
+    values,
+    beforeUpgrade: layer.beforeUpgrade?.(values),
     kubernetes: minorOf(cluster.kubernetes.version),
     file: bundle?.entries.find(
       ({ kind, name, version }) => kind === 'chart' && name === chart.name && version === chart.version,

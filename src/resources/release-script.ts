@@ -25,6 +25,8 @@ export interface ReleaseOptions {
   /** How many minor versions of the chart one change may go. */
   readonly minorsAtOnce: 1 | undefined;
   readonly remedies: NonNullable<RemoteAction['explain']>;
+  /** sh, before another chart takes the place of one that runs; $helm, $wait, and the chart as "$@". */
+  readonly beforeUpgrade?: string | undefined;
   /** Why there is no room for it; only a first installation is stopped by that. */
   readonly noRoom?: { readonly reason: string; readonly hint: string } | undefined;
 }
@@ -41,14 +43,15 @@ export function chartMark({ name, version }: Chart): string {
   return `${name}-${version}`.replaceAll('+', '_');
 }
 
-export function releaseScript(options: ReleaseOptions, marks: Marks): RemoteAction {
+/** `isUpgrade`: another chart of it runs. */
+export function releaseScript(options: ReleaseOptions, marks: Marks, isUpgrade = false): RemoteAction {
   const { name, namespace, values, file } = options;
   const labels = Object.entries(marks).map(([key, value]) => `homelab-${key}=${value}`);
   const upgrade = command(
     ...['upgrade', '--install', name, '--namespace', namespace, '--reset-values', '--skip-crds', '--history-max', '5'],
     ...['--timeout', `${waitSeconds}s`, '--labels', labels.join(',')],
   );
-  const script = `${beginning(options)}${chartScript(options)}${repairScript(options)}{
+  const script = `${beginning(options)}${chartScript(options)}${repairScript(options)}${isUpgrade ? (options.beforeUpgrade ?? '') : ''}{
 ${printing(JSON.stringify(values))}} >"$work/values.json"
 # Helm itself never upgrades what a chart has in crds/
 "$helm" show crds "$@" >"$work/crds.yaml"

@@ -47,7 +47,7 @@ ${kubectl} get secret -n ${sh(namespace)} -l ${sh(`owner=helm,name=${name}`)} --
     act: observed => ({
       risk: observed.status === 'absent' || !options.isFelt ? 'safe' : 'disruptive',
       diff: diffOf(observed, desired, values),
-      action: releaseScript(options, marks),
+      action: releaseScript(options, marks, observed.status !== 'absent' && observed.chart !== desired.chart),
     }),
   });
 }

@@ -1,4 +1,7 @@
 // homelab profiles: what is tested together, for eyes and for programs.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { profiles } from '../../src/inventory/profiles.ts';
 import { layerNames } from '../../src/model/layers.ts';
@@ -29,3 +32,23 @@ test('its help has examples', async () => {
   const { stdout } = await runCli(['profiles', '--help']);
   expect(stdout).toContain('homelab profiles --output json');
 });
+
+test.each([
+  ['upgrade', ['upgrade', '--yes']],
+  ['plan upgrade', ['plan', 'upgrade']],
+])(
+  '%s to a Kubernetes that the inventory’s versions do not go with is refused before a machine is reached',
+  async (_, argv) => {
+    const dir = mkdtempSync(join(tmpdir(), 'homelab-clash-'));
+    const path = join(dir, 'inventory.yaml');
+    writeFileSync(
+      path,
+      'apiVersion: homelab/v1\nkind: Cluster\nname: blog\nprofile: "1.31"\ncontainerd: {version: "2.0.0"}\nhosts: [{name: a, role: control-plane, address: 192.0.2.1}]\n',
+    );
+    const { code, stderr } = await runCli([...argv, '--to', 'v1.32.3', '-i', path]);
+    rmSync(dir, { recursive: true });
+    expect(code).toBe(5);
+    expect(stderr).toContain('containerd 2.0.0: it takes containerd 2.0.1 or later with Kubernetes 1.32');
+    expect(stderr).toContain('then homelab upgrade --to v1.32.3');
+  },
+);

@@ -1,5 +1,6 @@
 // Cilium with Hubble: the pod network, policies, and every flow to be seen.
 import type { Layer } from '../layer.ts';
+import { ciliumPreflight } from './preflight.ts';
 import { ciliumProbes } from './probes.ts';
 import { ciliumValues } from './values.ts';
 
@@ -15,5 +16,13 @@ export const cilium: Layer = {
   minorsAtOnce: 1,
   kinds: 'cilium.io',
   upgrades: 'before-kubernetes',
+  beforeUpgrade: ciliumPreflight,
+  remedies: [
+    {
+      pattern: /the preflight of Cilium is not ready/,
+      message: 'its preflight did not become ready, and Cilium was left as it is',
+      hint: 'an image that does not come: kubectl describe pods -n kube-system names it; a policy that the new version does not take: kubectl get cnp,ccnp -A; then run the same command again',
+    },
+  ],
   probes: ciliumProbes,
 };
