@@ -76,6 +76,8 @@ export function beginning({ proxy }: Pick<ReleaseOptions, 'proxy'>): string {
   return `umask 077
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
+# Helm takes a folder of the chart's name that is here for the chart, whatever --repo says
+cd "$work"
 export KUBECONFIG=/etc/kubernetes/admin.conf HELM_CACHE_HOME="$work/cache" HELM_CONFIG_HOME="$work/config" HELM_DATA_HOME="$work/data"
 ${Object.entries(proxy)
   .map(([key, value]) => `export ${key}=${sh(value)}\n`)
@@ -113,12 +115,17 @@ export function explained({ name, namespace, chart }: ReleaseOptions): NonNullab
   const chartName = `${chart.name} ${chart.version}`;
   return [
     {
-      pattern: /chart requires kubeVersion: (\S+)/,
-      message: `chart ${chartName} wants Kubernetes $1`,
+      pattern: /kubernetes cluster unreachable|Unable to connect to the server|The connection to the server/i,
+      message: 'the API server did not answer',
+      hint: 'homelab status says what answers; then run the same command again',
+    },
+    {
+      pattern: /chart requires kubeVersion: (.+) which is incompatible with Kubernetes (\S+)/,
+      message: `chart ${chartName} wants Kubernetes $1, and this is $2`,
       hint: `give another version under ${layer}; homelab profiles lists sets that were tested together`,
     },
     {
-      pattern: /chart ".+" version ".+" not found|no chart version found|failed to fetch .* 404/i,
+      pattern: /chart ".+" version ".+" not found|no chart version found|failed to fetch .*\.tgz : 404/i,
       message: `there is no chart ${chartName} in its repository`,
       hint: `give another version under ${layer}, or bring the chart in the bundle`,
     },
@@ -134,9 +141,9 @@ export function explained({ name, namespace, chart }: ReleaseOptions): NonNullab
       hint: `correct values of this layer under ${layer}`,
     },
     {
-      pattern: /invalid ownership metadata[\s\S]*?missing key|cannot be imported into the current release: ([^\n]*)/,
-      message: `something that chart ${chart.name} brings is there already, and belongs to somebody else`,
-      hint: `see which in the lines above; delete it, or hand it over: kubectl annotate --overwrite KIND NAME meta.helm.sh/release-name=${name} meta.helm.sh/release-namespace=${namespace} && kubectl label KIND NAME app.kubernetes.io/managed-by=Helm`,
+      pattern: /(\S+ "[^"]+")(?: in namespace "[^"]*")? exists and cannot be imported into the current release/,
+      message: `$1, which chart ${chart.name} brings, is there already and belongs to somebody else`,
+      hint: `delete it, or hand it over: kubectl annotate --overwrite KIND NAME meta.helm.sh/release-name=${name} meta.helm.sh/release-namespace=${namespace} && kubectl label KIND NAME app.kubernetes.io/managed-by=Helm`,
     },
     {
       pattern: /is being terminated/,
