@@ -1,5 +1,6 @@
 // A journal's lines as events that a report can trust: masked once more, of any age, cut or damaged lines left out and counted.
 import { z } from 'zod';
+import type { RunEvent } from '../model/events.ts';
 
 const text = z.string();
 const ms = z.number();
@@ -94,8 +95,12 @@ const event = z.discriminatedUnion('type', [
   }),
 ]);
 const timed = z.object({ time: text.refine(value => !Number.isNaN(Date.parse(value))), type: text });
-/** What a report has no use for. */
-const passed = ['remote-command', 'certificates'];
+/** What a report has no use for: every other event is above. */
+const passed: Readonly<Record<Exclude<RunEvent['type'], z.infer<typeof event>['type']>, true>> = {
+  'remote-command': true,
+  certificates: true,
+  'hand-over': true,
+};
 
 export type Told = z.infer<typeof event> & { readonly at: number };
 export type Step = z.infer<typeof step>;
@@ -120,7 +125,7 @@ export function parseJournal(content: string, redact: (text: string) => string):
     if (line.trim() === '') continue;
     const json = lineOf(line);
     const stamp = timed.safeParse(json).data;
-    if (stamp && passed.includes(stamp.type)) continue;
+    if (stamp && Object.hasOwn(passed, stamp.type)) continue;
     const known = stamp && event.safeParse(masked(json, mask)).data;
     if (known) events.push({ ...known, at: Date.parse(stamp.time) });
     else unread += 1;

@@ -82,7 +82,7 @@ export function map(run: Run): Html {
 <tbody>${after.map(({ host, role, address, os, kernel, arch, virtualization, kubelet, containerd, nics }) => {
     const before = run.before.find(each => each.host === host);
     const version = (was: string | undefined, is: string) => (was === undefined || was === is ? is : `${was} → ${is}`);
-    return html`<tr data-m="${host}"><th scope="row">${host}</th><td>${role}</td><td>${address}</td><td>${os}<br><span class="aside">${kernel}, ${arch}, ${virtualization === 'none' ? 'metal' : virtualization}</span></td><td>${version(before?.kubelet, kubelet)}</td><td>${version(before?.containerd, containerd)}</td><td>${nics.map(({ name, mac, mtu, addresses }) => html`<div>${name} ${addresses.join(', ')} <span class="aside">${mac}, MTU ${mtu}</span></div>`)}</td></tr>`;
+    return html`<tr data-m="${host}"><th class="whole" scope="row">${host}</th><td class="whole">${role}</td><td class="whole">${address}</td><td>${os}<br><span class="aside">${kernel}, ${arch}, ${virtualization === 'none' ? 'metal' : virtualization}</span></td><td>${version(before?.kubelet, kubelet)}</td><td>${version(before?.containerd, containerd)}</td><td>${nics.map(({ name, mac, mtu, addresses }) => html`<div>${name} ${addresses.join(', ')} <span class="aside">${mac}, MTU ${mtu}</span></div>`)}</td></tr>`;
   })}</tbody></table>`;
 }
 

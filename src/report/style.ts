@@ -12,7 +12,7 @@ td:has(>.mark){width:1.6rem}code,pre,kbd{font:13px/1.45 ui-monospace,monospace;o
 .simulated{border:2px dashed var(--open);padding:.4rem .7rem;font-weight:600}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.6rem 0}dt{color:var(--soft)}dd{margin:0;min-width:0}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.25rem .6rem .25rem 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}th{font-weight:600}thead th{color:var(--soft);overflow-wrap:normal}caption{text-align:left}
-td>div+div{margin-top:.1rem}abbr{text-decoration-style:dotted}
+.whole{white-space:nowrap}td>div+div{margin-top:.1rem}abbr{text-decoration-style:dotted}
 nav{display:flex;flex-wrap:wrap;gap:.3rem 1rem;align-items:center;position:sticky;top:0;z-index:1;background:var(--paper);border-bottom:1px solid var(--line);padding:.4rem 0}
 input{font:inherit;color:inherit;background:var(--raised);border:1px solid var(--soft);padding:.15rem .5rem;width:14rem}
 section{scroll-margin-top:3rem}.skip{position:absolute;left:-99rem}.skip:focus{left:1rem;top:1rem;background:var(--paper);padding:.5rem;z-index:2}

@@ -35,6 +35,12 @@ describe('the report of a run', () => {
     expect(page).not.toContain('Simulated');
   });
 
+  it('can read every line that ours writes', () => {
+    const handOver = { type: 'hand-over', access: [], next: [] } as const;
+    expect(report(saying(handOver, { type: 'certificates', certificates: [] }))).not.toContain('could not be read');
+    expect(report(`${saying(handOver)}{"type":"of a later version"}\n`)).toContain('1 line of the journal could not');
+  });
+
   it('of a rehearsal says that nothing is proof, and marks no critical path', () => {
     const page = report(journalOf(okRun(true)));
     expect(page).toContain('Simulated: machines were predicted, none was touched; nothing in this report is proof.');
