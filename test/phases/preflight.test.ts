@@ -348,6 +348,10 @@ describe('where packages come from', () => {
     try {
       expect(look(at(`file:${dir}`, './'))).toMatchObject({ ok: true });
       expect(look(at(`file://${dir}`, '{codename}'))).toMatchObject({ ok: true });
+      expect(look(at(`file:${dir}/none/`, '/'))).toMatchObject({
+        ok: false,
+        observed: `no answer from file:${dir}/none/`,
+      });
       expect(look(at(`file:${dir}`, 'trixie'))).toEqual({
         ok: false,
         observed: `no answer from file:${dir}/dists/trixie/`,

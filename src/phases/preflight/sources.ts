@@ -108,7 +108,8 @@ function repositories(world: World, host: Host): readonly Probe[] {
     if (known !== undefined || !from) return seen({ ...base, host: host.name, observed: known ?? '', ok: true });
     const url = placed(from.url, facts).replace(/\/$/, '');
     const suite = placed(from.suite, facts);
-    const index = suite.endsWith('/') ? `${url}/${suite}` : `${url}/dists/${suite}/`;
+    const folder = suite === '/' ? '' : suite.endsWith('/') ? suite : `dists/${suite}/`;
+    const index = `${url}/${folder}`;
     return check({
       ...base,
       host,
