@@ -53,8 +53,8 @@ export const notProven: Readonly<Record<string, readonly (readonly [claim: strin
   ],
   'What is shown of a run': [
     [
-      "a report's map with the machines of a real run, and in the live view what a step took in a real run before",
-      'both from rehearsals, made-up runs and journals of lab runs from before the journal knew its machines',
+      'in the live view, what a step took in a real run before',
+      'rehearsals, made-up runs and journals of lab runs',
     ],
     [
       'a report printed on paper, and opened in anything but Chromium',
@@ -62,11 +62,7 @@ export const notProven: Readonly<Record<string, readonly (readonly [claim: strin
     ],
   ],
   'First five minutes': [
-    [
-      '`status`, and the hand-over at the end of `bootstrap`, of a running cluster',
-      'recorded answers of a control plane; a bare machine over SSH; the event in tests',
-    ],
-    ['`init` on a machine that is a member already, or runs k3s', 'constructed facts'],
+    ['`init` on a machine that runs k3s', 'constructed facts; on members it was run'],
   ],
   Doctor: [
     [

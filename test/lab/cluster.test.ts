@@ -4,6 +4,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { secretShapes } from '../../src/model/secret-shapes.ts';
 import { pauseImage } from '../../src/model/versions.ts';
+import { parseJournal } from '../../src/report/journal.ts';
+import { renderReport } from '../../src/report/page.ts';
+import { runOf } from '../../src/report/run.ts';
 import { bundlePath } from './bundle.ts';
 import { sudoPassword } from './debian-root.ts';
 import type { Lab } from './machines.ts';
@@ -111,6 +114,22 @@ describe.skipIf(reason !== undefined)(reason ?? 'a cluster on four machines', ()
     }
     expect(`${run.stdout}${run.stderr}`.includes(token)).toBe(false);
     for (const trace of await onAll(lab, tracesOf(token))) expect(trace).toBe('');
+  });
+
+  test('it is handed over, shown on one screen, and a page of the run has every machine of it', async () => {
+    const status = await homelab(lab, ['status', '--output', 'plain']);
+    expect(status.code, story(status)).toBe(0);
+    expect(status.stdout).toContain('4 of 4 nodes Ready');
+    const texts = await Promise.all((await journalsOf(lab)).map(file => readFile(file, 'utf8')));
+    const journals = texts.filter(text => text.includes('"type":"hand-over"'));
+    expect(journals).toHaveLength(1);
+    const journal = parseJournal(journals[0] ?? '', text => text);
+    expect(journal.unread).toBe(0);
+    const run = runOf(journal);
+    if (run === undefined) throw new Error('it begins as a run does');
+    const page = renderReport({ run, earlier: undefined });
+    for (const [index, host] of everybody.entries())
+      expect(page).toMatch(new RegExp(`data-m="${host}".*10\\.77\\.\\d+\\.${10 + index}</td>.*absent → 1\\.31\\.1`));
   });
 
   test('a second run has nothing to do and asks each machine at most three times', async () => {
