@@ -98,6 +98,7 @@ const timed = z.object({ time: text.refine(value => !Number.isNaN(Date.parse(val
 /** What a report has no use for: every other event is above. */
 const passed: Readonly<Record<Exclude<RunEvent['type'], z.infer<typeof event>['type']>, true>> = {
   'remote-command': true,
+  layers: true,
   certificates: true,
   'hand-over': true,
 };
