@@ -18,6 +18,7 @@ import { intend } from '../src/engine/plan.ts';
 import { recordProofs } from '../src/engine/proof-record.ts';
 import { upgradeFragments } from '../src/engine/upgrade-facts.ts';
 import { workloadsFragment } from '../src/engine/workloads.ts';
+import { layers } from '../src/layers/index.ts';
 import type { Json } from '../src/model/cluster.ts';
 import type { FenceRequest } from '../src/model/fence.ts';
 import { powerDaemons, remedyNames } from '../src/model/nic.ts';
@@ -25,13 +26,18 @@ import type { Phase, RemoteAction, Resource, Want } from '../src/model/plan.ts';
 import { printing } from '../src/model/shell.ts';
 import type { Nic, World } from '../src/model/world.ts';
 import { leavingPhases, phases } from '../src/phases/index.ts';
+import { releaseOptions } from '../src/phases/layers.ts';
 import { renewalPhases } from '../src/phases/renewal.ts';
+import { uninstallPhase } from '../src/phases/uninstall.ts';
 import { upgradeBegins, upgradeEnds, upgradePhases, upgradeWatched } from '../src/phases/upgrade.ts';
 import { upgradeCheck } from '../src/phases/upgrade-check/index.ts';
 import { readCertificates, renewed } from '../src/resources/certificates.ts';
 import { noFile } from '../src/resources/file.ts';
 import { bundleImages } from '../src/resources/images.ts';
 import { packages } from '../src/resources/packages.ts';
+import { diffScript } from '../src/resources/release-diff.ts';
+import { listScript } from '../src/resources/release-list.ts';
+import { releaseScript } from '../src/resources/release-script.ts';
 import { backupScript } from '../src/transitions/backup.ts';
 import { awaitNotReady } from '../src/transitions/begun.ts';
 import { emptying, uncordon } from '../src/transitions/drain.ts';
@@ -192,6 +198,15 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
     peers: cluster.hosts.map(({ name, address, role }) => ({ name: `${name}'s`, address, role })),
   };
   for (const { id, script } of looks) add(`look ${id}`, `set -eu\n${script(about)}`);
+  const withLayers = convergedWorld(layered);
+  add('every release', `set -eu\n${listScript}`);
+  for (const layer of Object.values(layers)) {
+    const options = releaseOptions(layer, { version: '1.12.1', values: {} }, withLayers);
+    const { chart } = options;
+    add(`diff of ${layer.name}`, `set -eu\n${diffScript(options, undefined)}`);
+    add(`diff of a bundled ${layer.name}`, `set -eu\n${diffScript(options, Buffer.from('chart'))}`);
+    act(`upgrade of ${layer.name}`, releaseScript(options, { chart: chart.name, values: '', kubernetes: '' }, true));
+  }
   const ofResource = (name: string, resource: Resource) => {
     add(`${name} read`, `set -eu\n${variables(resource.secrets)}${resource.read}`);
     for (const observed of [resource.blank, ...(halfWay[resource.key] ?? [])]) {
@@ -199,6 +214,7 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
       if (change) act(`${name} apply`, change.action);
     }
   };
+  const uninstalls = Object.values(layers).map(uninstallPhase);
   for (const [title, world] of worlds) {
     const isLeaving = world.about !== undefined && world.about.kind !== 'join';
     const list = world.upgrade
@@ -206,7 +222,7 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
       : isLeaving
         ? leavingPhases
         : phases;
-    const intents = intend(world, list, everything);
+    const intents = intend(world, [...list, ...(title === 'every layer' ? uninstalls : [])], everything);
     for (const { phase, host: at, wants } of intents) {
       for (const want of wants) {
         const name = `${title}: ${phase.id}/${at.name}/${nameOf(want)}`;

@@ -36,7 +36,7 @@ export interface Layer {
   readonly storage?: Storage;
   /** sh, before it is uninstalled. */
   readonly beforeUninstall?: string;
-  /** sh, before another chart takes the place of one that runs: resources/release-script.ts says what it may use. `values`: the release's. */
+  /** sh, before another chart takes the place of one that runs: resources/release-script.ts sets what it may use. `values`: the release's. */
   beforeUpgrade?(values: JsonObject): string;
   /** What its own failures mean. */
   readonly remedies?: RemoteAction['explain'];

@@ -2,7 +2,7 @@
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Remark, RemoteAction, Resource } from '../model/plan.ts';
 import { command, sh } from '../model/shell.ts';
-import { beginning } from './release-script.ts';
+import { beginning, waitFlag } from './release-script.ts';
 import { defineResource } from './resource.ts';
 
 const kubectl = adminKubectl(30);
@@ -129,7 +129,7 @@ function action(options: NoReleaseOptions): RemoteAction {
   const selector = `owner=helm,name=${name}`;
   const uninstall = isKindsOnly
     ? `${kubectl} ${command('delete', 'secret', '-n', namespace, '-l', selector)} >/dev/null\n`
-    : `${beginning({ proxy: {} })}${before}"$helm" ${command('uninstall', name, '--namespace', namespace, '--timeout', `${waitSeconds}s`)} "$wait" >&2
+    : `${beginning({ proxy: {} })}${waitFlag}${before}"$helm" ${command('uninstall', name, '--namespace', namespace, '--timeout', `${waitSeconds}s`)} "$wait" >&2
 `;
   return {
     script: `${uninstall}${ownsNamespace ? leaveNamespace(namespace) : ''}`,

@@ -51,7 +51,7 @@ export function releaseScript(options: ReleaseOptions, marks: Marks, isUpgrade =
     ...['upgrade', '--install', name, '--namespace', namespace, '--reset-values', '--skip-crds', '--history-max', '5'],
     ...['--timeout', `${waitSeconds}s`, '--labels', labels.join(',')],
   );
-  const script = `${beginning(options)}${chartScript(options)}${repairScript(options)}${isUpgrade ? (options.beforeUpgrade ?? '') : ''}{
+  const script = `${beginning(options)}${waitFlag}${chartScript(options)}${repairScript(options)}${isUpgrade ? (options.beforeUpgrade ?? '') : ''}{
 ${printing(JSON.stringify(values))}} >"$work/values.json"
 # Helm itself never upgrades what a chart has in crds/
 "$helm" show crds "$@" >"$work/crds.yaml"
@@ -71,7 +71,11 @@ ${file ? `${command('rm', '-f', '--', uploadOf(file).remotePath)}\n` : ''}`;
   };
 }
 
-/** sh: sets $work, a folder that is gone afterwards, $helm and $wait. */
+/** sh: sets $wait for $helm: in 4 the flag takes a value, and only after =. */
+export const waitFlag = `case $version in v3.*) wait=--wait ;; *) wait=--wait=watcher ;; esac
+`;
+
+/** sh: sets $work, a folder that is gone afterwards and where the script stands, and $helm. */
 export function beginning({ proxy }: Pick<ReleaseOptions, 'proxy'>): string {
   return `umask 077
 work=$(mktemp -d)
@@ -82,8 +86,6 @@ export KUBECONFIG=/etc/kubernetes/admin.conf HELM_CACHE_HOME="$work/cache" HELM_
 ${Object.entries(proxy)
   .map(([key, value]) => `export ${key}=${sh(value)}\n`)
   .join('')}${findHelm}[ -n "$helm" ] || { echo 'homelab: no Helm of 3.13 or newer' >&2; exit 1; }
-# in 4, --wait takes a value, and only after =
-case $version in v3.*) wait=--wait ;; *) wait=--wait=watcher ;; esac
 `;
 }
 
