@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { dnsAnswer, dnsQuery } from '../../src/model/dns.ts';
-import { peersOf } from '../../src/phases/network-probe.ts';
+import { networkProbe, peersOf } from '../../src/phases/network-probe.ts';
+import { type Answers, active, machines, removed, told } from '../layers/rig.ts';
+import { convergedWorld } from '../sample.ts';
 
 const header = (code: number, answers: number, more = 0) =>
   `484c8${more}8${code}0001${answers.toString(16).padStart(4, '0')}00000000`;
@@ -98,4 +100,59 @@ describe('who proves the network to whom', () => {
         expect(pairs.filter(({ peers }) => peers.includes(host)).length).toBeGreaterThanOrEqual(3);
     },
   );
+});
+
+describe('the proof of the network', () => {
+  const sum = 'bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8';
+  const pods = `pod probe-k8s-cp k8s-cp 10.244.0.2 1-1
+pod probe-k8s-worker1 k8s-worker1 10.244.1.2 2-2
+service 10.96.0.5
+dns 10.96.0.10
+api 10.96.0.1
+`;
+  const resolved = `dns ${header(0, 1)}${question}${record(pointer, 1, '0a600001')}\n`;
+  const good: Answers = [
+    ['"kind":"Service"', pods],
+    ['bulk()', `pod:k8s-worker1 ${sum}\nservice ${sum}\n${resolved}`, 'k8s-cp'],
+    ['bulk()', `pod:k8s-cp ${sum}\nservice ${sum}\n${resolved}`, 'k8s-worker1'],
+  ];
+  const probe = active([networkProbe(convergedWorld(), ['k8s-cp', 'k8s-worker1'])], 'pod-network');
+
+  it('is what every machine sends, and leaves nothing', async () => {
+    const { context, asked } = machines(good);
+    expect(told(await probe.run(context))).toEqual([
+      '✔ pods-from-k8s-cp: right from k8s-worker1',
+      '✔ service-from-k8s-cp: right from 10.96.0.5',
+      '✔ dns-from-k8s-cp: 10.96.0.1 from 10.96.0.10',
+      '✔ pods-from-k8s-worker1: right from k8s-cp',
+      '✔ service-from-k8s-worker1: right from 10.96.0.5',
+      '✔ dns-from-k8s-worker1: 10.96.0.1 from 10.96.0.10',
+    ]);
+    const stopped = asked.filter(({ script }) => script.startsWith('systemctl stop homelab-probe-listener.service'));
+    expect(stopped.map(({ host }) => host)).toEqual(['k8s-cp', 'k8s-worker1']);
+    expect(removed(asked)).toEqual(['homelab-probe on k8s-cp']);
+  });
+
+  it('says who is not reached', async () => {
+    const said = `pod:k8s-cp silent\nservice ${'0'.repeat(64)}\ndns silent\n`;
+    const { context } = machines([['bulk()', said, 'k8s-worker1'], ...good]);
+    expect(told(await probe.run(context)).filter(line => line.startsWith('✖'))).toEqual([
+      '✖ pods-from-k8s-worker1: k8s-cp: silent',
+      `✖ service-from-k8s-worker1: 10.96.0.5: ${'0'.repeat(64)}`,
+      '✖ dns-from-k8s-worker1: no answer from 10.96.0.10',
+    ]);
+  });
+
+  it.each([
+    [
+      'pods that do not come up',
+      { code: 1, stderr: 'probe-k8s-cp 0/1 Pending\n' },
+      'did not come up: probe-k8s-cp 0/1 Pending',
+    ],
+    ['a machine without a pod', { stdout: 'pod probe-k8s-cp k8s-cp 10.244.0.2 1-1\n' }, 'none on k8s-worker1'],
+  ])('ends with %s, and leaves nothing', async (_, answer, words) => {
+    const { context, asked } = machines([['"kind":"Service"', answer], ...good]);
+    await expect(probe.run(context)).rejects.toThrow(words);
+    expect(removed(asked)).toEqual(['homelab-probe on k8s-cp']);
+  });
 });
