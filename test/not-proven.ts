@@ -52,18 +52,13 @@ export const notProven: Readonly<Record<string, readonly (readonly [claim: strin
     ["a backup that is larger than a third of the new machine's memory", 'backups of some megabytes'],
   ],
   'What is shown of a run': [
-    [
-      'in the live view, what a step took in a real run before',
-      'rehearsals, made-up runs and journals of lab runs',
-    ],
+    ['in the live view, what a step took in a real run before', 'rehearsals, made-up runs and journals of lab runs'],
     [
       'a report printed on paper, and opened in anything but Chromium',
       'printed to a PDF by Chromium, which folds nothing',
     ],
   ],
-  'First five minutes': [
-    ['`init` on a machine that runs k3s', 'constructed facts; on members it was run'],
-  ],
+  'First five minutes': [['`init` on a machine that runs k3s', 'constructed facts; on members it was run']],
   Doctor: [
     [
       'rules about Cilium, Istio, Longhorn, Argo, Loki, Falco, Wazuh, Helm releases and sealed secrets, met on a cluster',
