@@ -10,6 +10,7 @@ import { type LayerName, layerNames } from '../model/layers.ts';
 import type { RemoteAction } from '../model/plan.ts';
 import { controlPlaneOf } from '../model/world.ts';
 import { releaseOptions } from '../phases/layers.ts';
+import { phaseNames } from '../phases/names.ts';
 import { outputMode } from '../render/choose.ts';
 import { layersTable } from '../render/layers.ts';
 import { diffScript, manifestsDiff } from '../resources/release-diff.ts';
@@ -49,7 +50,8 @@ export async function runLayersDiff(text: string, options: RunOptions, io: Io): 
 
 export async function runLayersInstall(texts: readonly string[], options: RunOptions, io: Io): Promise<number> {
   requireAnswer('layers install', options, io, `add --yes: homelab layers install ${texts.join(' ')} --yes`);
-  const only = phasesOf(texts);
+  // What layers need of the machines, and Helm itself, comes with them where it is not there yet.
+  const only = [phaseNames.hostBase.id, phaseNames.kubePackages.id, ...phasesOf(texts)];
   return runSession(
     'change',
     { ...options, only },

@@ -104,7 +104,7 @@ function remarksOf(
       kind: 'refusal',
       id: 'chart-version',
       reason: `${name} goes from ${observed.chart} to ${chartMark(chart)}: upstream allows one minor version at a time, and none back`,
-      hint: `write the versions between into layers.${name}.version one after the other, and run homelab bootstrap after each`,
+      hint: `write the versions between into this layer's version in the inventory, one after the other, and run homelab bootstrap after each`,
     },
   ];
 }
