@@ -409,7 +409,7 @@ describe('every script that we send', () => {
     expect(kinds.filter(kind => !named.some(({ name }) => name.includes(kind)))).toEqual([]);
   });
 
-  it('can be read by dash', () => {
+  it('can be read by dash', { timeout: 120_000 }, () => {
     withFiles(files => {
       const bad = [...files].flatMap(([path, name]) => {
         const { status, stderr } = spawnSync('dash', ['-n', path], { encoding: 'utf8' });
