@@ -160,18 +160,6 @@ export function eventEvidence(event: Event, object: Named): Evidence {
   };
 }
 
-/** Findings that are the same but for their objects, as one. */
-export function grouped<T>(items: readonly T[], keyOf: (item: T) => string): readonly (readonly [T, ...T[]])[] {
-  const groups = new Map<string, [T, ...T[]]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group) group.push(item);
-    else groups.set(key, [item]);
-  }
-  return [...groups.values()];
-}
-
 /** What it belongs to: the controller's name, or its own. */
 export function ownerOf({ metadata }: Pod): string {
   const owner = metadata.ownerReferences.find(({ controller }) => controller);

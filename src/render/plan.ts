@@ -1,4 +1,5 @@
 // The plan as people read it before they say yes: every change on every machine, what is refused, what is worth knowing.
+import { type Group, grouped } from '../model/grouped.ts';
 import type { Note, PlannedStep, Refusal, Risk } from '../model/plan.ts';
 import { noColor, type Palette } from './color.ts';
 import { type Marks, unicodeMarks } from './marks.ts';
@@ -44,8 +45,6 @@ export function planSummary({ steps, refusals }: Pick<PlanView, 'steps' | 'refus
 }
 
 type Style = Required<PlanOptions>;
-type Group<T> = readonly [T, ...T[]];
-
 function phaseLines(steps: Group<PlannedStep>, style: Style): readonly string[] {
   // Order is part of the plan: machines share a heading only while their steps stand next to each other.
   const shared = grouped(steps, sameStep);
@@ -126,16 +125,4 @@ function hostsOf(group: readonly { readonly host?: string }[]): string {
 function machines(group: readonly { readonly host?: string }[], { verbose }: Style): string {
   const hosts = group.flatMap(item => (item.host === undefined ? [] : oneLine(item.host)));
   return hostList(hosts, verbose ? undefined : foldedHosts);
-}
-
-/** Groups in order of their first member. */
-function grouped<T>(items: readonly T[], keyOf: (item: T) => string): readonly Group<T>[] {
-  const groups = new Map<string, [T, ...T[]]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group) group.push(item);
-    else groups.set(key, [item]);
-  }
-  return [...groups.values()];
 }

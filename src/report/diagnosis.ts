@@ -1,7 +1,7 @@
 // What doctor found, as a part of the report: causes first, each with what follows from it, its evidence and what to type.
 import type { Diagnosed, Diagnosis } from '../doctor/diagnose.ts';
+import { grouped } from '../model/grouped.ts';
 import { count } from '../render/text.ts';
-import { grouped } from './grouped.ts';
 import { type Html, html } from './html.ts';
 
 /** One look: the machines and the API as they were at one moment. */

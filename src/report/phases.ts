@@ -1,6 +1,6 @@
 // What each phase did and what proves it.
 import { count, duration, hostList } from '../render/text.ts';
-import { proofsAlike, type SaidAlike, type StepAlike, stepsAlike } from './grouped.ts';
+import { proofsAlike, type SaidAlike, type StepAlike, stepsAlike } from './alike.ts';
 import { type Html, html } from './html.ts';
 import type { Phase, Run } from './run.ts';
 

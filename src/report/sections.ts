@@ -1,8 +1,9 @@
 // The report's other parts: how it ended, what failed, the critical path, the map, what is otherwise than before, what was said.
+
+import { grouped } from '../model/grouped.ts';
 import { alike, type Failure } from '../render/error.ts';
 import { count, duration, lines, oneLine } from '../render/text.ts';
 import { compared, type Difference } from './changes.ts';
-import { grouped } from './grouped.ts';
 import { type Html, html } from './html.ts';
 import { names } from './phases.ts';
 import type { Deed, Run } from './run.ts';

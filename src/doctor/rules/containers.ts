@@ -1,4 +1,5 @@
 // Containers that do not stay up or never start, by what the kubelet says ended them.
+import { grouped } from '../../model/grouped.ts';
 import { nameOf } from '../objects/common.ts';
 import {
   begun,
@@ -7,7 +8,6 @@ import {
   entitiesOf,
   eventEvidence,
   eventsOf,
-  grouped,
   hasHeld,
   isLeaving,
   isOver,

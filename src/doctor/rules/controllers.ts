@@ -1,5 +1,6 @@
 // Pods that are not even made: nothing is Pending, something is missing. And what keeps namespaces and drains from their end.
 
+import { grouped } from '../../model/grouped.ts';
 import { parseQuantity } from '../../model/quantities.ts';
 import { nameOf } from '../objects/common.ts';
 import type { ObjectOf } from '../objects/kinds.ts';
@@ -8,7 +9,6 @@ import {
   conditionOf,
   eventEvidence,
   eventsOf,
-  grouped,
   hasHeld,
   kubectl,
   lastSeen,

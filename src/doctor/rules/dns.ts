@@ -1,17 +1,7 @@
 // Names: the machines' resolvers, what CoreDNS does with them, and its Corefile. That nobody answers at all stands in symptoms.ts.
+import { grouped } from '../../model/grouped.ts';
 import type { ObjectOf } from '../objects/kinds.ts';
-import {
-  grouped,
-  hasHeld,
-  isTrue,
-  listed,
-  machineEntity,
-  oneLine,
-  type Pod,
-  podEntity,
-  together,
-  word,
-} from '../reading.ts';
+import { hasHeld, isTrue, listed, machineEntity, oneLine, type Pod, podEntity, together, word } from '../reading.ts';
 import type { Entity, Evidence, Finding, Rule } from '../rule.ts';
 import { machinesWith, objects, type Snapshot } from '../snapshot.ts';
 

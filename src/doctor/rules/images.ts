@@ -1,12 +1,12 @@
 // Images that are not there: the newest event says only "Back-off pulling image", the cause stands in an earlier one.
 
+import { grouped } from '../../model/grouped.ts';
 import { nameOf } from '../objects/common.ts';
 import {
   begun,
   type Event,
   eventEvidence,
   eventsOf,
-  grouped,
   isLeaving,
   isOver,
   lastSeen,

@@ -1,5 +1,6 @@
 // Pods without a node, by cause. The scheduler's sentence is checked against the nodes themselves: it may be of before the last change.
 
+import { grouped } from '../../model/grouped.ts';
 import { requestsOf, shownAmount } from '../../model/quantities.ts';
 import { nameOf } from '../objects/common.ts';
 import { isOfNode, type Obstacle, type Places, placesIn, portsOf } from '../placement.ts';
@@ -7,7 +8,6 @@ import {
   begun,
   claimsOf,
   conditionOf,
-  grouped,
   kubectl,
   listed,
   machineEntity,

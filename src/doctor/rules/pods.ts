@@ -1,11 +1,11 @@
 // Mere symptoms, at the end of the list: everything before may explain them.
+import { grouped } from '../../model/grouped.ts';
 import { nameOf } from '../objects/common.ts';
 import {
   begun,
   conditionOf,
   counted,
   entitiesOf,
-  grouped,
   hasHeld,
   isLeaving,
   isOver,

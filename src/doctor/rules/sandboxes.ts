@@ -1,11 +1,11 @@
 // Sandboxes of pods: those that the runtime cannot make, and those that end under their pods.
+import { grouped } from '../../model/grouped.ts';
 import { nameOf } from '../objects/common.ts';
 import {
   begun,
   conditionOf,
   eventEvidence,
   eventsOf,
-  grouped,
   hasHeld,
   isLeaving,
   isOver,

@@ -1,7 +1,9 @@
 // Versions: what runs beside what, and what nobody mends any more.
+
 import semver from 'semver';
+import { grouped } from '../../model/grouped.ts';
 import { cordonMark } from '../../model/world.ts';
-import { grouped, listed, machineEntity, together, word } from '../reading.ts';
+import { listed, machineEntity, together, word } from '../reading.ts';
 import type { Entity, Finding, Rule } from '../rule.ts';
 import { objects, type Snapshot } from '../snapshot.ts';
 

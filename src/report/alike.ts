@@ -1,4 +1,5 @@
 // What several machines say alike stands once, with their names: a hundred machines make a report that is as long as one of four.
+import { grouped } from '../model/grouped.ts';
 import type { Evidence } from './journal.ts';
 import type { Deed, Phase } from './run.ts';
 
@@ -90,16 +91,4 @@ function withoutName(text: string, host: string): string {
 function inWordsOf(group: readonly { readonly host: string }[]): (text: string) => string {
   const [first] = group;
   return first === undefined || group.length === 1 ? text => text : text => withoutName(text, first.host);
-}
-
-/** Groups in order of their first member. */
-export function grouped<T>(items: readonly T[], keyOf: (item: T) => string): readonly (readonly [T, ...T[]])[] {
-  const groups = new Map<string, [T, ...T[]]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group) group.push(item);
-    else groups.set(key, [item]);
-  }
-  return [...groups.values()];
 }
