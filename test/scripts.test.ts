@@ -37,6 +37,7 @@ import { bundleImages } from '../src/resources/images.ts';
 import { packages } from '../src/resources/packages.ts';
 import { diffScript } from '../src/resources/release-diff.ts';
 import { listScript } from '../src/resources/release-list.ts';
+import { noRecord } from '../src/resources/release-record.ts';
 import { releaseScript } from '../src/resources/release-script.ts';
 import { backupScript } from '../src/transitions/backup.ts';
 import { awaitNotReady } from '../src/transitions/begun.ts';
@@ -201,11 +202,18 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
   const withLayers = convergedWorld(layered);
   add('every release', `set -eu\n${listScript}`);
   for (const layer of Object.values(layers)) {
-    const options = releaseOptions(layer, { version: '1.12.1', values: {} }, withLayers);
+    const options = releaseOptions(layer, '1.12.1', withLayers);
     const { chart } = options;
     add(`diff of ${layer.name}`, `set -eu\n${diffScript(options, undefined)}`);
     add(`diff of a bundled ${layer.name}`, `set -eu\n${diffScript(options, Buffer.from('chart'))}`);
-    act(`upgrade of ${layer.name}`, releaseScript(options, { chart: chart.name, values: '', kubernetes: '' }, true));
+    act(
+      `upgrade of ${layer.name}`,
+      releaseScript(
+        options,
+        { chart: chart.name, values: '', kubernetes: '' },
+        { ...noRecord, status: 'deployed', chart: 'older' },
+      ),
+    );
   }
   const ofResource = (name: string, resource: Resource) => {
     add(`${name} read`, `set -eu\n${variables(resource.secrets)}${resource.read}`);

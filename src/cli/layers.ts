@@ -25,7 +25,7 @@ export async function runLayersList(options: RunOptions, io: Io): Promise<number
     const { cluster } = session.goal;
     const known = layerNames.map(name => {
       const { [name]: layer } = layers;
-      const wanted = cluster.layers[name] && releaseOptions(layer, cluster.layers[name], session.goal);
+      const wanted = cluster.layers[name] && releaseOptions(layer, cluster.layers[name].version, session.goal);
       return { name, release: layer.release, namespace: layer.namespace, wanted };
     });
     const listed = listedLayers(known, await ask(listScript));
@@ -41,7 +41,7 @@ export async function runLayersDiff(text: string, options: RunOptions, io: Io): 
     throw new HomelabError('HL_USAGE', '--record would keep what is in Secrets', { hint: 'leave it out' });
   }
   return onControlPlane(options, io, async (session, ask) => {
-    const release = releaseOptions(layers[name], wantedOf(session.goal.cluster, name), session.goal);
+    const release = releaseOptions(layers[name], wantedOf(session.goal.cluster, name).version, session.goal);
     const archive = release.file && (await readFile(release.file.path));
     const said = await ask(diffScript(release, archive), [...release.remedies, ...explained(release)]);
     io.stdout.write(session.redact(session.rehearsal ? 'simulated machines have no manifests\n' : manifestsDiff(said)));

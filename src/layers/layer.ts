@@ -2,7 +2,7 @@
 import type { Cluster, JsonObject } from '../model/cluster.ts';
 import type { Chart, LayerName, PodSecurity } from '../model/layers.ts';
 import type { Probe, RemoteAction } from '../model/plan.ts';
-import type { World } from '../model/world.ts';
+import type { Allocatable, World } from '../model/world.ts';
 
 export interface Layer {
   /** Its key under `layers` in the inventory, and the id of its phase. */
@@ -14,22 +14,20 @@ export interface Layer {
   readonly podSecurity?: PodSecurity;
   chart(version: string): Chart;
   values(cluster: Cluster): JsonObject;
-  /** Layers that must be wanted too. */
-  readonly needs?: readonly LayerName[];
   /** What its pods need of every machine; set up before there is a cluster. */
   readonly onMachines?: OnMachines;
-  /** What its containers request. */
-  cost(cluster: Cluster): Cost;
+  /** What its containers request by these values; undefined: it has none. */
+  cost?(values: JsonObject): Cost;
   /** What it wants kept, each with as many copies as its class makes. */
-  volumes?(cluster: Cluster): readonly Volume[];
+  volumes?(values: JsonObject): readonly Volume[];
   /** A change of it that pods of others feel: it is approved like a restart. */
   readonly isFelt?: true;
   /** Upstream's rule: how many minor versions of the chart one upgrade may go. */
   readonly minorsAtOnce?: 1;
   /** Against the Kubernetes minor of `homelab upgrade`. */
   readonly upgrades: 'before-kubernetes' | 'after-kubernetes';
-  /** API group of the kinds that come with it. */
-  readonly kinds?: string;
+  /** API group of kinds that stay when it is uninstalled: Helm leaves what a chart has in crds/. */
+  readonly keepsKinds?: string;
   /** Its chart's templates are kinds: Helm would take them away, and with them everything of them that others made. */
   readonly isKindsOnly?: true;
   /** Volumes that are its own: while there is one, it is not uninstalled. */
@@ -64,10 +62,16 @@ export interface Storage {
 export interface Cost {
   /** Of the whole cluster, wherever they are scheduled. */
   readonly total: Amount;
-  /** On each machine. */
-  readonly perNode: Amount;
-  /** Of the pod that asks for most; undefined: all of `total` is taken for one. */
-  readonly largest?: Amount;
+  /** Of the pod that asks for most. */
+  readonly largest: Amount;
+  /** Of its DaemonSets, on one machine. */
+  perNode?(machine: Room): Amount;
+}
+
+/** What a machine has for pods. */
+export interface Room extends Allocatable {
+  /** Ordinary pods come there. */
+  readonly isOpen: boolean;
 }
 
 export interface Volume {

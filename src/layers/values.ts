@@ -1,5 +1,11 @@
 // A layer's values with the inventory's laid over them, as Helm does it: mappings are merged, everything else is replaced.
-import type { Json, JsonObject } from '../model/cluster.ts';
+import type { Cluster, Json, JsonObject } from '../model/cluster.ts';
+import type { Layer } from './layer.ts';
+
+/** What its release is given. */
+export function valuesOf({ name, values }: Pick<Layer, 'name' | 'values'>, cluster: Cluster): JsonObject {
+  return merged(values(cluster), cluster.layers[name]?.values ?? {});
+}
 
 export function merged(below: JsonObject, above: JsonObject): JsonObject {
   const keys = new Set([...Object.keys(below), ...Object.keys(above)]);
@@ -12,6 +18,6 @@ export function merged(below: JsonObject, above: JsonObject): JsonObject {
   );
 }
 
-function isMapping(value: Json | undefined): value is JsonObject {
+export function isMapping(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

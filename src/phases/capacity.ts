@@ -1,10 +1,12 @@
 // Is there room for a layer beside those before it? Requests and volumes against what the nodes say they can give, each node and together.
+import { plus } from '../layers/cost.ts';
 import { layers } from '../layers/index.ts';
-import { type Amount, type Layer, nothing, type Volume } from '../layers/layer.ts';
+import { type Amount, type Cost, type Layer, nothing, type Room, type Volume } from '../layers/layer.ts';
+import { valuesOf } from '../layers/values.ts';
 import { type Cluster, type Host, runsEverything } from '../model/cluster.ts';
 import { type LayerName, layerNames } from '../model/layers.ts';
 import { shownAmount } from '../model/quantities.ts';
-import type { Allocatable, World } from '../model/world.ts';
+import type { World } from '../model/world.ts';
 
 /**
  * What kubeadm's own pods request: API server 250m, controller manager 200m, scheduler 100m, etcd 100m and 100Mi on a control plane
@@ -18,11 +20,13 @@ const usableShare = 0.75;
 
 interface Place {
   readonly host: Host;
-  readonly all: Allocatable;
+  readonly room: Room;
   readonly free: Amount;
-  /** Ordinary pods come there. */
-  readonly isOpen: boolean;
+  /** What the layer itself takes on every machine. */
+  readonly taken: Amount;
 }
+
+const free: Cost = { total: nothing, largest: nothing };
 
 type NoRoom = { readonly reason: string; readonly hint: string };
 
@@ -37,41 +41,46 @@ export function noRoomFor(
     .slice(0, layerNames.indexOf(layer.name))
     .filter(name => cluster.layers[name] !== undefined)
     .map(name => among[name]);
-  const costs = [...before, layer].map(each => each.cost(cluster));
-  const onEach = costs.reduce((sum, { perNode }) => plus(sum, perNode), nothing);
+  const all = [...before, layer];
+  const costs = all.map(each => each.cost?.(valuesOf(each, cluster)) ?? free);
+  const mine = costs.at(-1) ?? free;
   const places: Place[] = [];
   for (const host of cluster.hosts) {
-    const all = nodes.find(({ name }) => name === host.name)?.allocatable;
-    if (!all) return undefined;
+    const allocatable = nodes.find(({ name }) => name === host.name)?.allocatable;
+    if (!allocatable) return undefined;
+    const room = { ...allocatable, isOpen: isOpen(cluster, host) };
     const kubeadm = host.role === 'control-plane' ? controlPlanePods : nothing;
-    places.push({ host, all, free: minus(minus(all, kubeadm), onEach), isOpen: isOpen(cluster, host) });
+    const taken = costs.reduce((sum, { perNode }) => plus(sum, perNode?.(room) ?? nothing), kubeadm);
+    places.push({ host, room, free: minus(room, taken), taken: mine.perNode?.(room) ?? nothing });
   }
-  const { total, largest = total } = layer.cost(cluster);
-  const together = costs.reduce((sum, each) => plus(sum, each.total), dnsPods);
   return (
-    tooSmall(layer, cluster, places) ??
-    noPlaceFor(layer, largest, places) ??
-    tooLittle(layer, together, places) ??
+    tooSmall(layer, places) ??
+    noPlaceFor(layer, mine.largest, places) ??
+    tooLittle(
+      layer,
+      costs.reduce((sum, { total }) => plus(sum, total), dnsPods),
+      places,
+    ) ??
     noDisk(
       layer,
-      [...before, layer].flatMap(each => each.volumes?.(cluster) ?? []),
+      all.flatMap(each => each.volumes?.(valuesOf(each, cluster)) ?? []),
       places,
     )
   );
 }
 
-function tooSmall(layer: Layer, cluster: Cluster, places: readonly Place[]): NoRoom | undefined {
-  const place = places.find(({ free }) => !fits(nothing, free));
+function tooSmall(layer: Layer, places: readonly Place[]): NoRoom | undefined {
+  const place = places.find(each => !fits(nothing, each.free));
   if (!place) return undefined;
-  const { perNode } = layer.cost(cluster);
+  const { host, room, free: left, taken } = place;
   return {
-    reason: `${layer.name} asks for ${shown(perNode)} on each machine, and ${place.host.name} has ${shown(plus(place.free, perNode))} left of ${shown(place.all)}`,
-    hint: `give ${place.host.name} more, or ask for less in layers.${layer.name}.values`,
+    reason: `${layer.name} asks for ${shown(taken)} on ${host.name}, which has ${shown(plus(left, taken))} left of ${shown(room)}`,
+    hint: `give ${host.name} more, or ask for less in layers.${layer.name}.values`,
   };
 }
 
 function noPlaceFor(layer: Layer, largest: Amount, places: readonly Place[]): NoRoom | undefined {
-  const open = places.filter(each => each.isOpen);
+  const open = places.filter(({ room }) => room.isOpen);
   if (fits(largest, nothing) || open.some(({ free }) => fits(largest, free))) return undefined;
   const most = open.toSorted((left, right) => right.free.memoryMiB - left.free.memoryMiB)[0];
   return {
@@ -81,7 +90,7 @@ function noPlaceFor(layer: Layer, largest: Amount, places: readonly Place[]): No
 }
 
 function tooLittle(layer: Layer, together: Amount, places: readonly Place[]): NoRoom | undefined {
-  const left = places.filter(each => each.isOpen).reduce((sum, { free }) => plus(sum, free), nothing);
+  const left = places.filter(({ room }) => room.isOpen).reduce((sum, { free }) => plus(sum, free), nothing);
   if (fits(together, left)) return undefined;
   return {
     reason: `with ${layer.name} the layers ask for ${shown(together)} beside what stands on every machine, and the machines that take ordinary pods have ${shown(left)} together`,
@@ -92,8 +101,8 @@ function tooLittle(layer: Layer, together: Amount, places: readonly Place[]): No
 function noDisk(layer: Layer, volumes: readonly Volume[], places: readonly Place[]): NoRoom | undefined {
   if (layer.volumes === undefined) return undefined;
   const disks = places
-    .filter(each => each.isOpen)
-    .map(({ all }) => Math.floor(all.diskGiB * usableShare))
+    .filter(({ room }) => room.isOpen)
+    .map(({ room }) => Math.floor(room.diskGiB * usableShare))
     .toSorted((left, right) => right - left);
   const needed = volumes.reduce((sum, { gibibytes, copies }) => sum + gibibytes * copies, 0);
   const has = disks.reduce((sum, each) => sum + each, 0);
@@ -111,10 +120,6 @@ function noDisk(layer: Layer, volumes: readonly Volume[], places: readonly Place
 function isOpen(cluster: Cluster, host: Host): boolean {
   const isTainted = host.taints.some(({ effect }) => effect !== 'PreferNoSchedule');
   return (host.role === 'worker' || runsEverything(cluster, host)) && !isTainted;
-}
-
-function plus(one: Amount, other: Amount): Amount {
-  return { milliCpu: one.milliCpu + other.milliCpu, memoryMiB: one.memoryMiB + other.memoryMiB };
 }
 
 function minus(one: Amount, other: Amount): Amount {

@@ -1,7 +1,7 @@
 // A layer as a phase: its namespace, its release, its evidence. It happens on a control plane, and only where the inventory wants it.
 import type { Layer } from '../layers/layer.ts';
-import { merged } from '../layers/values.ts';
-import type { Cluster, Host, WantedLayer } from '../model/cluster.ts';
+import { valuesOf } from '../layers/values.ts';
+import type { Cluster, Host } from '../model/cluster.ts';
 import type { Phase, Want } from '../model/plan.ts';
 import { minorOf } from '../model/versions.ts';
 import { controlPlaneOf, type Goal, type World } from '../model/world.ts';
@@ -25,13 +25,13 @@ export function layerWants(layer: Layer, world: World, host: Host): readonly Wan
   if (wanted === undefined || host.name !== controlPlaneOf(world).name) return [];
   return [
     ...(layer.podSecurity === undefined ? [] : [namespace(layer.namespace, layer.podSecurity)]),
-    release({ ...releaseOptions(layer, wanted, world), noRoom: noRoomFor(layer, world) }),
+    release({ ...releaseOptions(layer, wanted.version, world), noRoom: noRoomFor(layer, world) }),
   ];
 }
 
-export function releaseOptions(layer: Layer, wanted: WantedLayer, { cluster, bundle }: Goal): ReleaseOptions {
-  const chart = layer.chart(wanted.version);
-  const values = merged(layer.values(cluster), wanted.values);
+export function releaseOptions(layer: Layer, version: string, { cluster, bundle }: Goal): ReleaseOptions {
+  const chart = layer.chart(version);
+  const values = valuesOf(layer, cluster);
   return {
     name: layer.release,
     namespace: layer.namespace,

@@ -6,7 +6,8 @@ import { look } from '../model/probes.ts';
 import { sh } from '../model/shell.ts';
 import { controlPlaneOf, factsOf, type World } from '../model/world.ts';
 import { helmTool } from '../resources/helm-tool.ts';
-import { noRelease } from '../resources/no-release.ts';
+import { findOthers, noRelease } from '../resources/no-release.ts';
+import { findRecord } from '../resources/release-record.ts';
 import { uninstallName } from './names.ts';
 
 const kubectl = adminKubectl(30);
@@ -32,6 +33,7 @@ export function uninstallPhase(layer: Layer): Phase {
           before: beforeUninstall,
         }),
         ...(isWanted ? [stillWanted(layer)] : []),
+        ...(layer.keepsKinds === undefined ? [] : [staying(layer.keepsKinds)]),
       ];
     },
     probes: world => (layer.name === 'cilium' ? [] : leftovers(layer, world)),
@@ -52,8 +54,14 @@ function stillWanted({ name }: Layer): Want {
   };
 }
 
-/** They tell what is left, and judge only what should be gone. */
-function leftovers({ release, namespace, podSecurity, kinds }: Layer, world: World): readonly Probe[] {
+function staying(group: string): Want {
+  return {
+    kind: 'note',
+    text: `kinds of ${group} stay, and with them everything that was made of them: kubectl get crd | grep ${group}`,
+  };
+}
+
+function leftovers({ release, namespace, podSecurity }: Layer, world: World): readonly Probe[] {
   const host = controlPlaneOf(world).name;
   const selector = `owner=helm,name=${release}`;
   return [
@@ -61,39 +69,37 @@ function leftovers({ release, namespace, podSecurity, kinds }: Layer, world: Wor
       id: 'release-gone',
       host,
       title: `Helm knows no ${release}`,
-      expected: '0 records',
-      script: `${kubectl} get secret -n ${sh(namespace)} -l ${sh(selector)} --ignore-not-found -o name | grep -c . || true`,
-      accept: output => output === '0',
-      show: output => `${output} records`,
+      expected: 'absent',
+      script: `${findRecord(release, namespace)}echo "${'$'}{found:-absent}"\n`,
       reproduce: `kubectl get secret -n ${namespace} -l ${selector}`,
     }),
-    ...(kinds === undefined
-      ? []
-      : [
-          look({
-            id: 'kinds-left',
-            host,
-            title: `kinds of ${kinds} that stay, with everything of them`,
-            expected: 'counted',
-            script: `${kubectl} get crd -o name | grep -c ${sh(`[.]${kinds.replaceAll('.', '[.]')}$`)} || true`,
-            accept: () => true,
-            show: output => `${output} kinds`,
-            reproduce: 'kubectl get crd',
-          }),
-        ]),
     ...(podSecurity === undefined
       ? []
       : [
           look({
             id: 'namespace-left',
             host,
-            title: `the namespace ${namespace}`,
-            expected: 'gone, or kept for what others have in it',
-            script: `${kubectl} get namespace ${sh(namespace)} --ignore-not-found -o jsonpath='{.status.phase}'`,
-            accept: () => true,
-            show: output => (output === '' || output === 'Terminating' ? 'gone' : 'kept: something of others is in it'),
+            title: `the namespace ${namespace} goes, unless something of others is in it`,
+            expected: 'gone, or kept for what is named',
+            script: namespaceScript(namespace),
+            timeoutMs: 150_000,
+            accept: output => output === 'gone' || output.startsWith('kept for '),
             reproduce: `kubectl get all -n ${namespace}`,
+            hint: 'homelab doctor says what holds a namespace',
           }),
         ]),
   ];
+}
+
+function namespaceScript(namespace: string): string {
+  const phase = `${kubectl} get namespace ${sh(namespace)} --ignore-not-found -o jsonpath='{.status.phase}'`;
+  return `phase=$(${phase})
+[ "$phase" != Terminating ] || ${adminKubectl(100)} wait --for=delete namespace/${sh(namespace)} --timeout=90s >/dev/null 2>&1 || true
+phase=$(${phase})
+if [ -z "$phase" ]; then echo gone
+elif [ "$phase" = Terminating ]; then echo 'its end does not come'
+else
+${findOthers(namespace)}  [ -z "$left" ] || echo "kept for $(echo "$left" | head -n 3 | paste -sd ' ' -)"
+fi
+`;
 }

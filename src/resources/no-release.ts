@@ -2,6 +2,7 @@
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Remark, RemoteAction, Resource } from '../model/plan.ts';
 import { command, sh } from '../model/shell.ts';
+import { findRecord, parseRecord } from './release-record.ts';
 import { beginning, waitFlag } from './release-script.ts';
 import { defineResource } from './resource.ts';
 
@@ -23,7 +24,7 @@ export interface NoReleaseOptions {
 }
 
 type State = {
-  /** 'absent', or Helm's own word. */
+  /** As of a ReleaseRecord. */
   readonly status: string;
   readonly isOurs: boolean;
   /** 'pvc-1 (blog/mysql-data)', sorted. */
@@ -57,11 +58,9 @@ export function noRelease(options: NoReleaseOptions): Resource {
 }
 
 function readScript({ name, namespace, storage }: NoReleaseOptions): string {
-  const records = `${kubectl} get secret -n ${sh(namespace)} -l ${sh(`owner=helm,name=${name}`)} --no-headers -o custom-columns=R:.metadata.labels.version,S:.metadata.labels.status,C:.metadata.labels.homelab-chart`;
   return `[ -e /etc/kubernetes/admin.conf ] || exit 0
-found=$(${records} 2>/dev/null | sort -n | tail -n 1)
-[ -n "$found" ] || exit 0
-echo "$found"
+${findRecord(name, namespace)}echo "$found"
+[ -n "$found" ] && [ "$found" != silent ] || exit 0
 ${storage ? volumesScript(storage, namespace) : ''}`;
 }
 
@@ -86,10 +85,8 @@ ${kept}`;
 }
 
 function parse(output: string): State {
-  const [record = '', ...lines] = output.trim().split('\n');
-  if (record === '') return gone;
-  const [revision = '', status = '', chart = ''] = record.split(/\s+/);
-  if (!/^\d+$/.test(revision) || status === '') throw new Error(`unexpected record of a release: ${record}`);
+  const [found = '', ...lines] = output.trim().split('\n');
+  const { status, chart } = parseRecord(found);
   const claims = new Map<string, string>();
   for (const line of lines) {
     const [, volume = '', claim = ''] = line.split(' ');
@@ -97,11 +94,21 @@ function parse(output: string): State {
     if (volume !== '' && (claims.get(volume) ?? '/') === '/') claims.set(volume, claim);
   }
   const volumes = [...claims].map(([volume, claim]) => (claim === '/' ? volume : `${volume} (${claim})`));
-  return { status, isOurs: chart !== '<none>' && chart !== '', volumes: volumes.toSorted() };
+  return { status, isOurs: chart !== '', volumes: volumes.toSorted() };
 }
 
 function remarksOf({ status, isOurs, volumes }: State, { name, namespace }: NoReleaseOptions): readonly Remark[] {
   if (status === 'absent') return [{ kind: 'note', text: `${name} is not installed` }];
+  if (status === 'unknown') {
+    return [
+      {
+        kind: 'refusal',
+        id: 'api-silent',
+        reason: `the API server does not say whether ${name} is installed`,
+        hint: 'homelab status says what answers; homelab doctor says why it does not',
+      },
+    ];
+  }
   if (!isOurs) {
     return [
       {
@@ -144,16 +151,19 @@ function action(options: NoReleaseOptions): RemoteAction {
   };
 }
 
-// Events, leases and what every namespace has by itself are nobody's.
 function leaveNamespace(namespace: string): string {
-  return `kinds=$(${kubectl} api-resources --verbs=list --namespaced -o name | grep -Ev '^(events|leases)([.]|$)|^pods[.]metrics|^endpointslices' | paste -sd, -)
-left=
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
-  left=$(${kubectl} get "$kinds" -n ${sh(namespace)} --ignore-not-found -o name)
-  left=$(echo "$left" | grep -vx -e 'configmap/kube-root-ca.crt' -e 'serviceaccount/default' -e '' || true)
-  [ -n "$left" ] || break
+  return `for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
+  ${findOthers(namespace)}  [ -n "$left" ] || break
   sleep 5
 done
 [ -n "$left" ] || ${kubectl} ${command('delete', 'namespace', namespace, '--wait=false')} >/dev/null
+`;
+}
+
+/** sh: sets $left to what is in a namespace. Events, leases and what every namespace has by itself are nobody's. */
+export function findOthers(namespace: string): string {
+  return `kinds=$(${kubectl} api-resources --verbs=list --namespaced -o name | grep -Ev '^(events|leases)([.]|$)|^pods[.]metrics|^endpointslices' | paste -sd, -)
+  left=$(${kubectl} get "$kinds" -n ${sh(namespace)} --ignore-not-found -o name)
+  left=$(echo "$left" | grep -vx -e 'configmap/kube-root-ca.crt' -e 'serviceaccount/default' -e '' || true)
 `;
 }

@@ -8,6 +8,7 @@ import type { RemoteAction } from '../model/plan.ts';
 import { command, printing, sh } from '../model/shell.ts';
 import { findHelm } from './helm-tool.ts';
 import { uploadOf } from './packages.ts';
+import { isRecorded, mustStillBe, type ReleaseRecord } from './release-record.ts';
 
 export interface ReleaseOptions {
   readonly name: string;
@@ -35,6 +36,13 @@ const kubectl = adminKubectl(30);
 /** How long pods may take to come up: images of some hundred MB over a home's line. */
 const waitSeconds = 900;
 
+const podColumns =
+  'custom-columns=N:.metadata.name,H:.spec.nodeName,P:.status.phase,R:.status.containerStatuses[*].ready,W:.status.containerStatuses[*].state.waiting.reason,I:.status.initContainerStatuses[*].state.waiting.reason';
+const waiting = `$3 != "Succeeded" && $4 !~ /^true(,true)*$/ {
+  why = $5 != "<none>" ? $5 : $6 != "<none>" ? $6 : $3 == "Running" ? "not ready" : $3
+  print "waits: " $1, why, "on", $2
+}`;
+
 /** Labels of Helm's own record, by what the inputs were. */
 export type Marks = Readonly<Record<'chart' | 'values' | 'kubernetes', string>>;
 
@@ -43,22 +51,23 @@ export function chartMark({ name, version }: Chart): string {
   return `${name}-${version}`.replaceAll('+', '_');
 }
 
-/** `isUpgrade`: another chart of it runs. */
-export function releaseScript(options: ReleaseOptions, marks: Marks, isUpgrade = false): RemoteAction {
+/** `before`: what was there when it was looked at. */
+export function releaseScript(options: ReleaseOptions, marks: Marks, before: ReleaseRecord): RemoteAction {
   const { name, namespace, values, file } = options;
   const labels = Object.entries(marks).map(([key, value]) => `homelab-${key}=${value}`);
+  const isUpgrade = isRecorded(before) && before.chart !== marks.chart;
   const upgrade = command(
     ...['upgrade', '--install', name, '--namespace', namespace, '--reset-values', '--skip-crds', '--history-max', '5'],
     ...['--timeout', `${waitSeconds}s`, '--labels', labels.join(',')],
   );
-  const script = `${beginning(options)}${waitFlag}${chartScript(options)}${repairScript(options)}${isUpgrade ? (options.beforeUpgrade ?? '') : ''}{
+  const script = `${beginning(options)}${mustStillBe(before, name, namespace)}${waitFlag}${chartScript(options)}${repairScript(options)}${isUpgrade ? (options.beforeUpgrade ?? '') : ''}{
 ${printing(JSON.stringify(values))}} >"$work/values.json"
 # Helm itself never upgrades what a chart has in crds/
 "$helm" show crds "$@" >"$work/crds.yaml"
 ! grep -q '^kind:' "$work/crds.yaml" || ${kubectl} apply --server-side --force-conflicts --field-manager=homelab -f "$work/crds.yaml" >/dev/null
 said=$("$helm" ${upgrade} --values "$work/values.json" "$wait" "$@" 2>&1) || {
   echo "$said" >&2
-  ${kubectl} get pods -n ${sh(namespace)} --no-headers -o wide 2>/dev/null | awk '$3 != "Running" && $3 != "Completed" {print "waits: " $1, $3, "on", $7}' | head -n 10 >&2
+  ${kubectl} get pods -n ${sh(namespace)} --no-headers -o ${podColumns} 2>/dev/null | awk ${sh(waiting)} | head -n 10 >&2
   ${kubectl} get events -n ${sh(namespace)} --field-selector type=Warning --sort-by=.lastTimestamp -o custom-columns=:.involvedObject.name,:.message --no-headers 2>/dev/null | tail -n 5 >&2
   exit 1
 }
@@ -113,11 +122,17 @@ function repairScript({ name, namespace }: ReleaseOptions): string {
 }
 
 export function explained({ name, namespace, chart }: ReleaseOptions): NonNullable<RemoteAction['explain']> {
-  const layer = `layers of the inventory`;
+  const layer = 'layers of the inventory';
   const chartName = `${chart.name} ${chart.version}`;
   return [
     {
-      pattern: /kubernetes cluster unreachable|Unable to connect to the server|The connection to the server/i,
+      pattern: /is not as it was looked at: (?!silent)/,
+      message: `somebody else changed the release ${name} meanwhile`,
+      hint: 'run the same command again: its plan shows what is there now',
+    },
+    {
+      pattern:
+        /is not as it was looked at: silent|kubernetes cluster unreachable|Unable to connect to the server|The connection to the server/i,
       message: 'the API server did not answer',
       hint: 'homelab status says what answers; then run the same command again',
     },
@@ -160,7 +175,7 @@ export function explained({ name, namespace, chart }: ReleaseOptions): NonNullab
     {
       pattern: /(?:timed out waiting for the condition|context deadline exceeded|resource not ready)/,
       message: `${name} did not come up within ${waitSeconds / 60} minutes`,
-      hint: `the lines above say what it waits for; homelab doctor says why; then run the same command again`,
+      hint: 'the lines above say what it waits for; homelab doctor says why; then run the same command again',
     },
   ];
 }

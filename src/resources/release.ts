@@ -3,25 +3,10 @@
 import { dump } from 'js-yaml';
 import type { Json, JsonObject } from '../model/cluster.ts';
 import { shortDigest } from '../model/digest.ts';
-import { adminKubectl } from '../model/kubectl.ts';
 import type { Remark, Resource } from '../model/plan.ts';
-import { sh } from '../model/shell.ts';
+import { findRecord, isRecorded, noRecord, parseRecord, type ReleaseRecord } from './release-record.ts';
 import { chartMark, type ReleaseOptions, releaseScript } from './release-script.ts';
 import { defineResource } from './resource.ts';
-
-const kubectl = adminKubectl(20);
-
-/** Of the newest revision; empty texts where nobody labelled it. */
-type State = {
-  /** Helm's own word: deployed, failed, pending-install…; 'absent'. */
-  readonly status: string;
-  readonly chart: string;
-  readonly values: string;
-  /** The minor it was rendered for: charts ask for it. */
-  readonly kubernetes: string;
-};
-
-const blank: State = { status: 'absent', chart: '', values: '', kubernetes: '' };
 
 export function release(options: ReleaseOptions): Resource {
   const { name, namespace, chart, values, kubernetes } = options;
@@ -30,45 +15,33 @@ export function release(options: ReleaseOptions): Resource {
     values: shortDigest(JSON.stringify(sorted(values))),
     kubernetes,
   };
-  const desired: State = { status: 'deployed', ...marks };
-  return defineResource<State>({
+  const desired: ReleaseRecord = { status: 'deployed', ...marks };
+  return defineResource<ReleaseRecord>({
     key: `release:${namespace}/${name}`,
     name: `release-${name}`,
     title: `Install ${name} (chart ${chart.name} ${chart.version})`,
-    // Helm keeps a record of each revision; the highest number is the newest.
-    read: `[ -e /etc/kubernetes/admin.conf ] || exit 0
-${kubectl} get secret -n ${sh(namespace)} -l ${sh(`owner=helm,name=${name}`)} --no-headers -o 'custom-columns=R:.metadata.labels.version,S:.metadata.labels.status,C:.metadata.labels.homelab-chart,V:.metadata.labels.homelab-values,K:.metadata.labels.homelab-kubernetes' 2>/dev/null | sort -n | tail -n 1 || true
-`,
-    parse,
-    blank,
+    read: `[ -e /etc/kubernetes/admin.conf ] || exit 0\n${findRecord(name, namespace)}echo "$found"\n`,
+    parse: output => parseRecord(output.trim()),
+    blank: noRecord,
     desired,
     differences: observed => (isForeign(observed) ? [] : differences(observed, desired)),
     remarks: observed => remarksOf(observed, options),
     act: observed => ({
-      risk: observed.status === 'absent' || !options.isFelt ? 'safe' : 'disruptive',
+      risk: options.isFelt && isRecorded(observed) ? 'disruptive' : 'safe',
       diff: diffOf(observed, desired, values),
-      action: releaseScript(options, marks, observed.status !== 'absent' && observed.chart !== desired.chart),
+      action: releaseScript(options, marks, observed),
     }),
   });
 }
 
-function parse(output: string): State {
-  const line = output.trim();
-  if (line === '') return blank;
-  const [revision = '', status = '', chart = '', values = '', kubernetes = ''] = line
-    .split(/\s+/)
-    .map(word => (word === '<none>' ? '' : word));
-  if (!/^\d+$/.test(revision) || status === '') throw new Error(`unexpected record of a release: ${line}`);
-  return { status, chart, values, kubernetes };
-}
-
 /** Somebody installed it with a Helm of their own. */
-function isForeign({ status, chart }: State): boolean {
-  return status !== 'absent' && chart === '';
+function isForeign(record: ReleaseRecord): boolean {
+  return isRecorded(record) && record.chart === '';
 }
 
-function differences(observed: State, desired: State): readonly string[] {
+function differences(observed: ReleaseRecord, desired: ReleaseRecord): readonly string[] {
   if (observed.status === 'absent') return ['it is not installed'];
+  if (observed.status === 'unknown') return ['whether it is installed the API server does not say'];
   return [
     ...(observed.chart === desired.chart ? [] : [`its chart is ${observed.chart}, not ${desired.chart}`]),
     ...(observed.values === desired.values ? [] : ['its values are others']),
@@ -78,7 +51,7 @@ function differences(observed: State, desired: State): readonly string[] {
 }
 
 function remarksOf(
-  observed: State,
+  observed: ReleaseRecord,
   { name, namespace, chart, minorsAtOnce, noRoom }: ReleaseOptions,
 ): readonly Remark[] {
   if (observed.status === 'absent' && noRoom) return [{ kind: 'refusal', id: 'capacity', ...noRoom }];
@@ -90,15 +63,10 @@ function remarksOf(
       },
     ];
   }
-  const [from, to] = [minorOf(observed.chart), minorOf(chartMark(chart))];
-  if (
-    minorsAtOnce === undefined ||
-    from === undefined ||
-    to === undefined ||
-    (to - from <= minorsAtOnce && to >= from)
-  ) {
-    return [];
-  }
+  const [from, to] = [versionOf(observed.chart), versionOf(chartMark(chart))];
+  if (minorsAtOnce === undefined || !from || !to) return [];
+  const minors = to.minor - from.minor;
+  if (from.major === to.major && minors >= 0 && minors <= minorsAtOnce) return [];
   return [
     {
       kind: 'refusal',
@@ -109,15 +77,15 @@ function remarksOf(
   ];
 }
 
-/** 'longhorn-1.12.1' → 112: minors of one major follow each other, and so do 1.99 and 2.0. */
-function minorOf(mark: string): number | undefined {
+/** Of a mark: 'longhorn-1.12.1'. */
+function versionOf(mark: string): { readonly major: number; readonly minor: number } | undefined {
   const found = /-(\d+)\.(\d+)\.\d+/.exec(mark);
-  return found ? Number(found[1]) * 100 + Number(found[2]) : undefined;
+  return found ? { major: Number(found[1]), minor: Number(found[2]) } : undefined;
 }
 
-function diffOf(observed: State, desired: State, values: JsonObject): string {
+function diffOf(observed: ReleaseRecord, desired: ReleaseRecord, values: JsonObject): string {
   const shown = dump(values, { lineWidth: 140 }).trimEnd();
-  const before = observed.status === 'absent' ? '' : `- ${observed.chart}, ${observed.status}\n`;
+  const before = isRecorded(observed) ? `- ${observed.chart}, ${observed.status}\n` : '';
   return `${before}+ ${desired.chart}\n${observed.values === desired.values ? '' : shown.replace(/^/gm, '+   ')}`.trimEnd();
 }
 

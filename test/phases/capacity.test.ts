@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { layers } from '../../src/layers/index.ts';
 import { type Amount, type Layer, nothing, type Volume } from '../../src/layers/layer.ts';
-import type { Cluster } from '../../src/model/cluster.ts';
+import type { Cluster, JsonObject } from '../../src/model/cluster.ts';
 import type { Allocatable, NodeFacts } from '../../src/model/world.ts';
 import { noRoomFor } from '../../src/phases/capacity.ts';
 import { releaseOptions } from '../../src/phases/layers.ts';
@@ -23,14 +23,15 @@ function nodes(said: Readonly<Record<string, Partial<Allocatable>>> = {}): reado
 interface Wish {
   readonly perNode?: Amount;
   readonly total?: Amount;
+  /** Undefined: all of `total` is one pod. */
   readonly largest?: Amount;
   readonly volumes?: readonly Volume[];
 }
 
-function layer(name: Layer['name'], { perNode = nothing, total = nothing, largest, volumes }: Wish): Layer {
+function layer(name: Layer['name'], { perNode = nothing, total = nothing, largest = total, volumes }: Wish): Layer {
   return {
     ...layers[name],
-    cost: () => ({ perNode, total, ...(largest ? { largest } : {}) }),
+    cost: () => ({ perNode: () => perNode, total, largest }),
     ...(volumes ? { volumes: () => volumes } : {}),
   };
 }
@@ -68,12 +69,14 @@ describe('there is none', () => {
   it('on one machine: which, and its numbers', () => {
     const reason = reasonFor({ perNode: amount(100, 320) }, nodes({ 'k8s-worker2': { memoryMiB: 300 } }));
     expect(reason).toBe(
-      'longhorn asks for 100m CPU and 320Mi on each machine, and k8s-worker2 has 2 CPU and 300Mi left of 2 CPU and 300Mi',
+      'longhorn asks for 100m CPU and 320Mi on k8s-worker2, which has 2 CPU and 300Mi left of 2 CPU and 300Mi',
     );
   });
 
   it('on the control plane, whose own pods count', () => {
-    expect(reasonFor({ perNode: amount(1351, 10) })).toContain('k8s-cp has 1350m CPU and 3.6Gi left of 2 CPU');
+    expect(reasonFor({ perNode: amount(1351, 10) })).toContain(
+      'on k8s-cp, which has 1350m CPU and 3.6Gi left of 2 CPU',
+    );
   });
 
   it('for the largest pod, wherever it would go', () => {
@@ -110,9 +113,38 @@ describe('volumes count with every copy', () => {
   });
 });
 
+describe("the layers' own wishes", () => {
+  const room = (name: 'cilium' | 'metrics-server' | 'longhorn', values: JsonObject, said: Partial<Allocatable>) => {
+    const layered: Cluster = { ...sample, layers: { [name]: { version: '1.0.0', values } } };
+    const each = Object.fromEntries(sample.hosts.map(host => [host.name, said]));
+    return noRoomFor(layers[name], { cluster: layered, nodes: nodes(each) })?.reason;
+  };
+
+  it.each([
+    ['cilium', {}, { memoryMiB: 350 }, 'cilium asks for 100m CPU and 320Mi on k8s-cp'],
+    ['cilium', { resources: { requests: { memory: '128Mi' } } }, { memoryMiB: 350 }, undefined],
+    ['metrics-server', {}, { memoryMiB: 150 }, 'a pod of metrics-server asks for 100m CPU and 200Mi'],
+    ['metrics-server', { resources: { requests: { memory: '100Mi' } } }, { memoryMiB: 150 }, undefined],
+    ['metrics-server', { replicas: 3 }, { memoryMiB: 210 }, 'the layers ask for 500m CPU and 740Mi'],
+    ['metrics-server', { resources: null }, { memoryMiB: 150 }, undefined],
+    ['longhorn', { defaultSettings: { guaranteedInstanceManagerCPU: 101 } }, {}, 'longhorn asks for 2020m CPU'],
+    ['longhorn', { defaultSettings: { guaranteedInstanceManagerCPU: 100 } }, {}, 'the layers ask for 200m CPU'],
+    ['longhorn', { defaultSettings: { guaranteedInstanceManagerCPU: 90 } }, {}, undefined],
+  ] as const)('%s with %j where each machine has %j: %s', (name, values, said, reason) => {
+    const found = room(name, values, said);
+    if (reason === undefined) expect(found).toBeUndefined();
+    else expect(found).toContain(reason);
+  });
+
+  it("count Longhorn's share only where ordinary pods come", () => {
+    const greedy = { defaultSettings: { guaranteedInstanceManagerCPU: 101 } };
+    expect(room('longhorn', greedy, {})).toContain('on k8s-worker1');
+  });
+});
+
 it('stops a first installation, and nothing that runs already', () => {
   const options = {
-    ...releaseOptions(layers.longhorn, wanted, { cluster, bundle: undefined }),
+    ...releaseOptions(layers.longhorn, wanted.version, { cluster, bundle: undefined }),
     noRoom: { reason: 'none', hint: 'more' },
   };
   const resource = release(options);

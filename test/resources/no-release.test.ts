@@ -72,6 +72,14 @@ describe('what is looked at', () => {
     expect(() => observe(noRelease(options), { bin, moved })).toThrow('failed');
   });
 
+  it('an API server that is away is not one without the release', () => {
+    const { bin, moved } = rig({});
+    standIns(bin.replace(/\/bin$/, ''), { kubectl: 'exit 1' });
+    const state = observe(noRelease(options), { bin, moved });
+    expect(noRelease(options).remarks?.(state, [])).toMatchObject([{ kind: 'refusal', id: 'api-silent' }]);
+    expect(noRelease(options).change(state, [])).toBeUndefined();
+  });
+
   it('nothing, where there is no record of it', () => {
     const { bin, moved } = rig({ record: '' });
     expect(observe(noRelease(options), { bin, moved })).toEqual(noRelease(options).desired);

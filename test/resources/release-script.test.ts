@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { explanationOf } from '../../src/engine/machine.ts';
+import { noRecord } from '../../src/resources/release-record.ts';
 import { type ReleaseOptions, releaseScript } from '../../src/resources/release-script.ts';
 import { dash } from '../dash.ts';
 import { scratch, standIns } from './rig.ts';
@@ -19,7 +20,8 @@ const options: ReleaseOptions = {
   minorsAtOnce: undefined,
   remedies: [],
 };
-const action = releaseScript(options, { chart: 'web-1.0.0', values: 'abc', kubernetes: '1.31' });
+const marks = { chart: 'web-1.0.0', values: 'abc', kubernetes: '1.31' };
+const action = releaseScript(options, marks, noRecord);
 
 interface Bad {
   readonly version?: string;
@@ -30,10 +32,15 @@ interface Bad {
   /** Of records that a killed Helm left. */
   readonly pending?: readonly string[];
   readonly crds?: string;
+  /** Of the release, when Helm is about to be called. */
+  readonly records?: readonly string[] | 'silent';
   readonly pods?: string;
 }
 
-function run({ version = 'v3.22.0', says, showSays, pending = [], crds = '', pods = '' }: Bad = {}) {
+function run(
+  { version = 'v3.22.0', says, showSays, pending = [], crds = '', pods = '', records = [] }: Bad = {},
+  { script, explain } = action,
+) {
   const folder = scratch();
   const text = (words: string) => `cat >&2 <<'SAID'\n${words}\nSAID`;
   const bin = standIns(folder, {
@@ -52,10 +59,11 @@ esac`,
 case "$*" in
   *'status in '*) ${pending.map(each => `echo secret/${each}`).join('; ') || ':'} ;;
   *'get pods'*) printf '${pods}' ;;
+  *'get secret'*) ${records === 'silent' ? 'exit 1' : records.map(each => `echo '${each}'`).join('; ') || ':'} ;;
 esac`,
     mktemp: `mkdir -p ${folder}/tmp && /usr/bin/mktemp -d -p ${folder}/tmp`,
   });
-  const said = dash(`set -eu\n${action.script}`, { bin });
+  const said = dash(`set -eu\n${script}`, { bin });
   const read = (name: string) => (existsSync(`${folder}/${name}`) ? readFileSync(`${folder}/${name}`, 'utf8') : '');
   return {
     ...said,
@@ -68,7 +76,7 @@ esac`,
     given: read('given'),
     place: read('place').trim(),
     left: existsSync(`${folder}/tmp`) ? readdirSync(`${folder}/tmp`) : [],
-    told: said.code === 0 ? undefined : explanationOf(action.explain, said.stderr),
+    told: said.code === 0 ? undefined : explanationOf(explain, said.stderr),
   };
 }
 
@@ -129,6 +137,42 @@ describe('what a killed Helm left', () => {
       'status in (pending-install,pending-upgrade,pending-rollback)',
     );
     expect(asked.some(line => line.includes(' delete '))).toBe(false);
+  });
+});
+
+describe('who else runs Helm here', () => {
+  const seen = releaseScript(options, marks, {
+    status: 'deployed',
+    chart: 'web-0.9.0',
+    values: 'old',
+    kubernetes: '1.31',
+  });
+  const record = '   deployed   web-0.9.0   old   1.31';
+
+  it('is not overtaken: a release that is not as it was looked at is left alone', () => {
+    for (const [records, from] of [
+      [[`2${record}`, '3   deployed   <none>   <none>   <none>'], seen],
+      [['1   deployed   <none>   <none>   <none>'], action],
+      [[], seen],
+    ] as const) {
+      const { code, upgrade, told, left } = run({ records }, from);
+      expect(code).not.toBe(0);
+      expect(upgrade).toBe('');
+      expect(told?.message).toBe('somebody else changed the release web meanwhile');
+      expect(left).toEqual([]);
+    }
+  });
+
+  it('is nobody, where the newest revision is the one that was looked at', () => {
+    const { code, upgrade } = run({ records: [`10${record}`, '9   superseded   web-0.8.0   old   1.31'] }, seen);
+    expect(code).toBe(0);
+    expect(upgrade).not.toBe('');
+  });
+
+  it('is not known, where the API server is away', () => {
+    const { upgrade, told } = run({ records: 'silent' });
+    expect(upgrade).toBe('');
+    expect(told?.message).toBe('the API server did not answer');
   });
 });
 
@@ -274,9 +318,10 @@ describe('bad luck', () => {
     ],
   ])('an image that cannot be pulled under %s: the pod that waits stands there, with its machine', (version, says) => {
     const pods =
-      'web-6d4   0/1   ImagePullBackOff   0   15m   10.244.1.7   k8s-worker1   <none>   <none>\\nweb-old   1/1   Running   0   1d   10.244.1.8   k8s-worker1   <none>   <none>\\n';
+      'web-6d4   k8s-worker1   Pending   false   ImagePullBackOff   <none>\\nweb-old   k8s-worker1   Running   true,true   <none>   <none>\\nweb-7f   k8s-worker2   Running   true,false   <none>   <none>\\n';
     const { stderr, told } = run({ version, says, pods });
     expect(stderr).toContain('waits: web-6d4 ImagePullBackOff on k8s-worker1');
+    expect(stderr).toContain('waits: web-7f not ready on k8s-worker2');
     expect(stderr).not.toContain('waits: web-old');
     expect(told?.message).toContain('web did not come up within 15 minutes');
     expect(told?.hint).toContain('homelab doctor');

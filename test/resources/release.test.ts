@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { release } from '../../src/resources/release.ts';
 import type { ReleaseOptions } from '../../src/resources/release-script.ts';
+import { observe, scratch, standIns } from './rig.ts';
 
 const options: ReleaseOptions = {
   name: 'longhorn',
@@ -29,6 +30,7 @@ describe('a release', () => {
 
   it.each([
     ['', 'it is not installed'],
+    ['silent\n', 'whether it is installed the API server does not say'],
     [line(1, 'deployed', 'longhorn-1.11.3'), 'its chart is longhorn-1.11.3, not longhorn-1.12.1'],
     [line(1, 'deployed', undefined, 'other'), 'its values are others'],
     [line(1, 'deployed', undefined, undefined, '1.30'), 'it was rendered for Kubernetes 1.30'],
@@ -58,6 +60,8 @@ describe('a release', () => {
     ['longhorn-1.12.0', []],
     ['longhorn-1.10.2', ['chart-version']],
     ['longhorn-1.13.0', ['chart-version']],
+    ['longhorn-0.99.9', ['chart-version']],
+    ['longhorn-2.12.1', ['chart-version']],
   ])('from chart %s: refusals %j', (chart, ids) => {
     const remarks = resource.remarks?.(resource.parse(line(1, 'deployed', chart)), []) ?? [];
     expect(remarks.flatMap(each => (each.kind === 'refusal' ? [each.id] : []))).toEqual(ids);
@@ -70,6 +74,20 @@ describe('a release', () => {
     });
     expect(other.desired).toEqual(resource.desired);
     expect(release({ ...options, values: {} }).desired).not.toEqual(resource.desired);
+  });
+
+  it('whose record nobody can read is not taken for one that is not there', () => {
+    const folder = scratch();
+    const moved = { '/etc/kubernetes/admin.conf': folder };
+    const asking = (kubectl: string) => observe(resource, { bin: standIns(folder, { kubectl }), moved });
+    expect(asking('exit 1')).toMatchObject({ status: 'unknown' });
+    expect(asking(':')).toMatchObject({ status: 'absent' });
+    expect(asking(`echo '9   failed   a   b   c'; echo '10   deployed   x   y   z'`)).toEqual({
+      status: 'deployed',
+      chart: 'x',
+      values: 'y',
+      kubernetes: 'z',
+    });
   });
 
   it('throws on a record that it does not understand', () => {

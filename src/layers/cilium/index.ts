@@ -1,4 +1,5 @@
 // Cilium with Hubble: the pod network, policies, and every flow to be seen.
+import { costOf, requestsAt } from '../cost.ts';
 import type { Layer } from '../layer.ts';
 import { ciliumPreflight } from './preflight.ts';
 import { ciliumProbes } from './probes.ts';
@@ -10,11 +11,13 @@ export const cilium: Layer = {
   namespace: 'kube-system',
   chart: version => ({ name: 'cilium', version, source: { kind: 'repository', url: 'https://helm.cilium.io/' } }),
   values: ciliumValues,
-  cost: () => ({ total: { milliCpu: 20, memoryMiB: 96 }, perNode: { milliCpu: 100, memoryMiB: 320 } }),
+  cost: values => ({
+    ...costOf(values, { at: ['operator'], copies: 'replicas' }, { at: ['hubble', 'relay'], copies: 'replicas' }),
+    perNode: () => requestsAt(values),
+  }),
   isFelt: true,
   // docs.cilium.io/en/stable/operations/upgrade: only consecutive minors are tested, forward and back.
   minorsAtOnce: 1,
-  kinds: 'cilium.io',
   upgrades: 'before-kubernetes',
   beforeUpgrade: ciliumPreflight,
   remedies: [

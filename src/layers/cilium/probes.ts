@@ -5,7 +5,7 @@ import type { Probe } from '../../model/plan.ts';
 import { look } from '../../model/probes.ts';
 import { controlPlaneOf, reachedHosts, type World } from '../../model/world.ts';
 import { workersFirst } from '../members.ts';
-import { merged } from '../values.ts';
+import { valuesOf } from '../values.ts';
 import { agentProbes } from './agents.ts';
 import { flowProbe } from './flow-probe.ts';
 import { ciliumValues } from './values.ts';
@@ -49,7 +49,7 @@ ${kubectl} get -n kube-system daemonset cilium -o jsonpath='{.status.numberReady
 
 // The inventory's values may switch it off.
 function hasHubble({ cluster }: World): boolean {
-  const values = merged(ciliumValues(cluster), cluster.layers.cilium?.values ?? {});
+  const values = valuesOf({ name: 'cilium', values: ciliumValues }, cluster);
   return z.object({ hubble: z.object({ enabled: z.literal(true) }) }).safeParse(values).success;
 }
 

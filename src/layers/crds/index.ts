@@ -1,5 +1,5 @@
 // The Prometheus operator's kinds, before anything wants to be watched: charts that come later can bring their monitors from the start.
-import { type Layer, nothing } from '../layer.ts';
+import type { Layer } from '../layer.ts';
 import { establishedKinds } from './probes.ts';
 
 export const crds: Layer = {
@@ -12,8 +12,7 @@ export const crds: Layer = {
     source: { kind: 'repository', url: 'https://prometheus-community.github.io/helm-charts' },
   }),
   values: () => ({}),
-  cost: () => ({ total: nothing, perNode: nothing }),
-  kinds: 'monitoring.coreos.com',
+  keepsKinds: 'monitoring.coreos.com',
   isKindsOnly: true,
   upgrades: 'after-kubernetes',
   probes: establishedKinds,

@@ -1,5 +1,6 @@
 // local-path: volumes that are folders of the machine their pod runs on. Fast, of one machine only, and of any size: nothing limits them.
-import { type Layer, nothing } from '../layer.ts';
+import { costOf } from '../cost.ts';
+import type { Layer } from '../layer.ts';
 import { localPathProbes } from './probes.ts';
 import { localPathValues } from './values.ts';
 
@@ -19,7 +20,7 @@ export const localPath: Layer = {
     },
   }),
   values: localPathValues,
-  cost: () => ({ total: { milliCpu: 10, memoryMiB: 32 }, perNode: nothing }),
+  cost: values => costOf(values, { copies: 'replicaCount' }),
   // The chart's own name for itself, and that of the project's plain manifest.
   storage: { provisioners: ['cluster.local/local-path-provisioner', 'rancher.io/local-path'], classes: ['local-path'] },
   upgrades: 'after-kubernetes',

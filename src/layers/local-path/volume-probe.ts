@@ -6,7 +6,7 @@ import { ask } from '../../model/probe-namespace.ts';
 import { evidenceOf } from '../../model/probes.ts';
 import { pauseImage } from '../../model/versions.ts';
 import { controlPlaneOf, type World } from '../../model/world.ts';
-import { merged } from '../values.ts';
+import { valuesOf } from '../values.ts';
 import { proveVolume } from '../volume-proof.ts';
 import { localPathValues } from './values.ts';
 
@@ -79,7 +79,7 @@ export function localVolumeProbe(world: World, node: string): Probe {
 
 /** Of the values that the release has. */
 function pathsOf({ cluster }: World, node: string): readonly string[] {
-  const { nodePathMap } = mapped.parse(merged(localPathValues(cluster), cluster.layers['local-path']?.values ?? {}));
+  const { nodePathMap } = mapped.parse(valuesOf({ name: 'local-path', values: localPathValues }, cluster));
   const mine = nodePathMap.find(each => each.node === node);
   return (mine ?? nodePathMap.find(each => each.node === 'DEFAULT_PATH_FOR_NON_LISTED_NODES'))?.paths ?? [];
 }

@@ -2,7 +2,7 @@
 import { adminKubectl } from '../../model/kubectl.ts';
 import type { Layer } from '../layer.ts';
 import { longhornProbes } from './probes.ts';
-import { longhornValues } from './values.ts';
+import { longhornCost, longhornValues } from './values.ts';
 
 export const longhorn: Layer = {
   name: 'longhorn',
@@ -13,12 +13,10 @@ export const longhorn: Layer = {
   values: longhornValues,
   // longhorn.io/docs/latest/deploy/install: volumes are attached by iSCSI, shared ones by NFS; longhorn/longhorn#8697 for the module.
   onMachines: { packages: ['open-iscsi', 'nfs-common'], modules: ['iscsi_tcp'], units: ['iscsid.service'] },
-  // Its instance managers ask for a share of each machine's processors beside this.
-  cost: () => ({ total: { milliCpu: 0, memoryMiB: 0 }, perNode: { milliCpu: 0, memoryMiB: 0 } }),
+  cost: longhornCost,
   isFelt: true,
   // longhorn.io/docs/latest/deploy/upgrade: from one minor to the next only, and never back.
   minorsAtOnce: 1,
-  kinds: 'longhorn.io',
   storage: {
     provisioners: ['driver.longhorn.io'],
     classes: ['longhorn', 'longhorn-static'],

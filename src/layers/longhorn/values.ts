@@ -1,5 +1,7 @@
 // Longhorn's values: as many copies as there are workers, up to three; nothing of a user's is ever deleted with it.
+import { z } from 'zod';
 import type { Cluster, JsonObject } from '../../model/cluster.ts';
+import { type Cost, nothing } from '../layer.ts';
 
 /** Copies of each volume: no two on one machine. */
 export function copiesOf({ hosts }: Pick<Cluster, 'hosts'>): number {
@@ -46,5 +48,22 @@ export function longhornValues(cluster: Cluster): JsonObject {
     },
     longhornUI: { replicas: 1 },
     preUpgradeChecker: { jobEnabled: true, upgradeVersionCheck: true },
+  };
+}
+
+const guarantee = z.object({ defaultSettings: z.object({ guaranteedInstanceManagerCPU: z.coerce.number() }) });
+
+/**
+ * Of its pods only instance managers ask for something: a percentage of the processors of each machine that takes ordinary pods
+ * (longhorn.io/docs/latest/references/settings, Guaranteed Instance Manager CPU).
+ */
+export function longhornCost(values: JsonObject): Cost {
+  const found = guarantee.safeParse(values);
+  const percent = found.success ? found.data.defaultSettings.guaranteedInstanceManagerCPU : 0;
+  return {
+    total: nothing,
+    largest: nothing,
+    perNode: ({ milliCpu, isOpen }) =>
+      isOpen ? { milliCpu: Math.ceil((milliCpu * percent) / 100), memoryMiB: 0 } : nothing,
   };
 }

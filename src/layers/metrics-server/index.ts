@@ -1,6 +1,7 @@
 // metrics-server: what pods and machines use now, for kubectl top and for autoscalers. Kubelets' certificates are checked,
 // as those of the cluster's own CA (phase kubelet-certificates).
-import { type Layer, nothing } from '../layer.ts';
+import { costOf } from '../cost.ts';
+import type { Layer } from '../layer.ts';
 import { metricsProbes } from './probes.ts';
 
 export const metricsServer: Layer = {
@@ -16,7 +17,7 @@ export const metricsServer: Layer = {
     replicas: 1,
     resources: { requests: { cpu: '100m', memory: '200Mi' } },
   }),
-  cost: () => ({ total: { milliCpu: 100, memoryMiB: 200 }, perNode: nothing }),
+  cost: values => costOf(values, { copies: 'replicas' }),
   upgrades: 'after-kubernetes',
   probes: metricsProbes,
 };

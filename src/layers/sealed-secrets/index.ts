@@ -1,5 +1,6 @@
 // Sealed Secrets: secrets that may lie in a repository, because only this cluster opens them.
-import { type Layer, nothing } from '../layer.ts';
+import { costOf } from '../cost.ts';
+import type { Layer } from '../layer.ts';
 import { sealedProbes } from './probes.ts';
 
 export const sealedSecrets: Layer = {
@@ -16,8 +17,8 @@ export const sealedSecrets: Layer = {
     fullnameOverride: 'sealed-secrets-controller',
     resources: { requests: { cpu: '10m', memory: '32Mi' } },
   }),
-  cost: () => ({ total: { milliCpu: 10, memoryMiB: 32 }, perNode: nothing }),
-  kinds: 'bitnami.com',
+  cost: values => costOf(values, {}),
+  keepsKinds: 'bitnami.com',
   upgrades: 'after-kubernetes',
   probes: sealedProbes,
 };

@@ -168,6 +168,10 @@ export const explainedChecks: Readonly<Record<string, ExplainedCheck>> = {
     why: 'Without the pod network no pod of the cluster reaches another, nor the API server its webhooks.',
     source: 'docs/adr/0018',
   },
+  'api-silent': {
+    why: 'What nobody can look at is neither there nor gone: nothing is taken away on a guess.',
+    source: 'docs/adr/0018',
+  },
   'foreign-release': {
     why: 'What somebody installed with a Helm of their own is theirs to take away.',
     source: 'docs/adr/0018',
