@@ -17,7 +17,7 @@ import {
   upgradeWatched,
 } from '../phases/upgrade.ts';
 import { upgradeCheck } from '../phases/upgrade-check/index.ts';
-import { layersBefore } from '../phases/upgrade-layers.ts';
+import { layerImages, layersBefore } from '../phases/upgrade-layers.ts';
 import { type Running, upgradePath } from '../upgrade/path.ts';
 import { bundledVersions, runningVersions } from '../upgrade/running.ts';
 import { backupsOf, bringBackup } from './backup.ts';
@@ -154,6 +154,7 @@ async function phasesOf(session: Session, to: string, parallel: number): Promise
   return [
     connect,
     upgradeCheck(versions),
+    layerImages,
     layersBefore,
     upgradeBegins(hops, to),
     ...upgradePhases(hops, parallel),

@@ -10,6 +10,7 @@ import { repository } from '../resources/repository.ts';
 import { adoptedKubePackages } from './adopted-software.ts';
 import { debsOf } from './host-base.ts';
 import { phaseNames } from './names.ts';
+import { addedImages } from './node-software.ts';
 import { proxyOf } from './proxy.ts';
 
 const names = ['kubeadm', 'kubelet', 'kubectl'];
@@ -17,7 +18,7 @@ const names = ['kubeadm', 'kubelet', 'kubectl'];
 export const kubePackages: Phase = {
   ...phaseNames.kubePackages,
   wants(world, host): readonly Want[] {
-    if (isAdopted(world, host)) return adoptedKubePackages(world, host);
+    if (isAdopted(world, host)) return [...adoptedKubePackages(world, host), ...addedImages(world, host)];
     const facts = factsOf(world, host);
     const version = world.cluster.kubernetes.version.replace(/^v/, '');
     if (facts.membership.state === 'joined' && facts.kubelet !== version && facts.kubelet !== 'absent') {
@@ -30,7 +31,7 @@ export const kubePackages: Phase = {
         },
       ];
     }
-    return kubePackagesWants(world, host);
+    return [...kubePackagesWants(world, host), ...addedImages(world, host)];
   },
   probes(world) {
     const { version } = world.cluster.kubernetes;

@@ -1,7 +1,7 @@
 // A layer as a phase: its namespace, its release, its evidence. It happens on a control plane, and only where the inventory wants it.
 import type { Layer } from '../layers/layer.ts';
 import { valuesOf } from '../layers/values.ts';
-import type { Cluster, Host } from '../model/cluster.ts';
+import type { Host } from '../model/cluster.ts';
 import type { Phase, Want } from '../model/plan.ts';
 import { minorOf } from '../model/versions.ts';
 import { controlPlaneOf, type Goal, type World } from '../model/world.ts';
@@ -10,7 +10,7 @@ import { release } from '../resources/release.ts';
 import type { ReleaseOptions } from '../resources/release-script.ts';
 import { noRoomFor } from './capacity.ts';
 import type { PhaseName } from './names.ts';
-import { noProxyOf } from './proxy.ts';
+import { proxyVariables } from './proxy.ts';
 
 export function layerPhase(layer: Layer, name: PhaseName): Phase {
   return {
@@ -42,19 +42,9 @@ export function releaseOptions(layer: Layer, version: string, { cluster, bundle 
     file: bundle?.entries.find(
       ({ kind, name, version }) => kind === 'chart' && name === chart.name && version === chart.version,
     ),
-    proxy: proxyOf(cluster),
+    proxy: proxyVariables(cluster),
     isFelt: layer.isFelt ?? false,
     minorsAtOnce: layer.minorsAtOnce,
     remedies: layer.remedies ?? [],
-  };
-}
-
-function proxyOf(cluster: Cluster): Readonly<Record<string, string>> {
-  const { proxy } = cluster;
-  if (!proxy) return {};
-  return {
-    ...(proxy.http === undefined ? {} : { HTTP_PROXY: proxy.http }),
-    ...(proxy.https === undefined ? {} : { HTTPS_PROXY: proxy.https }),
-    NO_PROXY: noProxyOf(cluster).join(','),
   };
 }

@@ -36,7 +36,7 @@ export const phaseNames = {
   kubePackages: {
     id: 'kube-packages',
     title: 'Install kubeadm, kubelet, kubectl',
-    summary: 'repository of the minor version, packages on hold',
+    summary: 'repository of the minor version, packages on hold; images that were added to the bundle',
   },
   controlPlane: {
     id: 'control-plane',

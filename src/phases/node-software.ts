@@ -14,11 +14,15 @@ export function images(world: World, host: Host): readonly Want[] {
   const { arch, membership } = factsOf(world, host);
   const { version, kubeProxy } = world.cluster.kubernetes;
   const bundle = world.bundle?.entries ?? [];
+  return membership.state === 'joined' ? [] : [kubeadmImages({ version, role: host.role, kubeProxy, bundle, arch })];
+}
+
+/** Before anything asks for them: on every machine, those of layers and whatever else somebody added to the bundle. */
+export function addedImages(world: World, host: Host): readonly Want[] {
+  const { arch } = factsOf(world, host);
+  const bundle = world.bundle?.entries ?? [];
   const added = bundle.filter(({ kind, name, arch: of }) => kind === 'image' && of === arch && !isKubeadms(name));
-  return [
-    ...(membership.state === 'joined' ? [] : [kubeadmImages({ version, role: host.role, kubeProxy, bundle, arch })]),
-    ...(added.length > 0 ? [bundleImages(added)] : []),
-  ];
+  return added.length > 0 ? [bundleImages(added)] : [];
 }
 
 /** After kubeadm ran: what it wrote is root's alone (CIS 4.1.9; on a control plane 1.1.13 too). */

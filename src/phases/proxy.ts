@@ -29,6 +29,17 @@ export function noProxyOf({ hosts, kubernetes, proxy }: Cluster): readonly strin
   ];
 }
 
+/** Environment of what fetches; nothing without a proxy. */
+export function proxyVariables(cluster: Cluster): Readonly<Record<string, string>> {
+  const { proxy } = cluster;
+  if (!proxy) return {};
+  return {
+    ...(proxy.http === undefined ? {} : { HTTP_PROXY: proxy.http }),
+    ...(proxy.https === undefined ? {} : { HTTPS_PROXY: proxy.https }),
+    NO_PROXY: noProxyOf(cluster).join(','),
+  };
+}
+
 /** Where a unit's proxy is written. */
 export function dropInOf(unit: string): string {
   return `/etc/systemd/system/${unit}.d/homelab-proxy.conf`;
@@ -37,14 +48,10 @@ export function dropInOf(unit: string): string {
 /** The drop-in of a unit that fetches. */
 export function proxyOf(unit: string, name: string, cluster: Cluster): Resource {
   const path = dropInOf(unit);
-  const { proxy } = cluster;
-  if (!proxy) return noFile({ path, name });
-  const variables = {
-    ...(proxy.http === undefined ? {} : { HTTP_PROXY: proxy.http }),
-    ...(proxy.https === undefined ? {} : { HTTPS_PROXY: proxy.https }),
-    NO_PROXY: noProxyOf(cluster).join(','),
-  };
-  const lines = Object.entries(variables).map(([variable, value]) => `Environment="${variable}=${value}"`);
+  if (!cluster.proxy) return noFile({ path, name });
+  const lines = Object.entries(proxyVariables(cluster)).map(
+    ([variable, value]) => `Environment="${variable}=${value}"`,
+  );
   return file({
     path,
     name,

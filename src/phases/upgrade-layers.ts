@@ -5,8 +5,19 @@ import type { Layer } from '../layers/layer.ts';
 import type { Phase, Want } from '../model/plan.ts';
 import type { World } from '../model/world.ts';
 import { layerWants } from './layers.ts';
+import { addedImages } from './node-software.ts';
 
 const first: readonly Layer[] = Object.values(layers).filter(({ upgrades }) => upgrades === 'before-kubernetes');
+
+/** Their images, where the bundle has them: every machine has them before the first pod of the new version is made. */
+export const layerImages: Phase = {
+  id: 'layer-images',
+  title: "Bring the bundle's images of layers",
+  summary: 'on every machine, before anything is changed',
+  asked: true,
+  wants: addedImages,
+  probes: () => [],
+};
 
 export const layersBefore: Phase = {
   id: 'layers-before',

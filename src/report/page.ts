@@ -4,7 +4,7 @@ import { count } from '../render/text.ts';
 import { criticalPath } from './critical-path.ts';
 import { diagnosisPart, type Looked } from './diagnosis.ts';
 import { type Html, html } from './html.ts';
-import { phaseSections } from './phases.ts';
+import { layersTable, phaseSections } from './phases.ts';
 import type { Run } from './run.ts';
 import { script } from './script.ts';
 import { changes, failures, head, map, pathTable, remarks } from './sections.ts';
@@ -28,7 +28,7 @@ export function renderReport({ run, earlier, looked }: Report): string {
     ['timeline', 'Timeline', html`${timeline(run, path)}${pathTable(path, run)}`],
     ['phases', 'Phases and evidence', html`${phaseSections(run)}`],
     ...(looked ? [['doctor', 'What doctor found', diagnosisPart(looked)] as const] : []),
-    ['machines', 'Machines', map(run)],
+    ['machines', 'Machines', html`${map(run)}${layersTable(run)}`],
     ['changes', 'Since the run before', changes(run, earlier)],
     ['remarks', 'Refusals and notes', remarks(run)],
   ];

@@ -1,4 +1,5 @@
 // What each phase did and what proves it.
+import { layerNames } from '../model/layers.ts';
 import { count, duration, hostList } from '../render/text.ts';
 import { proofsAlike, type SaidAlike, type StepAlike, stepsAlike } from './alike.ts';
 import { type Html, html } from './html.ts';
@@ -19,10 +20,28 @@ const outcomes = {
   open: ['open', '– not ended'],
 } as const;
 
+function outcomeOf({ outcome, deeds, evidence }: Phase): Html {
+  const notBegun = outcome === 'open' && deeds.length + evidence.length === 0;
+  const [mark, word] = notBegun ? (['open', '– not begun'] as const) : outcomes[outcome];
+  return html`<b class="${mark}">${word}</b>`;
+}
+
+/** What stands on the machines, where the run was about any of it: the pod network and the layers. */
+export function layersTable({ phases }: Run): Html | undefined {
+  const standing = phases.flatMap((phase, index) =>
+    phase.id === 'network' || layerNames.some(name => name === phase.id) ? [{ ...phase, number: index + 1 }] : [],
+  );
+  if (standing.length === 0) return undefined;
+  return html`<table><thead><tr><th scope="col">on them</th><th scope="col">chart</th><th scope="col">this run</th><th scope="col">proofs</th></tr></thead>
+<tbody>${standing.map(phase => {
+    const { id, title, number, planned, evidence } = phase;
+    const charts = planned.flatMap(step => /\(chart (.+)\)$/.exec(step.title)?.[1] ?? []);
+    return html`<tr><th scope="row"><a href="#phase-${number}">${id}</a></th><td>${charts.join(', ')}</td><td>${outcomeOf(phase)} <span class="aside">${title}</span></td><td>${evidence.filter(({ ok }) => ok).length} of ${evidence.length}</td></tr>`;
+  })}</tbody></table>`;
+}
+
 function section(phase: Phase, number: number, run: Run): Html {
   const { id, title, planned, evidence, durationMs, compared, differences } = phase;
-  const notBegun = phase.outcome === 'open' && phase.deeds.length + evidence.length === 0;
-  const [mark, word] = notBegun ? (['open', '– not begun'] as const) : outcomes[phase.outcome];
   const proven = evidence.filter(({ ok }) => ok).length;
   const facts = [
     ...(planned.length > 0 ? [count(planned.length, 'step')] : []),
@@ -34,7 +53,7 @@ function section(phase: Phase, number: number, run: Run): Html {
   ];
   return html`
 <section id="phase-${number}" class="phase">
-<h3><span class="number">${number}</span> ${id}: ${title} <b class="${mark}">${word}</b> <small>${facts.join(', ')}</small></h3>
+<h3><span class="number">${number}</span> ${id}: ${title} ${outcomeOf(phase)} <small>${facts.join(', ')}</small></h3>
 ${differences.length > 0 ? html`<p class="bad">Not what was predicted:</p><ul>${differences.map(each => html`<li>${each}</li>`)}</ul>` : ''}
 ${planned.length > 0 ? html`<details${phase.outcome === 'failed' ? html` open` : ''}><summary>Steps</summary>${stepTable(phase, run)}</details>` : ''}
 ${evidence.length > 0 ? html`<details${proven < evidence.length ? html` open` : ''}><summary>Evidence</summary>${proofTable(proofsAlike(evidence), run)}</details>` : ''}

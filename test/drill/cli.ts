@@ -79,6 +79,13 @@ program
   .action(() => tests('drill', 'test/drill/upgrade-ha.test.ts'));
 
 program
+  .command('upgrade-layers')
+  .description(
+    'Cilium by a minor, killed meanwhile, then Kubernetes by a minor, then every layer anew; builds a second bundle (15 min)',
+  )
+  .action(() => tests('drill', 'test/drill/upgrade-layers.test.ts'));
+
+program
   .command('upgrade-killed')
   .description('homelab is killed at 20 drawn moments of an upgrade by a patch; plain re-runs make the same machines')
   .addOption(new Option('--seed <N>', 'draws the moments').default(1).argParser(Number))

@@ -141,17 +141,19 @@ function program(): Command {
     .description('build the packages and images that the machines install from; prints the folder')
     .option('--layers', 'with helm, charts and the images that they want')
     .option('--kubernetes <version>', 'a later release, to upgrade to (default: the one that `up` installs from)')
-    .addHelpText('after', examples('npm run lab -- bundle', 'npm run lab -- bundle --kubernetes v1.31.4'))
+    .addHelpText(
+      'after',
+      examples(
+        'npm run lab -- bundle',
+        'npm run lab -- bundle --kubernetes v1.31.4',
+        'npm run lab -- bundle --layers --kubernetes v1.32.0',
+      ),
+    )
     .action(async ({ kubernetes, layers }: { readonly kubernetes?: string; readonly layers?: boolean }) => {
       const { ensureBundle } = await import('./bundle.ts');
       const { ensureLayers } = await import('./layers-bundle.ts');
-      const options = { log, signal: interrupt.signal };
-      if (layers && kubernetes !== undefined) {
-        throw new HomelabError('HL_USAGE', '--layers and --kubernetes exclude each other', {
-          hint: "layers are built for the lab's own release only",
-        });
-      }
-      console.log(layers ? await ensureLayers(options) : (await ensureBundle({ ...options, kubernetes })).dir);
+      const options = { log, signal: interrupt.signal, kubernetes };
+      console.log(layers ? await ensureLayers(options) : (await ensureBundle(options)).dir);
     });
   return lab;
 }

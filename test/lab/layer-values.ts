@@ -52,7 +52,7 @@ export function labLayers(): Readonly<Record<string, object>> {
 }
 
 function chartVersion(name: string): string {
-  const found = layerCharts.find(chart => chart.name === name);
+  const found = layerCharts(layerVersions.cilium).find(chart => chart.name === name);
   if (found === undefined) throw new Error(`no chart ${name} in the bundle`);
   return found.version;
 }

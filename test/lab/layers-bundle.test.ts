@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { withoutDescriptions, writeChart } from './bundle/chart.ts';
-import { fromDebian, layerDebian, layerImages, layerVersions } from './bundle/layer-images.ts';
-import { layerCharts, layerFiles, layerModules, layerTools } from './bundle/layers.ts';
+import { ciliumFor, fromDebian, layerDebian, layerImages, layerVersions } from './bundle/layer-images.ts';
+import { layerCharts, layerFiles, layerModules, layersRecipe, layerTools } from './bundle/layers.ts';
 import { goModuleHash } from './bundle/recipe.ts';
 import { run } from './bundle/run.ts';
 import { sumsOf } from './bundle/sums.ts';
@@ -20,24 +20,26 @@ afterAll(async () => {
 });
 
 describe('the recipe of the layers', () => {
-  test('builds everything that it packs', () => {
-    const files = layerFiles.flatMap(({ name, paths }) => Object.keys(paths).map(file => `${name}/${file}`));
+  test.each([undefined, 'v1.32.0'])('builds everything that it packs, with Kubernetes %s', kubernetes => {
+    const { cilium } = layersRecipe(kubernetes);
+    const files = layerFiles(cilium).flatMap(({ name, paths }) => Object.keys(paths).map(file => `${name}/${file}`));
     const built = new Set([
-      ...layerModules().flatMap(({ commands }) => Object.keys(commands)),
+      ...layerModules(cilium).flatMap(({ commands }) => Object.keys(commands)),
       ...Object.keys(fromDebian),
       ...files,
     ]);
     const packed = [
-      ...layerImages.flatMap(image => [...Object.values(image.files), ...Object.values(image.folders ?? {})]),
+      ...layerImages(cilium).flatMap(image => [...Object.values(image.files), ...Object.values(image.folders ?? {})]),
       ...layerTools.map(({ binary }) => binary),
     ];
     expect(packed.filter(name => !built.has(name))).toEqual([]);
-    expect(layerCharts.filter(({ name }) => !layerFiles.some(each => each.name === name))).toEqual([]);
+    expect(layerCharts(cilium).filter(({ name }) => !layerFiles(cilium).some(each => each.name === name))).toEqual([]);
     expect(layerDebian.flat()).toContain('clang');
   });
 
   test.each([
     ['cilium', `github.com/cilium/cilium v${layerVersions.cilium}`],
+    ['cilium-v1.17.8', `github.com/cilium/cilium v${ciliumFor(false)}`],
     ['metrics-server', `sigs.k8s.io/metrics-server ${layerVersions.metricsServer}`],
     ['local-path-provisioner', `github.com/rancher/local-path-provisioner ${layerVersions.localPath}`],
     ['sealed-secrets', `github.com/bitnami-labs/sealed-secrets v${layerVersions.sealedSecrets}`],
@@ -48,14 +50,20 @@ describe('the recipe of the layers', () => {
   });
 
   test('tells a Cilium for kernels without modules from the other', () => {
-    const [patched, upstream] = [layerModules(false), layerModules(true)].map(modules => modules.map(goModuleHash));
+    const [patched, upstream] = [layerModules(undefined, false), layerModules(undefined, true)].map(modules =>
+      modules.map(goModuleHash),
+    );
     expect(patched?.[0]).not.toBe(upstream?.[0]);
     expect(patched?.slice(1)).toEqual(upstream?.slice(1));
   });
 
   test('gives every layer of the inventory the version of its chart', () => {
     const versions = Object.values(labLayers()).map(layer => Reflect.get(layer, 'version'));
-    expect(versions.toSorted()).toEqual(layerCharts.map(({ version }) => version).toSorted());
+    expect(versions.toSorted()).toEqual(
+      layerCharts(layerVersions.cilium)
+        .map(({ version }) => version)
+        .toSorted(),
+    );
   });
 });
 

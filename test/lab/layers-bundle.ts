@@ -8,7 +8,15 @@ import { writeChart } from './bundle/chart.ts';
 import { downloadDebian } from './bundle/debian.ts';
 import { buildGoModule, isBuilt } from './bundle/go.ts';
 import { fromDebian, layerDebian, layerImages } from './bundle/layer-images.ts';
-import { layerCharts, layerFiles, layerModules, layersHash, layerTools } from './bundle/layers.ts';
+import {
+  type LayersRecipe,
+  layerCharts,
+  layerFiles,
+  layerModules,
+  layersHash,
+  layersRecipe,
+  layerTools,
+} from './bundle/layers.ts';
 import { takeModuleFiles } from './bundle/module-files.ts';
 import {
   builtFile,
@@ -28,9 +36,8 @@ import { run } from './bundle/run.ts';
 import { type BundleOptions, ensureBundle } from './bundle.ts';
 import { withLock } from './lock.ts';
 
-type LayersOptions = Pick<BundleOptions, 'log' | 'signal'>;
-
 interface Site {
+  readonly recipe: LayersRecipe;
   readonly parts: string;
   readonly caches: string;
   readonly work: string;
@@ -40,8 +47,8 @@ interface Site {
 
 const listSchema = z.object({ entries: z.array(z.unknown()) });
 
-export function layersPath(): string {
-  return path.join(labCache(), `bundle-layers-${layersHash()}`);
+export function layersPath(kubernetes?: string): string {
+  return path.join(labCache(), `bundle-layers-${layersHash(layersRecipe(kubernetes))}`);
 }
 
 export async function checkLayerPrerequisites(): Promise<readonly Missing[]> {
@@ -49,8 +56,8 @@ export async function checkLayerPrerequisites(): Promise<readonly Missing[]> {
 }
 
 /** Builds it unless it is there (about 20 minutes on two cores, and the cluster's own before). A second caller waits. */
-export async function ensureLayers(options: LayersOptions): Promise<string> {
-  const dir = layersPath();
+export async function ensureLayers(options: BundleOptions): Promise<string> {
+  const dir = layersPath(options.kubernetes);
   if (existsSync(dir)) return dir;
   const { dir: own } = await ensureBundle(options);
   return withLock(`${labCache()}/bundle`, options, async () => {
@@ -65,12 +72,20 @@ export async function ensureLayers(options: LayersOptions): Promise<string> {
   });
 }
 
-async function build(own: string, dir: string, { log, signal }: LayersOptions): Promise<void> {
+async function build(own: string, dir: string, { log, signal, kubernetes }: BundleOptions): Promise<void> {
   const cache = labCache();
   const work = path.join(cache, 'bundle-layers-work');
   const caches = path.join(cache, 'bundle-go');
-  const site: Site = { parts: path.join(cache, 'bundle-parts'), caches, work, out: path.join(work, 'bundle'), signal };
-  const modules = layerModules();
+  const recipe = layersRecipe(kubernetes);
+  const site: Site = {
+    recipe,
+    parts: path.join(cache, 'bundle-parts'),
+    caches,
+    work,
+    out: path.join(work, 'bundle'),
+    signal,
+  };
+  const modules = layerModules(recipe.cilium);
   const step = progress(modules.length + 5, log, signal);
   const started = Date.now();
   await removeTree(work);
@@ -100,7 +115,7 @@ async function build(own: string, dir: string, { log, signal }: LayersOptions): 
   }
   const folders = new Map<string, string>();
   await step('files', 'charts and scripts of the modules', 'about 20 s', async () => {
-    for (const files of layerFiles) {
+    for (const files of layerFiles(recipe.cilium)) {
       const folder = await takeModuleFiles(files, site);
       for (const name of Object.keys(files.paths)) {
         for (const map of [binaries, folders]) map.set(`${files.name}/${name}`, path.join(folder, name));
@@ -108,14 +123,15 @@ async function build(own: string, dir: string, { log, signal }: LayersOptions): 
       folders.set(files.name, folder);
     }
   });
-  await step('images', `packing ${layerImages.length}`, 'about 2 min', async () => {
-    for (const spec of layerImages) {
+  const images = layerImages(recipe.cilium);
+  await step('images', `packing ${images.length}`, 'about 2 min', async () => {
+    for (const spec of images) {
       await packImage({ spec, binaries, folders, repository, work, out: site.out, signal });
     }
   });
   await step('bundle', 'charts, tools and sums', 'about 10 s', async () => {
     const entries = [
-      ...(await imageEntries(site.out, layerImages)),
+      ...(await imageEntries(site.out, images)),
       ...(await packCharts(site, folders)),
       ...(await packTools(site, binaries)),
     ];
@@ -142,11 +158,11 @@ async function takeDebian({ work, signal }: Site, pool: string): Promise<Map<str
 }
 
 async function packCharts(
-  { work, out, signal }: Site,
+  { recipe, work, out, signal }: Site,
   folders: ReadonlyMap<string, string>,
 ): Promise<readonly Entry[]> {
   const entries: Entry[] = [];
-  for (const spec of layerCharts) {
+  for (const spec of layerCharts(recipe.cilium)) {
     const from = path.join(builtFile(folders, spec.name), 'chart');
     const scratch = path.join(work, 'chart');
     const name = await writeChart({ spec, from, scratch, out: path.join(out, 'charts'), signal });

@@ -7,7 +7,13 @@ import type { ReleaseOptions } from '../../src/resources/release-script.ts';
 import { dash } from '../dash.ts';
 import { scratch, standIns } from '../resources/rig.ts';
 
-const values = { k8sServiceHost: '192.168.0.10', k8sServicePort: 6443, hubble: { relay: { enabled: true } } };
+const values = {
+  k8sServiceHost: '192.168.0.10',
+  k8sServicePort: 6443,
+  hubble: { relay: { enabled: true } },
+  image: { repository: 'mirror.lan/cilium/cilium', useDigest: false },
+  preflight: { image: { pullPolicy: 'Always' }, priorityClassName: 'high' },
+};
 const options: ReleaseOptions = {
   name: 'cilium',
   namespace: 'kube-system',
@@ -64,7 +70,11 @@ describe("Cilium's preflight", () => {
     expect(JSON.parse(given)).toEqual({
       k8sServiceHost: '192.168.0.10',
       k8sServicePort: 6443,
-      preflight: { enabled: true },
+      preflight: {
+        enabled: true,
+        priorityClassName: 'high',
+        image: { repository: 'mirror.lan/cilium/cilium', useDigest: false, pullPolicy: 'Always' },
+      },
       agent: false,
       operator: { enabled: false },
     });

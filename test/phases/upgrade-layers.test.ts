@@ -4,10 +4,11 @@ import { layers } from '../../src/layers/index.ts';
 import { type LayerName, layerNames } from '../../src/model/layers.ts';
 import type { Resource } from '../../src/model/plan.ts';
 import type { World } from '../../src/model/world.ts';
+import { kubePackages } from '../../src/phases/kube-packages.ts';
 import { layerPhase } from '../../src/phases/layers.ts';
 import { phaseNames } from '../../src/phases/names.ts';
-import { layersBefore } from '../../src/phases/upgrade-layers.ts';
-import { host } from '../sample.ts';
+import { layerImages, layersBefore } from '../../src/phases/upgrade-layers.ts';
+import { convergedWorld, host, sampleBundle } from '../sample.ts';
 import { upgradeWorld } from '../upgrade-sample.ts';
 
 const all = Object.fromEntries(layerNames.map(name => [name, { version: '1.19.6', values: {} }]));
@@ -38,6 +39,23 @@ describe('before the first hop', () => {
     expect(releases({ ...world, upgrading: 'v1.32.3' })).toEqual([]);
     expect(layersBefore.probes({ ...world, upgrading: 'v1.32.3' })).toEqual([]);
     expect(releases({ ...world, live: 'unknown' })).toEqual([]);
+  });
+
+  it('their images are on every machine, joined or not, where the bundle has them', () => {
+    const { dir, entries } = sampleBundle();
+    const [some] = entries.filter(({ kind }) => kind === 'image');
+    if (!some) throw new Error('the bundle has images');
+    const agent = { ...some, name: 'quay.io/cilium/cilium:v1.19.6' };
+    const bundled = { ...world, bundle: { dir, entries: [...entries, agent] } };
+    for (const each of world.cluster.hosts) {
+      const wants = layerImages.wants(bundled, each);
+      expect(wants.map(want => want.kind === 'resource' && want.desired)).toEqual([{ missing: [] }]);
+      expect(JSON.stringify(wants)).not.toContain('kube-apiserver');
+      expect(kubePackages.wants({ ...convergedWorld(), bundle: bundled.bundle }, each)).toContainEqual(
+        expect.objectContaining({ key: 'images:bundle' }),
+      );
+      expect(layerImages.wants(world, each)).toEqual([]);
+    }
   });
 
   it('each is proven', () => {

@@ -41,6 +41,34 @@ describe('the report of a run', () => {
     expect(report(`${saying(handOver)}{"type":"of a later version"}\n`)).toContain('1 line of the journal could not');
   });
 
+  it('maps what stands on the machines, with the charts that it installed', () => {
+    const release = {
+      id: 'network/k8s-cp/release-cilium',
+      phase: 'network',
+      host: 'k8s-cp',
+      title: 'Install cilium (chart cilium 1.16.1)',
+      why: 'it is not installed',
+      risk: 'safe',
+      deadlineMs: 1,
+    } as const;
+    const proof = { id: 'pods', host: 'k8s-cp', title: 'pods', expected: '', reproduce: '', observed: '' };
+    const page = report(
+      saying(
+        { type: 'phase-started', phase: 'network', title: 'Connect the pods', steps: [release] },
+        { type: 'evidence', phase: 'network', evidence: { ...proof, ok: true }, simulated: false },
+        { type: 'evidence', phase: 'network', evidence: { ...proof, ok: false }, simulated: false },
+        { type: 'phase-finished', phase: 'network', outcome: 'failed', durationMs: 1 },
+        { type: 'phase-started', phase: 'longhorn', title: 'Give volumes', steps: [] },
+        { type: 'phase-finished', phase: 'longhorn', outcome: 'unchanged', durationMs: 1 },
+      ),
+    );
+    const rows = page.slice(page.indexOf('on them</th>')).match(/<tr><th scope="row"><a .*?<\/tr>/g);
+    expect(rows).toHaveLength(2);
+    expect(rows?.[0]).toMatch(/network<.*>cilium 1\.16\.1<.*✖ failed.*1 of 2/);
+    expect(rows?.[1]).toMatch(/longhorn<.*✔ unchanged.*0 of 0/);
+    expect(report(journalOf([first ?? {}]))).not.toContain('on them</th>');
+  });
+
   it('of a rehearsal says that nothing is proof, and marks no critical path', () => {
     const page = report(journalOf(okRun(true)));
     expect(page).toContain('Simulated: machines were predicted, none was touched; nothing in this report is proof.');

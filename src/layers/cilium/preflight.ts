@@ -2,20 +2,25 @@
 import type { JsonObject } from '../../model/cluster.ts';
 import { adminKubectl } from '../../model/kubectl.ts';
 import { command, printing } from '../../model/shell.ts';
+import { merged } from '../values.ts';
 
 const kubectl = adminKubectl(30);
 const name = 'cilium-preflight';
 /** An image of some hundred MB on every machine, over a home's line. */
 const rounds = 180;
 
-/** What it takes along of the release's values: where images come from, and where the API is without kube-proxy. */
-const kept = ['image', 'imagePullSecrets', 'k8sServiceHost', 'k8sServicePort'];
+/** What it takes along of the release's values: who may pull images, and where the API is without kube-proxy. */
+const kept = ['imagePullSecrets', 'k8sServiceHost', 'k8sServicePort'];
 
 /** docs.cilium.io/en/stable/operations/upgrade, Running pre-flight check. */
 export function ciliumPreflight(values: JsonObject): string {
   const own = {
     ...Object.fromEntries(kept.flatMap(key => (values[key] === undefined ? [] : [[key, values[key]]]))),
-    preflight: { ...(values['preflight'] as JsonObject | undefined), enabled: true },
+    // The agent's own image under another key: whoever has the one from elsewhere has the other from there.
+    preflight: merged(
+      { image: values['image'] ?? {} },
+      { ...(values['preflight'] as JsonObject | undefined), enabled: true },
+    ),
     agent: false,
     operator: { enabled: false },
   };

@@ -1,9 +1,9 @@
 // What the lab's layers are made of, as data: beside the cluster's own bundle, whose hash knows nothing of them.
 import { existsSync } from 'node:fs';
-import { fromDebian, layerDebian, layerImages, layerVersions } from './layer-images.ts';
+import { type CiliumVersion, ciliumFor, fromDebian, layerDebian, layerImages, layerVersions } from './layer-images.ts';
 import type { ModuleFiles } from './module-files.ts';
 import { type GoModule, goModuleHash, hash, prunedFolders, recentGo, recipeHash } from './recipe.ts';
-import { releaseOf } from './releases.ts';
+import { isDefault, type Release, releaseOf } from './releases.ts';
 
 /** Counts up when code here packs differently from the same data. */
 const packingVersion = 1;
@@ -21,11 +21,40 @@ const withoutModules = {
   to: '"/dev/null"',
 } as const;
 
-export function layerModules(hasModules = existsSync('/proc/modules')): readonly GoModule[] {
+interface CiliumSource {
+  /** Folder of its wrapper under test/lab/go. */
+  readonly folder: string;
+  readonly toolchain: string;
+  /** As upstream stamps it: commit and time of the tag. */
+  readonly commit: string;
+  /** Of the module, as go.sum has it. */
+  readonly sum: string;
+}
+
+const ciliumSources: Readonly<Record<CiliumVersion, CiliumSource>> = {
+  '1.16.1': {
+    folder: 'cilium',
+    toolchain: 'go1.22.12',
+    commit: '685790550b 2024-08-13T13:37:09Z',
+    sum: 'h1:7FiLrRJbO3d/RE423FUN0GxhrFDQBYRwr1veHN7uBys=',
+  },
+  '1.17.8': {
+    folder: 'cilium-v1.17.8',
+    toolchain: 'go1.24.7',
+    commit: '03b5572f35 2025-09-17T19:10:44Z',
+    sum: 'h1:xP8+IETIWFig5OyVwdCzc0SGQXjJbBZ14KHq7TB4vF8=',
+  },
+};
+
+export function layerModules(
+  version: CiliumVersion = layerVersions.cilium,
+  hasModules = existsSync('/proc/modules'),
+): readonly GoModule[] {
+  const { folder, toolchain, commit } = ciliumSources[version];
   return [
     {
-      name: 'cilium',
-      toolchain: 'go1.22.12',
+      name: folder,
+      toolchain,
       tags: ['osusergo', 'ipam_provider_operator'],
       commands: {
         'cilium-agent': `${cilium}/daemon`,
@@ -41,8 +70,8 @@ export function layerModules(hasModules = existsSync('/proc/modules')): readonly
       },
       stamps: {
         // Taken apart by the agent, which else reports no version at all.
-        [`${cilium}/pkg/version.ciliumVersion`]: `${layerVersions.cilium} 685790550b 2024-08-13T13:37:09Z`,
-        [`${cilium}/hubble/pkg.Version`]: `v${layerVersions.cilium}`,
+        [`${cilium}/pkg/version.ciliumVersion`]: `${version} ${commit}`,
+        [`${cilium}/hubble/pkg.Version`]: `v${version}`,
       },
       ...(hasModules ? {} : { patch: withoutModules }),
       expect: 'about 6 min on two free cores',
@@ -95,51 +124,53 @@ export function layerModules(hasModules = existsSync('/proc/modules')): readonly
   ];
 }
 
-export const layerFiles: readonly ModuleFiles[] = [
-  {
-    name: 'cilium',
-    module: cilium,
-    version: 'v1.16.1',
-    sum: 'h1:7FiLrRJbO3d/RE423FUN0GxhrFDQBYRwr1veHN7uBys=',
-    paths: {
-      bpf: 'bpf',
-      chart: 'install/kubernetes/cilium',
-      'init-container.sh': 'images/cilium/init-container.sh',
-      'install-plugin.sh': 'plugins/cilium-cni/install-plugin.sh',
-      'cni-uninstall.sh': 'plugins/cilium-cni/cni-uninstall.sh',
+export function layerFiles(ciliumVersion: CiliumVersion): readonly ModuleFiles[] {
+  return [
+    {
+      name: 'cilium',
+      module: cilium,
+      version: `v${ciliumVersion}`,
+      sum: ciliumSources[ciliumVersion].sum,
+      paths: {
+        bpf: 'bpf',
+        chart: 'install/kubernetes/cilium',
+        'init-container.sh': 'images/cilium/init-container.sh',
+        'install-plugin.sh': 'plugins/cilium-cni/install-plugin.sh',
+        'cni-uninstall.sh': 'plugins/cilium-cni/cni-uninstall.sh',
+      },
+      without: ['bpf/tests', 'bpf/complexity-tests'],
     },
-    without: ['bpf/tests', 'bpf/complexity-tests'],
-  },
-  {
-    name: 'metrics-server',
-    module: metricsServer,
-    version: 'v0.7.2',
-    sum: 'h1:0t1FhxdEHKHF/SduSRdkNHIYb24TpHqew2B/64GzOq8=',
-    paths: { chart: 'charts/metrics-server' },
-  },
-  {
-    name: 'local-path-provisioner',
-    module: localPath,
-    version: 'v0.0.30',
-    sum: 'h1:OkiuofkCSscddl7tma/B9Ox1wu+JEVSrP7IcZI65Ggo=',
-    paths: { chart: 'deploy/chart/local-path-provisioner' },
-  },
-  {
-    // The chart follows its application: 2.17.7 installs 0.32.2, and came with the sources of 0.33.0.
-    name: 'sealed-secrets',
-    module: sealedSecrets,
-    version: 'v0.33.0',
-    sum: 'h1:bfkjrOUwwdn4GffDC/S7OAgNbXVN7FqzIueyV7yW2fA=',
-    paths: { chart: 'helm/sealed-secrets' },
-  },
-  {
-    name: 'prometheus-operator-crds',
-    module: 'github.com/prometheus-operator/prometheus-operator',
-    version: 'v0.93.1',
-    sum: 'h1:4Juk8v93RdG1DSGD/mGp+SeQKPmnlLIj2iq3blLZgFY=',
-    paths: { 'chart/templates': 'example/prometheus-operator-crd' },
-  },
-];
+    {
+      name: 'metrics-server',
+      module: metricsServer,
+      version: 'v0.7.2',
+      sum: 'h1:0t1FhxdEHKHF/SduSRdkNHIYb24TpHqew2B/64GzOq8=',
+      paths: { chart: 'charts/metrics-server' },
+    },
+    {
+      name: 'local-path-provisioner',
+      module: localPath,
+      version: 'v0.0.30',
+      sum: 'h1:OkiuofkCSscddl7tma/B9Ox1wu+JEVSrP7IcZI65Ggo=',
+      paths: { chart: 'deploy/chart/local-path-provisioner' },
+    },
+    {
+      // The chart follows its application: 2.17.7 installs 0.32.2, and came with the sources of 0.33.0.
+      name: 'sealed-secrets',
+      module: sealedSecrets,
+      version: 'v0.33.0',
+      sum: 'h1:bfkjrOUwwdn4GffDC/S7OAgNbXVN7FqzIueyV7yW2fA=',
+      paths: { chart: 'helm/sealed-secrets' },
+    },
+    {
+      name: 'prometheus-operator-crds',
+      module: 'github.com/prometheus-operator/prometheus-operator',
+      version: 'v0.93.1',
+      sum: 'h1:4Juk8v93RdG1DSGD/mGp+SeQKPmnlLIj2iq3blLZgFY=',
+      paths: { 'chart/templates': 'example/prometheus-operator-crd' },
+    },
+  ];
+}
 
 export interface ChartSpec {
   readonly name: string;
@@ -151,17 +182,18 @@ export interface ChartSpec {
 }
 
 /** Each from the folder `chart` of the layerFiles of its name. */
-export const layerCharts: readonly ChartSpec[] = [
-  { name: 'cilium', version: '1.16.1' },
-  { name: 'metrics-server', version: '3.12.1' },
-  { name: 'local-path-provisioner', version: '0.0.30' },
-  { name: 'sealed-secrets', version: '2.17.7' },
-  {
-    name: 'prometheus-operator-crds',
-    // prometheus-community's number for the chart of these CRDs.
-    version: '31.0.1',
-    isKinds: true,
-    chartYaml: `apiVersion: v2
+export function layerCharts(ciliumVersion: CiliumVersion): readonly ChartSpec[] {
+  return [
+    { name: 'cilium', version: ciliumVersion },
+    { name: 'metrics-server', version: '3.12.1' },
+    { name: 'local-path-provisioner', version: '0.0.30' },
+    { name: 'sealed-secrets', version: '2.17.7' },
+    {
+      name: 'prometheus-operator-crds',
+      // prometheus-community's number for the chart of these CRDs.
+      version: '31.0.1',
+      isKinds: true,
+      chartYaml: `apiVersion: v2
 name: prometheus-operator-crds
 description: The operator's own CRDs, as a chart
 type: application
@@ -169,8 +201,9 @@ version: 31.0.1
 appVersion: v0.93.1
 kubeVersion: '>=1.16.0-0'
 `,
-  },
-];
+    },
+  ];
+}
 
 /** Programs for the operator's machine. */
 export const layerTools = [
@@ -179,8 +212,26 @@ export const layerTools = [
   { name: 'kubeseal', version: layerVersions.sealedSecrets, binary: 'kubeseal' },
 ] as const;
 
+export interface LayersRecipe {
+  readonly release: Release;
+  readonly cilium: CiliumVersion;
+}
+
+/** What stands on this Kubernetes; without one, on the lab's own. */
+export function layersRecipe(kubernetes?: string): LayersRecipe {
+  const release = releaseOf(kubernetes);
+  return { release, cilium: ciliumFor(isDefault(release)) };
+}
+
 /** First 16 hex digits over everything that decides what is in the bundle with layers. */
-export function layersHash(): string {
-  const data = [layerFiles, layerCharts, layerTools, fromDebian, layerImages, layerDebian, prunedFolders];
-  return hash(packingVersion, recipeHash(releaseOf()), layerModules().map(goModuleHash), ...data);
+export function layersHash({ release, cilium: version }: LayersRecipe): string {
+  const data = [layerFiles(version), layerCharts(version), layerTools, fromDebian, layerImages(version)];
+  return hash(
+    packingVersion,
+    recipeHash(release),
+    layerModules(version).map(goModuleHash),
+    ...data,
+    layerDebian,
+    prunedFolders,
+  );
 }
