@@ -9,6 +9,7 @@ import { command, printing, sh } from '../model/shell.ts';
 import { findHelm } from './helm-tool.ts';
 import { uploadOf } from './packages.ts';
 import { isRecorded, mustStillBe, type ReleaseRecord } from './release-record.ts';
+import { watched, whyNotUp } from './release-wait.ts';
 
 export interface ReleaseOptions {
   readonly name: string;
@@ -36,13 +37,6 @@ const kubectl = adminKubectl(30);
 /** How long pods may take to come up: images of some hundred MB over a home's line. */
 const waitSeconds = 900;
 
-const podColumns =
-  'custom-columns=N:.metadata.name,H:.spec.nodeName,P:.status.phase,R:.status.containerStatuses[*].ready,W:.status.containerStatuses[*].state.waiting.reason,I:.status.initContainerStatuses[*].state.waiting.reason';
-const waiting = `$3 != "Succeeded" && $4 !~ /^true(,true)*$/ {
-  why = $5 != "<none>" ? $5 : $6 != "<none>" ? $6 : $3 == "Running" ? "not ready" : $3
-  print "waits: " $1, why, "on", $2
-}`;
-
 /** Labels of Helm's own record, by what the inputs were. */
 export type Marks = Readonly<Record<'chart' | 'values' | 'kubernetes', string>>;
 
@@ -65,10 +59,9 @@ ${printing(JSON.stringify(values))}} >"$work/values.json"
 # Helm itself never upgrades what a chart has in crds/
 "$helm" show crds "$@" >"$work/crds.yaml"
 ! grep -q '^kind:' "$work/crds.yaml" || ${kubectl} apply --server-side --force-conflicts --field-manager=homelab -f "$work/crds.yaml" >/dev/null
-said=$("$helm" ${upgrade} --values "$work/values.json" "$wait" "$@" 2>&1) || {
-  echo "$said" >&2
-  ${kubectl} get pods -n ${sh(namespace)} --no-headers -o ${podColumns} 2>/dev/null | awk ${sh(waiting)} | head -n 10 >&2
-  ${kubectl} get events -n ${sh(namespace)} --field-selector type=Warning --sort-by=.lastTimestamp -o custom-columns=:.involvedObject.name,:.message --no-headers 2>/dev/null | tail -n 5 >&2
+${watched(`"$helm" ${upgrade} --values "$work/values.json" "$wait" "$@"`, name, namespace)} || {
+  cat "$work/said" >&2
+  ${whyNotUp(namespace)}
   exit 1
 }
 ${file ? `${command('rm', '-f', '--', uploadOf(file).remotePath)}\n` : ''}`;
@@ -125,6 +118,11 @@ export function explained({ name, namespace, chart }: ReleaseOptions): NonNullab
   const layer = 'layers of the inventory';
   const chartName = `${chart.name} ${chart.version}`;
   return [
+    {
+      pattern: /an image of (\S+) does not come/,
+      message: `${name} waits for an image that does not come (pod $1)`,
+      hint: `correct image in values of this layer under ${layer}, let the machines reach its registry, or bring it in the bundle; then run the same command again`,
+    },
     {
       pattern: /is not as it was looked at: (?!silent)/,
       message: `somebody else changed the release ${name} meanwhile`,

@@ -79,6 +79,13 @@ program
   .action(() => tests('drill', 'test/drill/upgrade-ha.test.ts'));
 
 program
+  .command('layers')
+  .description(
+    'layers by Helm 4 and by Helm 3 on a cluster with Cilium: changed, rolled back, killed, uninstalled, and eleven kinds of bad luck',
+  )
+  .action(() => tests('drill', 'test/drill/layers.test.ts'));
+
+program
   .command('upgrade-layers')
   .description(
     'Cilium by a minor, killed meanwhile, then Kubernetes by a minor, then every layer anew; builds a second bundle (15 min)',

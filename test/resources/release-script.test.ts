@@ -35,10 +35,12 @@ interface Bad {
   /** Of the release, when Helm is about to be called. */
   readonly records?: readonly string[] | 'silent';
   readonly pods?: string;
+  /** Helm waits for pods and ends only when it is told to, as it does then. */
+  readonly waits?: boolean;
 }
 
 function run(
-  { version = 'v3.22.0', says, showSays, pending = [], crds = '', pods = '', records = [] }: Bad = {},
+  { version = 'v3.22.0', says, showSays, pending = [], crds = '', pods = '', records = [], waits = false }: Bad = {},
   { script, explain } = action,
 ) {
   const folder = scratch();
@@ -53,14 +55,17 @@ case $1 in
     stat -c '%a %n' "$2" >${folder}/values
     cat "$2" >${folder}/given
     pwd >${folder}/place
+    ${waits ? `trap 'echo "Error: context canceled" >&2; exit 1' TERM\n    while :; do /bin/sleep 0.01; done` : ''}
     ${says === undefined ? ':' : `${text(says)}\n    exit 1`} ;;
 esac`,
     kubectl: `echo "kubectl $*" >>${folder}/asked
 case "$*" in
   *'status in '*) ${pending.map(each => `echo secret/${each}`).join('; ') || ':'} ;;
-  *'get pods'*) printf '${pods}' ;;
+  *release-name*) echo 'web web'; echo 'other <none>' ;;
+  *' pods') printf '${pods}' ;;
   *'get secret'*) ${records === 'silent' ? 'exit 1' : records.map(each => `echo '${each}'`).join('; ') || ':'} ;;
 esac`,
+    sleep: ':',
     mktemp: `mkdir -p ${folder}/tmp && /usr/bin/mktemp -d -p ${folder}/tmp`,
   });
   const said = dash(`set -eu\n${script}`, { bin });
@@ -306,6 +311,16 @@ describe('bad luck', () => {
     expect(told?.message).toContain(message);
     expect(told?.hint).toContain(hint);
     expect(left).toEqual([]);
+  });
+
+  it('an image of its own that does not come ends it long before its time, and is named', () => {
+    const pods =
+      'other-1 k8s-cp Pending false ImagePullBackOff <none>\\nweb-6d4 k8s-worker1 Pending false ImagePullBackOff <none>\\n';
+    const { code, stderr, told } = run({ waits: true, pods });
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('context canceled');
+    expect(told?.message).toBe('web waits for an image that does not come (pod web-6d4)');
+    expect(told?.hint).toContain('correct image');
   });
 
   it.each([

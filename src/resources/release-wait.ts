@@ -1,0 +1,43 @@
+// Helm waits for pods until its time is over. An image that does not come will not come in a quarter of an hour either: that ends sooner.
+import { adminKubectl } from '../model/kubectl.ts';
+import { sh } from '../model/shell.ts';
+
+const kubectl = adminKubectl(30);
+/** Looks ten seconds apart. The kubelet has tried about five times then: it waits 10, 20, 40… s (pkg/kubelet, imageBackOff). */
+const looks = 18;
+
+const pods =
+  'custom-columns=N:.metadata.name,H:.spec.nodeName,P:.status.phase,R:.status.containerStatuses[*].ready,W:.status.containerStatuses[*].state.waiting.reason,I:.status.initContainerStatuses[*].state.waiting.reason';
+const workloads = String.raw`custom-columns=W:.metadata.name,R:.metadata.annotations.meta\.helm\.sh/release-name`;
+
+/** Two columns are workloads, six are pods; a pod is called like its workload and some more. */
+const imageless = `NF == 2 && $2 == release {own[$1]}
+NF == 6 && /ErrImage|ImagePull|InvalidImageName/ {for (each in own) if (index($1, each "-") == 1) {print $1; exit}}`;
+
+const waiting = `$3 != "Succeeded" && $4 !~ /^true(,true)*$/ {
+  why = $5 != "<none>" ? $5 : $6 != "<none>" ? $6 : $3 == "Running" ? "not ready" : $3
+  print "waits: " $1, why, "on", $2
+}`;
+
+/** sh: `helm` at work, ended before its time where one of the release's own images does not come. It leaves Helm's words in $work/said. */
+export function watched(helm: string, name: string, namespace: string): string {
+  const list = `${kubectl} get -n ${sh(namespace)} --no-headers -o`;
+  return `${helm} >"$work/said" 2>&1 &
+helm_pid=$!
+second=0 stuck=0
+while sleep 1; kill -0 "$helm_pid" 2>/dev/null; do
+  second=$((second + 1))
+  [ $((second % 10)) -eq 0 ] || continue
+  found=$({ ${list} ${sh(workloads)} deployments,daemonsets,statefulsets; ${list} ${sh(pods)} pods; } 2>/dev/null | awk -v release=${sh(name)} ${sh(imageless)})
+  if [ -n "$found" ]; then stuck=$((stuck + 1)); else stuck=0; fi
+  [ "$stuck" -ne ${looks} ] || { echo "homelab: an image of $found does not come" >&2; kill "$helm_pid"; }
+done
+wait "$helm_pid"`;
+}
+
+/** sh: what pods there wait for, and what the API server noted last. */
+export function whyNotUp(namespace: string): string {
+  const list = `${kubectl} get -n ${sh(namespace)} --no-headers -o`;
+  return `${list} ${sh(pods)} pods 2>/dev/null | awk ${sh(waiting)} | head -n 10 >&2
+  ${list} custom-columns=:.involvedObject.name,:.message --field-selector type=Warning --sort-by=.lastTimestamp events 2>/dev/null | tail -n 5 >&2`;
+}

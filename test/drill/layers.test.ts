@@ -1,0 +1,345 @@
+// Layers on a real cluster with Cilium, by Helm 4 and by Helm 3: what is done once, what is changed, killed and rolled back; and bad luck,
+// each with what it says and what mends it.
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { dump, load } from 'js-yaml';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { merged } from '../../src/layers/values.ts';
+import type { JsonObject } from '../../src/model/cluster.ts';
+import type { LayerName } from '../../src/model/layers.ts';
+import { sumsOf } from '../lab/bundle/sums.ts';
+import { ensureLayers } from '../lab/layers-bundle.ts';
+import { type Lab, labDown, labUp } from '../lab/machines.ts';
+import { run } from '../lab/run.ts';
+import {
+  eventsOf,
+  failuresOf,
+  finished,
+  type HomelabRun,
+  plannedSteps,
+  startHomelab,
+  stepsWith,
+  story,
+} from '../lab/run-homelab.ts';
+import { homelab, homeOf, inside, kubectl, untilInside, whyNoCluster } from '../lab/test-lab.ts';
+
+const reason = await whyNoCluster();
+const log = (line: string): void => console.error(line);
+const cp = 'k8s-cp';
+const listed = z.object({
+  entries: z.array(z.looseObject({ kind: z.string(), name: z.string(), file: z.string() })),
+});
+
+describe.skipIf(reason !== undefined)(reason ?? 'layers on a real cluster', () => {
+  let lab: Lab;
+  let bundle = '';
+
+  beforeAll(async () => {
+    bundle = await ensureLayers({ log });
+    await labDown('drill-luck', { log });
+    lab = await labUp({ name: 'drill-luck', machines: 2, log, bundle, cilium: true });
+    await inside(lab, cp, "echo 'deb [trusted=yes] file:/srv/homelab-lab/apt bookworm main' >/etc/apt/sources.list");
+    const made = await homelab(lab, ['bootstrap', '--yes', '--bundle', bundle]);
+    expect(made.code, story(made)).toBe(0);
+  }, 2_400_000);
+  afterAll(async () => {
+    await lab?.down();
+  });
+
+  /** The lab's inventory with these values for one layer. */
+  const wanting = async (layer: LayerName, values: JsonObject): Promise<string> => {
+    const inventory = load(await readFile(lab.inventoryPath, 'utf8')) as JsonObject;
+    const file = path.join(lab.dir, 'wanting.yaml');
+    await writeFile(file, dump(merged(inventory, { layers: { [layer]: { values } } }), { lineWidth: -1 }));
+    return file;
+  };
+  const layers = (verb: string, layer: LayerName, inventory?: string, from = bundle): Promise<HomelabRun> => {
+    const yes = verb === 'verify' ? [] : ['--yes'];
+    return homelab(lab, ['layers', verb, layer, ...yes, ...(from === '' ? [] : ['--bundle', from])], inventory);
+  };
+  const ok = (found: HomelabRun): HomelabRun => {
+    expect(found.code, story(found)).toBe(0);
+    return found;
+  };
+  /** Exit code 6 or 7, and in one error both what is wrong and what to type. */
+  const fails = (found: HomelabRun, code: 6 | 7, message: RegExp, hint: RegExp): void => {
+    expect(found.code, story(found)).toBe(code);
+    const said = failuresOf(found).map(each => `${each.message}\n${each.details.join('\n')}\n${each.hint ?? ''}`);
+    expect(said.join('\n')).toMatch(message);
+    expect(said.join('\n')).toMatch(hint);
+  };
+  const newest = async (name: string, namespace = 'kube-system') => {
+    const columns = 'R:.metadata.labels.version,S:.metadata.labels.status';
+    const lines = await kubectl(
+      lab,
+      `get secret -n ${namespace} -l owner=helm,name=${name} --no-headers -o custom-columns=${columns}`,
+    );
+    const [last = ''] = lines
+      .trim()
+      .split('\n')
+      .toSorted((left, right) => Number.parseInt(right, 10) - Number.parseInt(left, 10));
+    const [revision = '0', status = 'absent'] = last.split(/\s+/);
+    return { revision: Number(revision), status };
+  };
+  const helm = (args: string) =>
+    inside(
+      lab,
+      cp,
+      `helm=helm; command -v helm >/dev/null || helm=/usr/local/lib/homelab/helm
+KUBECONFIG=/etc/kubernetes/admin.conf "$helm" ${args}`,
+    );
+  const cpu = (requested: string): JsonObject => ({ resources: { requests: { cpu: requested } } });
+  /** Helm itself is killed, as an out-of-memory killer would, as soon as its record says that it is at work. */
+  const killedAtWork = async (layer: LayerName, inventory: string, status: string): Promise<HomelabRun> => {
+    const first = await startHomelab(homeOf(lab), [
+      'layers',
+      'install',
+      layer,
+      '--yes',
+      '--bundle',
+      bundle,
+      '-i',
+      inventory,
+    ]);
+    await first.event('step-started', ({ id }) => id.endsWith(`/release-${layer}`));
+    await untilInside(
+      lab,
+      cp,
+      `kubectl --kubeconfig /etc/kubernetes/admin.conf get secret -n kube-system -l owner=helm,name=${layer},status=${status} -o name | grep -q .`,
+      status,
+    );
+    await inside(lab, cp, `pkill -KILL -f 'upgrade --install ${layer}'`);
+    return first.ended;
+  };
+
+  describe.each([4, 3])('Helm %i', major => {
+    test('is the one that the control plane has', async () => {
+      const list = listed.parse(JSON.parse(await readFile(path.join(bundle, 'bundle.json'), 'utf8')));
+      const tool = list.entries.find(
+        ({ kind, name, file }) => kind === 'tool' && name === 'helm' && file.includes(`helm-${major}.`),
+      );
+      await inside(lab, cp, `install -m 755 /srv/homelab-lab/${tool?.file} /usr/local/bin/helm`);
+      expect(await helm("version --template '{{.Version}}'")).toMatch(new RegExp(`^v${major}\\.`));
+    });
+
+    test('unchanged inputs: nothing to do; changed values: one step; the same again: nothing', async () => {
+      expect(plannedSteps(ok(await layers('install', 'sealed-secrets')))).toEqual([]);
+      const before = await newest('sealed-secrets');
+      const inventory = await wanting('sealed-secrets', cpu('15m'));
+      const changed = ok(await layers('install', 'sealed-secrets', inventory));
+      expect(stepsWith(changed, 'done')).toEqual(['sealed-secrets/k8s-cp/release-sealed-secrets']);
+      expect(finished(changed).predictionErrors).toBe(0);
+      expect(await newest('sealed-secrets')).toEqual({ revision: before.revision + 1, status: 'deployed' });
+      expect(plannedSteps(ok(await layers('install', 'sealed-secrets', inventory)))).toEqual([]);
+    });
+
+    test('a rollback by hand is found and put right', async () => {
+      const inventory = await wanting('sealed-secrets', cpu('15m'));
+      await helm('rollback -n kube-system sealed-secrets');
+      const found = ok(await layers('install', 'sealed-secrets', inventory));
+      expect(stepsWith(found, 'done')).toHaveLength(1);
+      ok(await layers('install', 'sealed-secrets'));
+    });
+
+    test('killed in an upgrade: a plain re-run puts it right', async () => {
+      const failed = await killedAtWork(
+        'metrics-server',
+        await wanting('metrics-server', cpu('110m')),
+        'pending-upgrade',
+      );
+      expect(failed.code, story(failed)).toBe(6);
+      expect((await newest('metrics-server')).status).toBe('pending-upgrade');
+      ok(await layers('install', 'metrics-server'));
+      expect((await newest('metrics-server')).status).toBe('deployed');
+    });
+
+    test('uninstalled, then killed in its first installation: a plain re-run puts it right', async () => {
+      ok(await layers('uninstall', 'metrics-server'));
+      expect((await newest('metrics-server')).status).toBe('absent');
+      const failed = await killedAtWork('metrics-server', lab.inventoryPath, 'pending-install');
+      expect(failed.code, story(failed)).toBe(6);
+      expect((await newest('metrics-server')).status).toBe('pending-install');
+      ok(await layers('install', 'metrics-server'));
+      expect(await newest('metrics-server')).toMatchObject({ status: 'deployed' });
+    });
+
+    test('the schema of a chart refuses a value: it is named, and nothing has changed', async () => {
+      const before = await newest('cilium');
+      const inventory = await wanting('cilium', { hubble: { enabled: 'perhaps' } });
+      fails(
+        await layers('install', 'cilium', inventory),
+        6,
+        /refuses the values: .*hubble/,
+        /correct values of this layer/,
+      );
+      expect((await newest('cilium')).status).toBe('deployed');
+      expect(plannedSteps(ok(await layers('install', 'cilium')))).toEqual([]);
+      expect((await newest('cilium')).revision).toBe(before.revision);
+    });
+
+    test('a chart for another Kubernetes is refused, with both versions', async () => {
+      const other = await alteredChart('metrics-server', text => `${text}kubeVersion: ">=1.99.0-0"\n`);
+      const found = await layers('install', 'metrics-server', await wanting('metrics-server', cpu('111m')), other);
+      fails(found, 6, /wants Kubernetes >=1\.99\.0-0, and this is v1\.31\.1/, /homelab profiles/);
+      ok(await layers('install', 'metrics-server'));
+    });
+
+    test('a kind that belongs to somebody else is named, and left', async () => {
+      const kind = 'probes.monitoring.coreos.com';
+      await kubectl(lab, `annotate --overwrite crd ${kind} meta.helm.sh/release-name=others`);
+      await kubectl(lab, 'delete secret -n kube-system -l owner=helm,name=prometheus-operator-crds');
+      const found = await layers('install', 'crds');
+      fails(
+        found,
+        6,
+        new RegExp(`${kind}.*belongs to somebody else`),
+        /meta\.helm\.sh\/release-name=prometheus-operator-crds/,
+      );
+      await kubectl(lab, `annotate --overwrite crd ${kind} meta.helm.sh/release-name=prometheus-operator-crds`);
+      ok(await layers('install', 'crds'));
+    });
+
+    test('a repository that nobody reaches', async () => {
+      const found = await layers('install', 'metrics-server', await wanting('metrics-server', cpu('112m')), '');
+      fails(found, 6, /repository of chart metrics-server cannot be reached/, /--bundle DIR/);
+      expect((await newest('metrics-server')).status).toBe('deployed');
+      ok(await layers('install', 'metrics-server'));
+    });
+
+    test('an image that is nowhere: the pod is named within minutes, and the right image mends it', async () => {
+      const begun = performance.now();
+      const found = await layers(
+        'install',
+        'metrics-server',
+        await wanting('metrics-server', { image: { tag: 'none' } }),
+      );
+      fails(found, 6, /waits for an image that does not come \(pod metrics-server-/, /correct image/);
+      console.log(`Helm ${major}: told after ${Math.round((performance.now() - begun) / 1000)} s`);
+      ok(await layers('install', 'metrics-server'));
+    }, 1_200_000);
+  });
+
+  test('a namespace that does not come to its end is told before anything is done', async () => {
+    const held = 'create configmap held -n local-path-storage';
+    await kubectl(lab, held);
+    await kubectl(lab, `patch configmap held -n local-path-storage -p '{"metadata":{"finalizers":["drill/held"]}}'`);
+    await kubectl(lab, 'delete namespace local-path-storage --wait=false');
+    await untilInside(
+      lab,
+      cp,
+      '[ "$(kubectl --kubeconfig /etc/kubernetes/admin.conf get pods -n local-path-storage -o name | wc -l)" = 0 ]',
+      'an empty namespace',
+    );
+    const found = await layers('install', 'local-path');
+    expect(found.code, story(found)).toBe(5);
+    expect(eventsOf(found, 'plan')[0]?.refusals.map(({ reason: why }) => why)).toContainEqual(
+      expect.stringMatching(/local-path-storage is being deleted/),
+    );
+    await kubectl(lab, `patch configmap held -n local-path-storage --type=merge -p '{"metadata":{"finalizers":null}}'`);
+    await kubectl(lab, 'wait --for=delete namespace/local-path-storage --timeout=60s');
+    ok(await layers('install', 'local-path'));
+  });
+
+  test('two default classes: both are named, with the command that ends it', async () => {
+    const other = {
+      apiVersion: 'storage.k8s.io/v1',
+      kind: 'StorageClass',
+      metadata: { name: 'other', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
+      provisioner: 'nobody/at-all',
+    };
+    await inside(lab, cp, `cat >/root/class.json <<'OBJECT'\n${JSON.stringify(other)}\nOBJECT`);
+    await kubectl(lab, 'apply -f /root/class.json');
+    fails(await layers('verify', 'local-path'), 7, /local-path, other/, /annotate --overwrite storageclass other/);
+    await kubectl(lab, 'delete storageclass other');
+  });
+
+  test('a claim that nobody binds, figures that nobody has: the proofs say so', async () => {
+    await kubectl(lab, 'scale -n local-path-storage deployment local-path-provisioner --replicas=0');
+    await kubectl(lab, 'scale -n kube-system deployment metrics-server --replicas=0');
+    fails(await layers('verify', 'local-path'), 7, /the first pod with the volume did not come up/, /homelab|kubectl/);
+    fails(
+      await layers('verify', 'metrics-server'),
+      7,
+      /figures of 0 of 2/,
+      /kubectl logs -n kube-system deployment\/metrics-server/,
+    );
+    await kubectl(lab, 'scale -n local-path-storage deployment local-path-provisioner --replicas=1');
+    await kubectl(lab, 'scale -n kube-system deployment metrics-server --replicas=1');
+    expect(await kubectl(lab, 'get namespaces -o name')).not.toMatch(/homelab-probe/);
+  }, 1_200_000);
+
+  test('storage is not uninstalled while a volume holds data, and afterwards it is, with its namespace', async () => {
+    const objects = [
+      {
+        apiVersion: 'v1',
+        kind: 'PersistentVolumeClaim',
+        metadata: { name: 'kept', namespace: 'default' },
+        spec: {
+          accessModes: ['ReadWriteOnce'],
+          storageClassName: 'local-path',
+          resources: { requests: { storage: '1Mi' } },
+        },
+      },
+      {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: 'kept', namespace: 'default' },
+        spec: {
+          containers: [
+            { name: 'main', image: 'registry.k8s.io/pause:3.10', volumeMounts: [{ name: 'data', mountPath: '/data' }] },
+          ],
+          volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'kept' } }],
+        },
+      },
+    ];
+    const list = { apiVersion: 'v1', kind: 'List', items: objects };
+    await inside(lab, cp, `cat >/root/kept.json <<'OBJECT'\n${JSON.stringify(list)}\nOBJECT`);
+    await kubectl(lab, 'apply -f /root/kept.json');
+    await kubectl(lab, 'wait --for=condition=Ready pod/kept --timeout=120s');
+    const refused = await layers('uninstall', 'local-path');
+    expect(refused.code, story(refused)).toBe(5);
+    expect(eventsOf(refused, 'plan')[0]?.refusals.map(({ reason: why }) => why)).toContainEqual(
+      expect.stringMatching(/one volume holds data by local-path-provisioner: .*default\/kept/),
+    );
+    await kubectl(lab, 'delete pod kept --grace-period=0 --force');
+    await kubectl(lab, 'delete pvc kept');
+    const still = await layers('uninstall', 'local-path');
+    expect(still.code, story(still)).toBe(5);
+    await kubectl(lab, 'delete pv --all');
+    const gone = ok(await layers('uninstall', 'local-path'));
+    expect(eventsOf(gone, 'evidence').map(({ evidence }) => evidence.observed)).toContain('gone');
+    ok(await homelab(lab, ['bootstrap', '--yes', '--bundle', bundle]));
+  }, 900_000);
+
+  test('the network is never uninstalled; at the end nothing is left to do, and every proof holds', async () => {
+    const refused = await layers('uninstall', 'cilium');
+    expect(refused.code, story(refused)).toBe(5);
+    expect(plannedSteps(ok(await homelab(lab, ['bootstrap', '--yes', '--bundle', bundle])))).toEqual([]);
+    ok(await homelab(lab, ['verify', '--bundle', bundle]));
+  }, 900_000);
+
+  /** A bundle of which one chart's Chart.yaml is another. */
+  async function alteredChart(chart: string, edit: (text: string) => string): Promise<string> {
+    const dir = path.join(lab.dir, 'altered');
+    await rm(dir, { recursive: true, force: true });
+    await run(['cp', '-r', '--link', bundle, dir]).catch(() => run(['cp', '-r', bundle, dir]));
+    const list = listed.parse(JSON.parse(await readFile(path.join(bundle, 'bundle.json'), 'utf8')));
+    const entry = list.entries.find(({ kind, name }) => kind === 'chart' && name === chart);
+    if (!entry) throw new Error(`the bundle has no chart ${chart}`);
+    const [file, tree] = [path.join(dir, entry.file), path.join(lab.dir, 'chart')];
+    await rm(tree, { recursive: true, force: true });
+    await run(['mkdir', '-p', tree]);
+    await run(['tar', '-xzf', file, '-C', tree]);
+    const yaml = path.join(tree, chart, 'Chart.yaml');
+    await writeFile(yaml, edit(await readFile(yaml, 'utf8')));
+    // Not into the files that both have.
+    await rm(file);
+    await run(['tar', '-czf', file, '-C', tree, chart]);
+    const { sha256, bytes } = await sumsOf(file);
+    Object.assign(entry, { sha256, bytes });
+    await rm(path.join(dir, 'bundle.json'));
+    await writeFile(path.join(dir, 'bundle.json'), JSON.stringify(list));
+    return dir;
+  }
+});
