@@ -95,7 +95,7 @@ export function createSummary({ color, marks, journalPath }: SummaryOptions): Ru
     const { outcome, durationMs, simulated } = finished;
     const nothing = outcome === 'ok' && finished.steps === 0;
     if (outcome === 'ok' && isLook)
-      return [`${color.green(marks.ok)} looked in ${duration(durationMs)}, changed nothing`];
+      return [`${color.green(marks.ok)} looked in ${duration(durationMs)}, changed nothing on the machines`];
     const title = {
       ok: `${color.green(marks.ok)} ${okTitle(nothing, simulated)} in ${duration(durationMs)}`,
       failed: `${color.red(marks.failed)} failed after ${duration(durationMs)} (exit ${finished.exitCode})`,

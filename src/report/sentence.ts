@@ -50,7 +50,7 @@ function okSentence({ started, phases }: Run, time: string): string {
   const machines = count(started.hosts.length, 'machine');
   const proofs = count(phases.flatMap(({ evidence }) => evidence).length, 'proof');
   if (started.purpose === 'look')
-    return `Looked at ${machines} in ${time} and changed nothing${planned > 0 ? `: ${count(planned, 'step')} to be taken` : ''}.`;
+    return `Looked at ${machines} in ${time} and changed nothing there${planned > 0 ? `: ${count(planned, 'step')} to be taken` : ''}.`;
   if (started.simulated) return `Rehearsed in ${time}: ${count(steps.length, 'step')} on ${machines}.`;
   if (steps.length === 0) return `Nothing to change, all proven in ${time}: ${proofs} on ${machines}.`;
   return `Done and proven in ${time}: ${count(steps.length, 'step')} on ${machines}, ${proofs}.`;
