@@ -82,6 +82,8 @@ describe.skipIf(reason !== undefined)(reason ?? 'layers on a real cluster', () =
     const [revision = '0', status = 'absent'] = last.split(/\s+/);
     return { revision: Number(revision), status };
   };
+  /** kubectl without an end of its requests: it watches. */
+  const patiently = (args: string) => inside(lab, cp, `kubectl --kubeconfig /etc/kubernetes/admin.conf ${args}`);
   const helm = (args: string) =>
     inside(
       lab,
@@ -237,7 +239,7 @@ KUBECONFIG=/etc/kubernetes/admin.conf "$helm" ${args}`,
       expect.stringMatching(/local-path-storage is being deleted/),
     );
     await kubectl(lab, `patch configmap held -n local-path-storage --type=merge -p '{"metadata":{"finalizers":null}}'`);
-    await kubectl(lab, 'wait --for=delete namespace/local-path-storage --timeout=60s');
+    await patiently('wait --for=delete namespace/local-path-storage --timeout=120s');
     ok(await layers('install', 'local-path'));
   });
 
@@ -257,7 +259,7 @@ KUBECONFIG=/etc/kubernetes/admin.conf "$helm" ${args}`,
   test('a claim that nobody binds, figures that nobody has: the proofs say so, and take their namespaces away', async () => {
     const scale = async (namespace: string, name: string, replicas: number) => {
       await kubectl(lab, `scale -n ${namespace} deployment ${name} --replicas=${replicas}`);
-      if (replicas > 0) await kubectl(lab, `rollout status -n ${namespace} deployment/${name} --timeout=120s`);
+      if (replicas > 0) await patiently(`rollout status -n ${namespace} deployment/${name} --timeout=120s`);
     };
     await scale('local-path-storage', 'local-path-provisioner', 0);
     fails(await layers('verify', 'local-path'), 7, /the first pod with the volume did not come up/, /kubectl/);
@@ -268,7 +270,7 @@ KUBECONFIG=/etc/kubernetes/admin.conf "$helm" ${args}`,
     await scale('kube-system', 'metrics-server', 1);
     // No namespace goes while the API server asks somebody for figures who is away; afterwards it tries again by and by.
     for (const layer of ['local-path', 'metrics']) {
-      await kubectl(lab, `wait --for=delete namespace/homelab-probe-${layer} --timeout=300s`);
+      await patiently(`wait --for=delete namespace/homelab-probe-${layer} --timeout=300s`);
     }
   }, 1_200_000);
 
@@ -299,7 +301,7 @@ KUBECONFIG=/etc/kubernetes/admin.conf "$helm" ${args}`,
     const list = { apiVersion: 'v1', kind: 'List', items: objects };
     await inside(lab, cp, `cat >/root/kept.json <<'OBJECT'\n${JSON.stringify(list)}\nOBJECT`);
     await kubectl(lab, 'apply -f /root/kept.json');
-    await kubectl(lab, 'wait --for=condition=Ready pod/kept --timeout=120s');
+    await patiently('wait --for=condition=Ready pod/kept --timeout=120s');
     const refused = await layers('uninstall', 'local-path');
     expect(refused.code, story(refused)).toBe(5);
     expect(eventsOf(refused, 'plan')[0]?.refusals.map(({ reason: why }) => why)).toContainEqual(
