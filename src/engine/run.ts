@@ -81,6 +81,30 @@ export async function survey(context: RunContext, patient = true): Promise<Surve
   return { world, intents, observed, plan: planFrom(intents, observed), readings };
 }
 
+/** How long a control plane that was just changed may say nothing: its API server starts anew. */
+const silenceMs = 90_000;
+
+async function surveyAfter(before: World, context: RunContext): Promise<Survey> {
+  const end = context.clock.now() + silenceMs;
+  for (;;) {
+    const now = await survey(context);
+    if (!hasFallenSilent(before, now.world) || context.clock.now() >= end) return now;
+    await context.clock.sleep(3_000, context.stop).catch(() => undefined);
+    throwIfStopped(context);
+  }
+}
+
+// What was said before is said again, as long as there is a control plane to say it.
+function hasFallenSilent(before: World, { cluster, facts, ...now }: World): boolean {
+  const isThere = cluster.hosts.some(
+    ({ name, role }) => role === 'control-plane' && facts.get(name)?.membership.state === 'joined',
+  );
+  return (
+    isThere &&
+    (['nodes', 'live', 'etcd', 'workloads'] as const).some(key => before[key] !== 'unknown' && now[key] === 'unknown')
+  );
+}
+
 function isKnown<T>(found: T | 'unknown'): found is T {
   return found !== 'unknown';
 }
@@ -229,7 +253,7 @@ async function changePhase(phase: Phase, steps: readonly Step[], before: Survey,
   try {
     const done = await execute(steps, { ...context, oneByOne: phase.width?.(before.world) === 1 });
     throwIfStopped(context);
-    const after = await survey(context);
+    const after = await surveyAfter(before.world, context);
     const differences = compare(phase, steps, before, after, context);
     if (differences.length > 0) throw unpredicted(phase, differences);
     const left = after.plan.steps.filter(step => step.phase === phase.id);

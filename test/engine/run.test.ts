@@ -5,6 +5,7 @@ import { apply, plan, preflight, type RunContext, verify } from '../../src/engin
 import type { Json } from '../../src/model/cluster.ts';
 import { HomelabError, PhaseFailed } from '../../src/model/errors.ts';
 import type { Evidence, Phase, Probe, Resource, Risk } from '../../src/model/plan.ts';
+import type { Clock } from '../../src/model/ports.ts';
 import { eventsOf, failureOf, machinesOf, testRun } from '../run-context.ts';
 import { cluster, goal, host } from '../sample.ts';
 
@@ -279,6 +280,51 @@ describe('bootstrap', () => {
     expect(then.steps.map(({ id }) => id)).toEqual(
       expect.arrayContaining(['workers/k8s-cp/join-token', 'workers/k8s-worker1/join', 'network/k8s-worker1/routes']),
     );
+  });
+});
+
+describe('an API server that starts anew after a change', () => {
+  /** A member; after its step nobody says so many times which nodes there are. */
+  const silent = (times: number) => {
+    let left = 0;
+    return machine(real => ({
+      async run(step, signal) {
+        await real.run(step, signal);
+        left = times;
+      },
+      async observe(signal) {
+        const reading = await real.observe(signal);
+        const membership = { state: 'joined', role: 'control-plane', caHash: 'a' } as const;
+        const facts = { ...reading.facts, membership };
+        left -= 1;
+        return { ...reading, facts, nodes: left >= 0 ? 'unknown' : [] };
+      },
+    }));
+  };
+  const careful: Phase = {
+    ...phase('light', []),
+    wants: ({ nodes }) => [
+      onSwitch('lamp'),
+      ...(nodes === 'unknown' ? [{ kind: 'refusal', id: 'silent', reason: 'nobody says', hint: '' } as const] : []),
+    ],
+  };
+  const run = (times: number) => {
+    let time = 0;
+    const clock: Clock = {
+      now: () => time,
+      sleep: async ms => {
+        time += ms;
+      },
+    };
+    return apply(testRun(one, { machines: silent(times), phases: [careful], clock }));
+  };
+
+  it('is given a moment to answer again', async () => {
+    expect(await run(3)).toMatchObject({ steps: 1 });
+  });
+
+  it('that stays away is said, not waited for without an end', async () => {
+    expect(await failureOf(run(1_000))).toMatchObject({ code: 'HL_REFUSED' });
   });
 });
 
