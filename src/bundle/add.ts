@@ -6,7 +6,7 @@ import { sumOf } from '../io/download.ts';
 import { copyInto, fileSize, isThere } from '../io/files.ts';
 import { readImageFile } from '../io/image-file.ts';
 import { HomelabError } from '../model/errors.ts';
-import { parseImageRef, versionOf } from './image-ref.ts';
+import { parseImageRef } from './image-ref.ts';
 
 /** All files are understood before the first is copied. A bundle is begun where there is none. */
 export async function addFiles(dir: string, files: readonly string[], signal: AbortSignal): Promise<readonly Listed[]> {
@@ -36,5 +36,5 @@ async function describe(path: string, signal: AbortSignal): Promise<Listed> {
   const ref = parseImageRef(name);
   const ending = /\.(tar\.gz|tgz|tar\.zst)$/.exec(path)?.[0] ?? '.tar';
   const file = `images/${ref.name.replaceAll(/[/:@]/g, '_')}_${arch}${ending}`;
-  return { kind: 'image', name: ref.name, version: versionOf(ref), arch, file, ...sums };
+  return { kind: 'image', name: ref.name, version: ref.version, arch, file, ...sums };
 }

@@ -12,7 +12,8 @@ import { type MakeTools, roomFor } from './tools.ts';
 import { placed, type Source, type WantedDeb } from './wanted.ts';
 
 /** What makes an entry the same one. */
-export const idOf = ({ kind, name, version, arch }: Listed): string => [kind, name, version, arch].join(' ');
+export const idOf = ({ kind, name, version, arch }: Pick<Listed, 'kind' | 'name' | 'version' | 'arch'>): string =>
+  [kind, name, version, arch].join(' ');
 
 /** The entry that will do, if it is there. */
 export function has(

@@ -16,7 +16,7 @@ import {
   manifestTypes,
   parseManifest,
 } from './image-manifest.ts';
-import { type ImageRef, versionOf } from './image-ref.ts';
+import type { ImageRef } from './image-ref.ts';
 import { inPool } from './pool.ts';
 import { type MakeTools, roomFor } from './tools.ts';
 import { endpointsOf } from './wanted.ts';
@@ -92,7 +92,7 @@ export async function fetchImages(
     const sums = await writeTar(path, members, signal).catch((error: unknown) => {
       throw diskError(error, path) ?? error;
     });
-    await add({ kind: 'image', name: ref.name, version: versionOf(ref), arch, file, ...sums });
+    await add({ kind: 'image', name: ref.name, version: ref.version, arch, file, ...sums });
     progress.say(`${ref.name} ${arch}`);
   }
   await removeTree(join(work, 'blobs'));

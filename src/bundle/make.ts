@@ -6,11 +6,15 @@ import { isThere, makeFolder, removeTree } from '../io/files.ts';
 import { askKubeadm } from '../io/kubeadm.ts';
 import { cancelled } from '../io/persist.ts';
 import { HomelabError } from '../model/errors.ts';
+import type { HelmRelease } from '../resources/helm-tool.ts';
+import { fetchCharts } from './charts.ts';
 import { fetchDebs, has, idOf, missingOf } from './debs.ts';
+import { fetchHelm, helmIn } from './helm.ts';
 import { type ImageRef, parseImageRef } from './image-ref.ts';
 import { fetchImages } from './images.ts';
+import { askCharts } from './layer-images.ts';
 import type { MakeTools } from './tools.ts';
-import { type Software, wantedDebs } from './wanted.ts';
+import { type Software, type WantedRelease, wantedDebs } from './wanted.ts';
 
 export interface MakeRequest {
   readonly dir: string;
@@ -18,7 +22,10 @@ export interface MakeRequest {
   /** Debian's names. */
   readonly arches: readonly string[];
   readonly os: { readonly id: string; readonly codename: string };
-  /** Undefined: kubeadm itself is asked. */
+  /** Of layers; with none, neither charts nor Helm are fetched. */
+  readonly releases: readonly WantedRelease[];
+  readonly helm: HelmRelease;
+  /** Undefined: kubeadm itself is asked, and Helm what the charts want. */
   readonly images: readonly string[] | undefined;
 }
 
@@ -44,7 +51,7 @@ export async function makeBundle(request: MakeRequest, tools: MakeTools): Promis
 }
 
 async function make(request: MakeRequest, tools: MakeTools): Promise<Made> {
-  const { dir, software, arches } = request;
+  const { dir, software, arches, releases, helm } = request;
   const { signal } = tools;
   const isHalf = await isThere(join(dir, workFolder));
   const entries = merged([
@@ -71,6 +78,13 @@ async function make(request: MakeRequest, tools: MakeTools): Promise<Made> {
     const missing = arches.filter(arch => isHalf || missingOf(source, arch, entries).length > 0);
     if (missing.length > 0) await fetchDebs(source, missing, options);
   }
+  if (releases.length > 0) {
+    await fetchHelm(helm, arches, options);
+    await fetchCharts(
+      releases.map(({ chart }) => chart),
+      options,
+    );
+  }
   const refs = await imagesOf(request, tools, entries);
   const wanted = arches.flatMap(arch =>
     refs.filter(ref => !has(entries, 'image', ref.name, arch)).map(ref => ({ ref, arch })),
@@ -87,23 +101,31 @@ async function make(request: MakeRequest, tools: MakeTools): Promise<Made> {
 const merged = (list: readonly Listed[]) => new Map(list.map(entry => [idOf(entry), entry]));
 
 async function imagesOf(
-  { dir, software, arches, images }: MakeRequest,
-  { ownArch, signal }: MakeTools,
+  { dir, software, arches, images, releases, helm }: MakeRequest,
+  { ownArch = '', signal, progress }: MakeTools,
   entries: ReadonlyMap<string, Listed>,
 ): Promise<readonly ImageRef[]> {
   if (images) return images.map(parseImageRef);
   const { version, kubeProxy } = software.kubernetes;
-  const kubeadm =
-    ownArch === undefined ? undefined : has(entries, 'deb', 'kubeadm', ownArch, version.replace(/^v/, ''));
-  if (!kubeadm) {
-    throw new HomelabError(
-      'HL_USAGE',
-      `kubeadm for ${arches.join(', ')} cannot run on this machine, and only it knows its images`,
-      {
-        hint: `on a machine where it runs: kubeadm config images list --kubernetes-version ${version} > images.txt; then add --images images.txt here (or add this machine's architecture to --arch)`,
-      },
-    );
-  }
-  const names = await askKubeadm(join(dir, kubeadm.file), version, signal);
-  return names.filter(name => kubeProxy || !name.includes('/kube-proxy:')).map(parseImageRef);
+  const kubeadm = has(entries, 'deb', 'kubeadm', ownArch, version.replace(/^v/, ''));
+  const ownHelm = helmIn(entries, helm, ownArch);
+  if (!kubeadm || (releases.length > 0 && !ownHelm)) throw cannotAsk(version, arches, releases);
+  const ofKubeadm = await askKubeadm(join(dir, kubeadm.file), version, signal);
+  const ofCharts = ownHelm
+    ? await askCharts(releases, { dir, entries, helm: ownHelm, kubernetes: version, signal, say: progress.say })
+    : [];
+  const refs = [...ofKubeadm.filter(name => kubeProxy || !name.includes('/kube-proxy:')), ...ofCharts].map(
+    parseImageRef,
+  );
+  return [...new Map(refs.map(ref => [ref.name, ref])).values()];
+}
+
+function cannotAsk(version: string, arches: readonly string[], releases: readonly WantedRelease[]): HomelabError {
+  const [who, whom, more] =
+    releases.length === 0
+      ? ['kubeadm', 'it knows its images', '']
+      : ['kubeadm and Helm', 'they know the images', ' and, for layers, helm template … | grep image:'];
+  return new HomelabError('HL_USAGE', `${who} for ${arches.join(', ')} cannot run on this machine, and only ${whom}`, {
+    hint: `on a machine where it runs: kubeadm config images list --kubernetes-version ${version} > images.txt${more}; then add --images images.txt here (or add this machine's architecture to --arch)`,
+  });
 }

@@ -2,9 +2,10 @@
 
 import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
+import { fetchBytes, fetchIfThere } from '../io/fetch.ts';
 import { verifySigned } from '../io/gpgv.ts';
 import type { Http } from '../io/http.ts';
-import { type Patience, persist, refuseStatus, usualPatience } from '../io/persist.ts';
+import type { Patience } from '../io/persist.ts';
 import type { Repository } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
 import {
@@ -15,6 +16,9 @@ import {
   parseRelease,
   withoutSignature,
 } from './apt-index.ts';
+
+/** No index of a distribution is bigger. */
+const mostBytes = 256 * 2 ** 20;
 
 export interface RepositoryOptions {
   readonly http: Http;
@@ -63,8 +67,8 @@ export async function openAptRepository(repository: Repository, options: Reposit
 
 async function releaseText(repository: Repository, top: string, options: RepositoryOptions): Promise<string> {
   const { signal, say } = options;
-  const inline = await fetchBytes(`${top}InRelease`, options, [200, 404]);
-  const text = inline ?? (await required(`${top}Release`, options));
+  const inline = await fetchIfThere(`${top}InRelease`, { ...options, mostBytes });
+  const text = inline ?? (await fetchBytes(`${top}Release`, { ...options, mostBytes }));
   if (repository.key.kind === 'none') {
     say(`${repository.url}: the inventory trusts it unsigned (key: none)`);
     return inline ? withoutSignature(text.toString('utf8')) : text.toString('utf8');
@@ -72,8 +76,8 @@ async function releaseText(repository: Repository, top: string, options: Reposit
   const key =
     repository.key.kind === 'text'
       ? repository.key.text
-      : (await required(repository.key.url, options)).toString('utf8');
-  const detached = inline ? undefined : await required(`${top}Release.gpg`, options);
+      : (await fetchBytes(repository.key.url, { ...options, mostBytes })).toString('utf8');
+  const detached = inline ? undefined : await fetchBytes(`${top}Release.gpg`, { ...options, mostBytes });
   const signed = await verifySigned({ of: repository.url, text, detached, key }, signal);
   if (signed !== undefined) return signed;
   say(`${repository.url}: its signature was NOT checked, this machine has no gpgv (apt install gpgv)`);
@@ -81,7 +85,7 @@ async function releaseText(repository: Repository, top: string, options: Reposit
 }
 
 async function indexText(url: string, file: IndexFile, options: RepositoryOptions): Promise<string> {
-  const bytes = await required(url, options);
+  const bytes = await fetchBytes(url, { ...options, mostBytes });
   const sum = createHash('sha256').update(bytes).digest('hex');
   if (sum !== file.sha256) {
     throw new HomelabError('HL_BUNDLE', `${url} is not what the repository signed`, {
@@ -90,29 +94,4 @@ async function indexText(url: string, file: IndexFile, options: RepositoryOption
     });
   }
   return (file.path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
-}
-
-async function required(url: string, options: RepositoryOptions): Promise<Buffer> {
-  const bytes = await fetchBytes(url, options, [200]);
-  if (!bytes) throw new Error(`${url} was there and had nothing`);
-  return bytes;
-}
-
-/** Undefined: 404, where that is allowed. */
-async function fetchBytes(
-  url: string,
-  { http, signal, patience = usualPatience }: RepositoryOptions,
-  ok: readonly number[],
-): Promise<Buffer | undefined> {
-  return persist(url, patience, signal, async () => {
-    const answer = await http.get(url, {}, signal);
-    await refuseStatus(answer, url, ok);
-    if (answer.status === 404) {
-      await answer.discard();
-      return undefined;
-    }
-    const chunks: Buffer[] = [];
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) chunks.push(chunk);
-    return Buffer.concat(chunks);
-  });
 }

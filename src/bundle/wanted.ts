@@ -1,5 +1,6 @@
 // What machines of a version need: packages with the repository each comes from, and images from their registries.
-import type { Registry, Repository } from '../model/cluster.ts';
+import type { JsonObject, Registry, Repository } from '../model/cluster.ts';
+import type { Chart, LayerName } from '../model/layers.ts';
 
 /** The part of an inventory, or of a profile, that a bundle is made from. */
 export interface Software {
@@ -10,6 +11,16 @@ export interface Software {
     readonly repository: Repository | undefined;
     readonly registries: readonly Registry[];
   };
+}
+
+/** A layer's release as bootstrap would make it. */
+export interface WantedRelease {
+  readonly layer: LayerName;
+  /** Helm's name of it. */
+  readonly release: string;
+  readonly namespace: string;
+  readonly chart: Chart;
+  readonly values: JsonObject;
 }
 
 export interface WantedDeb {

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { addFiles } from '../bundle/add.ts';
 import { makeBundle } from '../bundle/make.ts';
-import type { Software } from '../bundle/wanted.ts';
+import type { Software, WantedRelease } from '../bundle/wanted.ts';
 import { createRedactor } from '../engine/redact.ts';
 import { createVault } from '../engine/vault.ts';
 import { loadInventory } from '../inventory/load.ts';
@@ -10,8 +10,13 @@ import { defaults, profileOf, profiles } from '../inventory/profiles.ts';
 import { dockerRepository, kubernetesRepository } from '../inventory/repositories.ts';
 import { type Listed, loadBundle, readBundleList } from '../io/bundle.ts';
 import { createHttp } from '../io/http.ts';
+import { layers } from '../layers/index.ts';
+import { valuesOf } from '../layers/values.ts';
+import type { Cluster } from '../model/cluster.ts';
 import { exitCodes, HomelabError } from '../model/errors.ts';
+import { layerNames } from '../model/layers.ts';
 import { createProgress, formatBytes, formatTable } from '../render/progress.ts';
+import { pinnedHelm } from '../resources/helm-tool.ts';
 import type { Io } from './session.ts';
 import { onInterrupt } from './signals.ts';
 
@@ -25,7 +30,7 @@ export interface MakeOptions {
 }
 
 export async function runBundleMake(options: MakeOptions, io: Io): Promise<number> {
-  const software = await softwareOf(options);
+  const { software, releases } = await wantedOf(options);
   const [id = '', codename = ''] = options.os.split('/');
   const redactor = createRedactor();
   const vault = createVault({ env: io.env, readFile: path => readFile(path, 'utf8'), learn: redactor.add });
@@ -37,7 +42,8 @@ export async function runBundleMake(options: MakeOptions, io: Io): Promise<numbe
   });
   return interruptibly(io, async signal => {
     try {
-      const request = { dir: options.out, software, arches: options.arch, os: { id, codename }, images };
+      const { out: dir, arch: arches } = options;
+      const request = { dir, software, releases, helm: pinnedHelm, arches, os: { id, codename }, images };
       const made = await makeBundle(request, {
         http,
         signal,
@@ -96,13 +102,35 @@ async function interruptibly(io: Io, work: (signal: AbortSignal) => Promise<void
   }
 }
 
-async function softwareOf({ inventory, profile }: MakeOptions): Promise<Software> {
+interface Wanted {
+  readonly software: Software;
+  readonly releases: readonly WantedRelease[];
+}
+
+async function wantedOf({ inventory, profile }: MakeOptions): Promise<Wanted> {
   if (inventory !== undefined && profile !== undefined) {
     throw new HomelabError('HL_USAGE', '--profile and --inventory exclude each other', {
       hint: 'the inventory names its own versions; --profile is for a bundle without one',
     });
   }
-  if (profile === undefined) return loadInventory(inventory ?? 'inventory/homelab.yaml');
+  if (profile === undefined) {
+    const cluster = await loadInventory(inventory ?? 'inventory/homelab.yaml');
+    return { software: cluster, releases: releasesOf(cluster) };
+  }
+  return { software: softwareOf(profile), releases: [] };
+}
+
+function releasesOf(cluster: Cluster): readonly WantedRelease[] {
+  return layerNames.flatMap(name => {
+    const wanted = cluster.layers[name];
+    if (wanted === undefined) return [];
+    const { [name]: layer } = layers;
+    const { release, namespace } = layer;
+    return [{ layer: name, release, namespace, chart: layer.chart(wanted.version), values: valuesOf(layer, cluster) }];
+  });
+}
+
+function softwareOf(profile: string): Software {
   const versions = profileOf(profile);
   if (!versions) {
     throw new HomelabError('HL_USAGE', `--profile: there is no profile ${JSON.stringify(profile)}`, {

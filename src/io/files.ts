@@ -1,5 +1,5 @@
 // Files of the operator's disk, as far as bundles need them: moved and copied so that nobody sees half of one.
-import { copyFile, mkdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { diskError } from './download.ts';
 
@@ -37,6 +37,17 @@ export async function copyInto(from: string, to: string): Promise<void> {
     await rename(`${to}.partial`, to);
   } catch (error) {
     throw diskError(error, to, await fileSize(from)) ?? error;
+  }
+}
+
+/** Beside its place first, then there. */
+export async function writeInto(to: string, bytes: Buffer): Promise<void> {
+  await makeFolder(dirname(to));
+  try {
+    await writeFile(`${to}.partial`, bytes);
+    await rename(`${to}.partial`, to);
+  } catch (error) {
+    throw diskError(error, to, bytes.length) ?? error;
   }
 }
 

@@ -7,15 +7,28 @@ import { uploadOf } from './packages.ts';
 import { defineResource } from './resource.ts';
 
 const ours = '/usr/local/lib/homelab/helm';
-const place = 'https://get.helm.sh';
-/** Sums of the archives: kubernetes-sigs/kubespray roles/kubespray_defaults/vars/main/checksums.yml, helm_archive_checksums. */
-const pinned = {
+
+export interface HelmRelease {
+  readonly version: string;
+  /** Where its archives are. */
+  readonly place: string;
+  /** sha256 of the archive for each architecture. */
+  readonly sums: Readonly<Record<string, string>>;
+}
+
+/** Sums: kubernetes-sigs/kubespray roles/kubespray_defaults/vars/main/checksums.yml, helm_archive_checksums. */
+export const pinnedHelm: HelmRelease = {
   version: '3.18.4',
+  place: 'https://get.helm.sh',
   sums: {
     amd64: 'f8180838c23d7c7d797b208861fecb591d9ce1690d8704ed1e4cb8e2add966c1',
     arm64: 'c0a45e67eef0c7416a8a8c9e9d5d2d30d70e4f4d3f7bea5de28241fffa8f3b89',
-  } as Readonly<Record<string, string>>,
-} as const;
+  },
+};
+
+export function helmArchive({ version, place }: HelmRelease, arch: string): string {
+  return `${place}/helm-v${version}-linux-${arch}.tar.gz`;
+}
 
 /** sh: sets $helm and $version to a Helm that labels its releases (3.13 and newer: helm/helm#11957), else leaves $helm empty. */
 export const findHelm = `helm=
@@ -30,11 +43,11 @@ export function helmTool(arch: string, bundle: readonly BundleEntry[]): Resource
     .filter(({ kind, name, arch: of }) => kind === 'tool' && name === 'helm' && of === arch)
     .toSorted((left, right) => semver.compare(left.version, right.version))
     .at(-1);
-  const sum = pinned.sums[arch];
+  const sum = pinnedHelm.sums[arch];
   return defineResource<string>({
     key: 'tool:helm',
     name: 'helm',
-    title: `Have Helm ${entry?.version ?? pinned.version}`,
+    title: `Have Helm ${entry?.version ?? pinnedHelm.version}`,
     read: `${findHelm}[ -n "$helm" ] && echo there || echo none\n`,
     parse: output => output.trim(),
     blank: 'none',
@@ -52,7 +65,7 @@ export function helmTool(arch: string, bundle: readonly BundleEntry[]): Resource
             },
           ],
     act: () => ({
-      diff: `+ ${ours} ${entry?.version ?? pinned.version}`,
+      diff: `+ ${ours} ${entry?.version ?? pinnedHelm.version}`,
       action: {
         script: entry ? installScript(uploadOf(entry).remotePath) : downloadScript(arch, sum ?? ''),
         ...(entry ? { uploads: [uploadOf(entry)] } : {}),
@@ -60,7 +73,7 @@ export function helmTool(arch: string, bundle: readonly BundleEntry[]): Resource
         explain: [
           {
             pattern: /Failed to fetch|Could not resolve|Hash Sum mismatch/,
-            message: `Helm could not be fetched from ${place}`,
+            message: `Helm could not be fetched from ${pinnedHelm.place}`,
             hint: 'let this machine reach it, have helm in the bundle, or install Helm 3.13 or newer on this machine yourself',
           },
         ],
@@ -74,8 +87,8 @@ function installScript(from: string): string {
 }
 
 function downloadScript(arch: string, sum: string): string {
-  const url = `${place}/helm-v${pinned.version}-linux-${arch}.tar.gz`;
-  const fetch = command('/usr/lib/apt/apt-helper', '-o', 'Acquire::https::Timeout=30', 'download-file', url);
+  const from = helmArchive(pinnedHelm, arch);
+  const fetch = command('/usr/lib/apt/apt-helper', '-o', 'Acquire::https::Timeout=30', 'download-file', from);
   return `work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 ${fetch} "$work/helm.tar.gz" ${sh(`SHA256:${sum}`)} >&2

@@ -9,6 +9,7 @@ import { loadBundle, readBundleList } from '../../src/io/bundle.ts';
 import { createHttp } from '../../src/io/http.ts';
 import type { Registry } from '../../src/model/cluster.ts';
 import { HomelabError } from '../../src/model/errors.ts';
+import { pinnedHelm } from '../../src/resources/helm-tool.ts';
 import { digestOf, type Fault, type Mirror, type MirrorOptions, startMirror } from './mirror.ts';
 import { buildDeb, buildImages, buildRepository, canSign } from './small-world.ts';
 
@@ -97,7 +98,15 @@ async function make(
   const http = createHttp({ env: {}, silenceMs: 500 });
   try {
     const made = await makeBundle(
-      { dir, software: wanted, arches, os: { id: 'debian', codename: 'bookworm' }, images: undefined },
+      {
+        dir,
+        software: wanted,
+        releases: [],
+        helm: pinnedHelm,
+        arches,
+        os: { id: 'debian', codename: 'bookworm' },
+        images: undefined,
+      },
       {
         http,
         signal,

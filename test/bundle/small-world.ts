@@ -93,7 +93,9 @@ export function buildImages(images: readonly Image[]): {
       mediaType: 'application/vnd.docker.distribution.manifest.list.v2+json',
       manifests: list,
     };
-    manifests.set(`${repository}/${tag}`, Buffer.from(JSON.stringify(top)));
+    const bytes = Buffer.from(JSON.stringify(top));
+    manifests.set(`${repository}/${tag}`, bytes);
+    manifests.set(`${repository}/${digestOf(bytes)}`, bytes);
   }
   return { manifests, blobs };
 }
