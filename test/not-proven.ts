@@ -39,7 +39,14 @@ export const notProven: Readonly<Record<string, readonly (readonly [claim: strin
       'its chart rendered with our values and taken by an API server in a dry run; its evidence is judged on objects made by hand after its kinds',
     ],
     ["Hubble's page, L7 policies, encryption", 'the lab has no Envoy and no page'],
-    ['charts and images out of their own repositories', 'the same versions, built from Go modules, out of a bundle'],
+    [
+      'charts, images and Helm out of their own places, on machines and in `bundle make`',
+      'the same charts and programs, built from Go modules, out of a bundle, and that bundle made by `bundle make` from a mirror on loopback; another Helm than the pinned one',
+    ],
+    [
+      "the images that `bundle make` finds in Longhorn's chart, brought to machines",
+      'its arguments and variables in a manifest written by hand after the chart',
+    ],
     [
       'an upgrade of Cilium with its preflight, layers in `homelab upgrade`',
       'planned in tests; the scripts run with stand-ins for helm and kubectl',

@@ -33,6 +33,15 @@ async function describe(path: string, signal: AbortSignal): Promise<Listed> {
   const sums = { sha256: await sumOf(path, signal), bytes };
   if (path.endsWith('.deb')) return { kind: 'deb', ...(await readDeb(path)), file: `debs/${basename(path)}`, ...sums };
   const { name, arch } = await readImageFile(path, signal);
+  if (/:[^/]+@/.test(name)) {
+    throw new HomelabError(
+      'HL_BUNDLE',
+      `${path} names its image by tag and digest, ${name}: containerd finds it by one`,
+      {
+        hint: 'give it the name without the tag (ctr -n k8s.io images tag OLD NEW) and export that',
+      },
+    );
+  }
   const ref = parseImageRef(name);
   const ending = /\.(tar\.gz|tgz|tar\.zst)$/.exec(path)?.[0] ?? '.tar';
   const file = `images/${ref.name.replaceAll(/[/:@]/g, '_')}_${arch}${ending}`;

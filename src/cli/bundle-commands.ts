@@ -120,7 +120,8 @@ async function wantedOf({ inventory, profile }: MakeOptions): Promise<Wanted> {
   return { software: softwareOf(profile), releases: [] };
 }
 
-function releasesOf(cluster: Cluster): readonly WantedRelease[] {
+/** Each with the values that bootstrap would give it. */
+export function releasesOf(cluster: Cluster): readonly WantedRelease[] {
   return layerNames.flatMap(name => {
     const wanted = cluster.layers[name];
     if (wanted === undefined) return [];

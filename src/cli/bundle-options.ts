@@ -21,25 +21,35 @@ Examples:
     );
   bundle
     .command('make')
-    .description('fetch packages and images, checked against their signatures and digests; run again, it goes on')
+    .description(
+      'fetch packages, images, and what layers want, checked against signatures and digests; run again, it goes on',
+    )
     .requiredOption('--out <DIR>', 'the folder; what is in it is not fetched again')
     .option(
       '-i, --inventory <FILE>',
-      'versions, repositories and registry mirrors come from it (default: inventory/homelab.yaml)',
+      'versions, layers, repositories and registry mirrors come from it (default: inventory/homelab.yaml)',
     )
-    .option('--profile <NAME>', 'the versions of a profile from their official addresses, without an inventory')
+    .option(
+      '--profile <NAME>',
+      'the versions of a profile from their official addresses, without an inventory and therefore without layers',
+    )
     .addOption(new Option('--arch <LIST>', "the machines' architectures").default(['amd64'], 'amd64').argParser(arches))
     .addOption(
       new Option('--os <ID/CODENAME>', "the machines' system, for repositories that differ by it")
         .default('debian/bookworm')
         .argParser(system),
     )
-    .option('--images <FILE>', "these images, one a line, instead of those that the version's kubeadm names")
+    .option(
+      '--images <FILE>',
+      "these images, one a line, instead of those that the version's kubeadm and the layers' charts name",
+    )
     .addHelpText(
       'after',
       `
-Packages of the base system (conntrack, socat, iptables, ethtool, ca-certificates; runc where containerd is the distribution's)
-are left to the machines' own mirror. Where there is none, add them and what they depend on: homelab bundle add. HTTPS_PROXY, HTTP_PROXY and NO_PROXY count.
+Where the inventory has layers, their charts come along, Helm for control planes, and the images that the charts name with the inventory's values.
+
+Packages of the base system (conntrack, socat, iptables, ethtool, ca-certificates; runc where containerd is the distribution's;
+open-iscsi and nfs-common for Longhorn) are left to the machines' own mirror. Where there is none, add them and what they depend on: homelab bundle add. HTTPS_PROXY, HTTP_PROXY and NO_PROXY count.
 
 Examples:
   homelab bundle make --out bundle

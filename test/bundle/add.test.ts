@@ -93,4 +93,9 @@ describe('bundle add', () => {
     );
     await expect(readBundleList(dir)).rejects.toThrow('no readable bundle.json');
   });
+
+  test('refuses an image named by tag and digest: no pod would find it', async () => {
+    const archive = await dockerArchive([`quay.io/a/b:1@sha256:${'1'.repeat(64)}`]);
+    await expect(addFiles(dir, [archive], signal)).rejects.toThrow('by tag and digest');
+  });
 });

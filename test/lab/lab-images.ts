@@ -19,7 +19,8 @@ export interface ServedImages {
 }
 
 export async function serveLabImages(bundle: string, work: string): Promise<ServedImages> {
-  const { entries } = listSchema.parse(JSON.parse(await readFile(path.join(bundle, 'bundle.json'), 'utf8')));
+  const { entries: all } = listSchema.parse(JSON.parse(await readFile(path.join(bundle, 'bundle.json'), 'utf8')));
+  const entries = all.filter(({ kind }) => kind === 'image');
   const manifests = new Map<string, Buffer>();
   const blobs = new Map<string, Blob>();
   for (const [index, { name, arch, file }] of entries.entries()) {
