@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type MakeRequest, makeBundle } from '../../src/bundle/make.ts';
 import type { MakeTools } from '../../src/bundle/tools.ts';
 import type { WantedRelease } from '../../src/bundle/wanted.ts';
@@ -76,6 +76,7 @@ beforeEach(() => {
   rmSync(join(world, 'asked'), { force: true });
 });
 afterEach(async () => {
+  vi.unstubAllEnvs();
   await mirror?.close();
   rmSync(join(dir, '..'), { recursive: true, force: true });
 });
@@ -215,6 +216,7 @@ describe.skipIf(!canSign)('bundle make with layers', () => {
 
   test('Helm is asked with the values that bootstrap gives, on stdin, and with nothing of the user’s own', async () => {
     await start();
+    vi.stubEnv('HELM_PLUGINS', '/home/somebody/plugins');
     const { said } = await make();
     const [argv = '', values, home = '', places] = readFileSync(join(world, 'asked'), 'utf8').split('\n');
     expect(argv).toMatch(
