@@ -4,6 +4,7 @@ import type { Cluster, Host, Role } from '../model/cluster.ts';
 import type { Phase, Plan, Want } from '../model/plan.ts';
 import { controlPlaneOf, endpointOf, factsOf, isAdopted, type World } from '../model/world.ts';
 import { kubeadmImages } from '../resources/images.ts';
+import { oldImages } from '../resources/old-images.ts';
 import { upgradeWatch } from '../resources/upgrade-watch.ts';
 import { emptying, uncordon } from '../transitions/drain.ts';
 import { kubeadmUpgrade } from '../transitions/kubeadm-upgrade.ts';
@@ -83,12 +84,18 @@ export const upgradeWatched: Phase = {
 export const upgradeEnds: Phase = {
   id: 'finish',
   title: 'End the upgrade',
-  summary: 'the note of how the workloads were is taken away',
+  summary: 'the note of how the workloads were is taken away; images of the old version may be collected',
   asked: true,
-  wants: (world, host) =>
-    host.name === controlPlaneOf(world).name
+  wants: (world, host) => [
+    ...(host.name === controlPlaneOf(world).name
       ? [upgradeWatch({ isOn: false, endpoint: endpointOf(world) }), dropBaseline(world)]
-      : [],
+      : []),
+    oldImages({
+      version: world.cluster.kubernetes.version,
+      bundle: world.bundle?.entries ?? [],
+      arch: factsOf(world, host).arch,
+    }),
+  ],
   probes: () => [],
 };
 

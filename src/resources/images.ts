@@ -9,10 +9,11 @@ import { defineResource } from './resource.ts';
 type State = { readonly missing: readonly string[] };
 
 // containerd's CRI plugin never collects an image with this label.
-const pin = 'io.cri-containerd.pinned=pinned';
+const label = 'io.cri-containerd.pinned';
+const pin = `${label}=pinned`;
 const socket = '/run/containerd/containerd.sock';
 /** sh: fills $have with the pinned images; its exit code says whether anybody knows. */
-const have = `have=$(timeout 20 ctr -n k8s.io images list -q ${sh(`labels."io.cri-containerd.pinned"==pinned`)} 2>/dev/null)`;
+export const pinnedImages = `have=$(timeout 20 ctr -n k8s.io images list -q ${sh(`labels."io.cri-containerd.pinned"==pinned`)} 2>/dev/null)`;
 const unknownYet = 'kubeadm says which, once it is installed';
 const ofKubeadm =
   /^registry\.k8s\.io\/(kube-(apiserver|controller-manager|scheduler|proxy)|coredns\/coredns|etcd|pause):/;
@@ -41,7 +42,7 @@ export function kubeadmImages({ version, role, kubeProxy, bundle, arch }: Images
     title: "Have kubeadm's images",
     // A containerd that was killed leaves its socket: then nobody knows, until its own phase has started it again.
     read: `if ! command -v kubeadm >/dev/null || ! [ -S ${socket} ]; then echo unknown; exit 0; fi
-${have} || { echo unknown; exit 0; }
+${pinnedImages} || { echo unknown; exit 0; }
 wanted=$(kubeadm config images list --kubernetes-version ${sh(version)} 2>/dev/null) || { echo unknown; exit 0; }
 ${missingScript('$wanted')}`,
     parse: output => ({
@@ -91,7 +92,7 @@ export function bundleImages(entries: readonly BundleEntry[]): Resource {
     name: 'bundle-images',
     title: "Have the bundle's other images",
     read: `have=
-[ ! -S ${socket} ] || ${have} || :
+[ ! -S ${socket} ] || ${pinnedImages} || :
 ${missingScript(command(...entries.map(({ name }) => name)))}`,
     parse: output => ({ missing: output.split('\n').filter(image => image !== '') }),
     blank: { missing: entries.map(({ name }) => name) },
@@ -120,6 +121,11 @@ $image
 "*) ;; *) echo "$image" ;; esac
 done
 `;
+}
+
+/** sh: it stays until the kubelet needs its room. A label without a value is none (containerd metadata/boltutil). */
+export function unpin(image: string): string {
+  return `${command('ctr', '-n', 'k8s.io', 'images', 'label', image, `${label}=`)} >/dev/null\n`;
 }
 
 function importScript(entry: BundleEntry): string {

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { BundleEntry } from '../../src/model/bundle.ts';
 import type { Role } from '../../src/model/cluster.ts';
 import { bundleImages, kubeadmImages } from '../../src/resources/images.ts';
+import { oldImages } from '../../src/resources/old-images.ts';
 import { changeOf, observe, scratch, standIns } from './rig.ts';
 
 const names = [
@@ -152,6 +153,29 @@ describe('asking containerd', () => {
         there.close();
       }
     }
+  });
+
+  it('gives those that stand pinned in another version than the wanted one, and nothing while nobody answers', async () => {
+    const version = 'v1.31.1';
+    const old = oldImages({ version, arch: 'amd64', bundle: [entry('quay.io/cilium/cilium:v1.17.8', 'a')] });
+    const have = [...all, 'registry.k8s.io/kube-proxy:v1.30.4', 'quay.io/cilium/cilium:v1.16.1', 'lan:5000/mine:1'];
+    for (const [ctr, stale] of [
+      [`cat <<'END'\n${lines(have)}END`, ['quay.io/cilium/cilium:v1.16.1', 'registry.k8s.io/kube-proxy:v1.30.4']],
+      ['exit 1', []],
+    ] as const) {
+      const there = await machine(ctr);
+      try {
+        expect(observe(old, there.options)).toEqual({ stale });
+      } finally {
+        there.close();
+      }
+    }
+    expect(old.change({ stale: [] }, [])).toBeUndefined();
+    const { action, risk } = changeOf(old, { stale: ['quay.io/cilium/cilium:v1.16.1'] });
+    expect(action.script).toBe(
+      'ctr -n k8s.io images label quay.io/cilium/cilium:v1.16.1 io.cri-containerd.pinned= >/dev/null\n',
+    );
+    expect(risk).toBe('safe');
   });
 
   it('is not known while containerd does not answer behind the socket that it left', async () => {

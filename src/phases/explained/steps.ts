@@ -237,6 +237,11 @@ export const explainedSteps: Readonly<Record<string, Explained>> = {
     source: 'docs/adr/0011',
     undo: 'sudo ctr -n k8s.io images rm them',
   },
+  'old-images': {
+    why: 'Pinned images are never collected. Those of versions that no longer run would fill the disk over the years.',
+    source: 'https://kubernetes.io/docs/concepts/architecture/garbage-collection/#container-image-lifecycle',
+    undo: 'sudo ctr -n k8s.io images label IMAGE io.cri-containerd.pinned=pinned',
+  },
   'control-plane-folders': {
     why: "etcd's data, homelab's choices and the audit log are for their owners alone, as the CIS benchmark asks (1.1.11, 1.1.12).",
     source: 'CIS Kubernetes Benchmark 1.11, 1.1',
