@@ -23,7 +23,8 @@ for image in $have; do echo "pinned $image"; done
       const named = (what: string) =>
         output.split('\n').flatMap(line => (line.startsWith(`${what} `) ? [line.slice(what.length + 1)] : []));
       const wanted = named('wanted');
-      const repositories = new Set(wanted.map(repositoryOf));
+      // containerd pins its sandbox image anew by itself, whichever its settings name.
+      const repositories = new Set(wanted.map(repositoryOf).filter(each => !each.endsWith('/pause')));
       const isStale = (image: string) => repositories.has(repositoryOf(image)) && !wanted.includes(image);
       return { stale: named('pinned').filter(isStale).toSorted() };
     },

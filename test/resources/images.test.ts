@@ -158,7 +158,13 @@ describe('asking containerd', () => {
   it('gives those that stand pinned in another version than the wanted one, and nothing while nobody answers', async () => {
     const version = 'v1.31.1';
     const old = oldImages({ version, arch: 'amd64', bundle: [entry('quay.io/cilium/cilium:v1.17.8', 'a')] });
-    const have = [...all, 'registry.k8s.io/kube-proxy:v1.30.4', 'quay.io/cilium/cilium:v1.16.1', 'lan:5000/mine:1'];
+    const have = [
+      ...all,
+      'registry.k8s.io/kube-proxy:v1.30.4',
+      'quay.io/cilium/cilium:v1.16.1',
+      'lan:5000/mine:1',
+      'registry.k8s.io/pause:3.9',
+    ];
     for (const [ctr, stale] of [
       [`cat <<'END'\n${lines(have)}END`, ['quay.io/cilium/cilium:v1.16.1', 'registry.k8s.io/kube-proxy:v1.30.4']],
       ['exit 1', []],
