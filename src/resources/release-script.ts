@@ -9,7 +9,7 @@ import { command, printing, sh } from '../model/shell.ts';
 import { findHelm } from './helm-tool.ts';
 import { uploadOf } from './packages.ts';
 import { isRecorded, mustStillBe, type ReleaseRecord } from './release-record.ts';
-import { watched, whyNotUp } from './release-wait.ts';
+import { ofHelm, watched, whyNotUp } from './release-wait.ts';
 
 export interface ReleaseOptions {
   readonly name: string;
@@ -60,7 +60,9 @@ ${printing(JSON.stringify(values))}} >"$work/values.json"
 "$helm" show crds "$@" >"$work/crds.yaml"
 ! grep -q '^kind:' "$work/crds.yaml" || ${kubectl} apply --server-side --force-conflicts --field-manager=homelab -f "$work/crds.yaml" >/dev/null
 ${watched(`"$helm" ${upgrade} --values "$work/values.json" "$wait" "$@"`, name, namespace)} || {
+  code=$?
   cat "$work/said" >&2
+  [ -s "$work/said" ] || echo "homelab: Helm was ended (exit $code) before it said anything" >&2
   ${whyNotUp(namespace)}
   exit 1
 }
@@ -117,7 +119,12 @@ function repairScript({ name, namespace }: ReleaseOptions): string {
 export function explained({ name, namespace, chart }: ReleaseOptions): NonNullable<RemoteAction['explain']> {
   const layer = 'layers of the inventory';
   const chartName = `${chart.name} ${chart.version}`;
-  return [
+  const known: NonNullable<RemoteAction['explain']> = [
+    {
+      pattern: /Helm was ended/,
+      message: 'Helm was ended by something else before it was done',
+      hint: 'see what did: journalctl -k -g "Out of memory"; then run the same command again: what it left is put right first',
+    },
     {
       pattern: /an image of (\S+) does not come/,
       message: `${name} waits for an image that does not come (pod $1)`,
@@ -176,4 +183,5 @@ export function explained({ name, namespace, chart }: ReleaseOptions): NonNullab
       hint: 'the lines above say what it waits for; homelab doctor says why; then run the same command again',
     },
   ];
+  return known.map(each => ({ ...each, pattern: ofHelm(each.pattern) }));
 }

@@ -19,10 +19,13 @@ const waiting = `$3 != "Succeeded" && $4 !~ /^true(,true)*$/ {
   print "waits: " $1, why, "on", $2
 }`;
 
+const recent = `$1 >= begun {$1 = "event:"; print}`;
+
 /** sh: `helm` at work, ended before its time where one of the release's own images does not come. It leaves Helm's words in $work/said. */
 export function watched(helm: string, name: string, namespace: string): string {
   const list = `${kubectl} get -n ${sh(namespace)} --no-headers -o`;
-  return `${helm} >"$work/said" 2>&1 &
+  return `begun=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+${helm} >"$work/said" 2>&1 &
 helm_pid=$!
 second=0 stuck=0
 while sleep 1; kill -0 "$helm_pid" 2>/dev/null; do
@@ -35,9 +38,14 @@ done
 wait "$helm_pid"`;
 }
 
-/** sh: what pods there wait for, and what the API server noted last. */
+/** sh: what pods there wait for, and what was noted of them since it began. Words of others: `ofHelm` passes them over. */
 export function whyNotUp(namespace: string): string {
   const list = `${kubectl} get -n ${sh(namespace)} --no-headers -o`;
   return `${list} ${sh(pods)} pods 2>/dev/null | awk ${sh(waiting)} | head -n 10 >&2
-  ${list} custom-columns=:.involvedObject.name,:.message --field-selector type=Warning --sort-by=.lastTimestamp events 2>/dev/null | tail -n 5 >&2`;
+  ${list} custom-columns=:.lastTimestamp,:.involvedObject.name,:.message --field-selector type=Warning --sort-by=.lastTimestamp events 2>/dev/null | awk -v begun="$begun" ${sh(recent)} | tail -n 5 >&2`;
+}
+
+/** The pattern where Helm itself says it, and not a pod or an event. */
+export function ofHelm({ source, flags }: RegExp): RegExp {
+  return new RegExp(`^(?!waits: |event: ).*?(?:${source})`, `${flags}m`);
 }

@@ -37,10 +37,25 @@ interface Bad {
   readonly pods?: string;
   /** Helm waits for pods and ends only when it is told to, as it does then. */
   readonly waits?: boolean;
+  /** Of the API server, a line each: time, object, message. */
+  readonly events?: readonly string[];
+  /** Helm is killed, and says nothing. */
+  readonly isKilled?: boolean;
 }
 
 function run(
-  { version = 'v3.22.0', says, showSays, pending = [], crds = '', pods = '', records = [], waits = false }: Bad = {},
+  {
+    version = 'v3.22.0',
+    says,
+    showSays,
+    pending = [],
+    crds = '',
+    pods = '',
+    records = [],
+    waits = false,
+    events = [],
+    isKilled = false,
+  }: Bad = {},
   { script, explain } = action,
 ) {
   const folder = scratch();
@@ -55,6 +70,7 @@ case $1 in
     stat -c '%a %n' "$2" >${folder}/values
     cat "$2" >${folder}/given
     pwd >${folder}/place
+    ${isKilled ? 'kill -KILL $$' : ''}
     ${waits ? `trap 'echo "Error: context canceled" >&2; exit 1' TERM\n    while :; do /bin/sleep 0.01; done` : ''}
     ${says === undefined ? ':' : `${text(says)}\n    exit 1`} ;;
 esac`,
@@ -62,6 +78,7 @@ esac`,
 case "$*" in
   *'status in '*) ${pending.map(each => `echo secret/${each}`).join('; ') || ':'} ;;
   *release-name*) echo 'web web'; echo 'other <none>' ;;
+  *' events') ${events.map(each => `echo '${each}'`).join('; ') || ':'} ;;
   *' pods') printf '${pods}' ;;
   *'get secret'*) ${records === 'silent' ? 'exit 1' : records.map(each => `echo '${each}'`).join('; ') || ':'} ;;
 esac`,
@@ -311,6 +328,26 @@ describe('bad luck', () => {
     expect(told?.message).toContain(message);
     expect(told?.hint).toContain(hint);
     expect(left).toEqual([]);
+  });
+
+  it('what events say of others is no explanation, and what was noted before it began is not shown', () => {
+    const { stderr, told } = run({
+      says: "Error: values don't meet the specifications of the schema(s) in the following chart(s):\nweb:\n- at '/a': got string\n",
+      events: [
+        '2026-01-01T00:00:00Z   old-1   Readiness probe failed: dial tcp 127.0.0.1:9234: connect: connection refused',
+        '2999-01-01T00:00:00Z   new-1   Startup probe failed: dial tcp 127.0.0.1:9879: connect: connection refused',
+      ],
+    });
+    expect(told?.message).toBe("chart web 1.0.0 refuses the values: at '/a': got string");
+    expect(stderr).toContain('event: new-1 Startup probe failed');
+    expect(stderr).not.toContain('old-1');
+  });
+
+  it('a Helm that was killed is said, and what to type', () => {
+    const { code, told } = run({ isKilled: true });
+    expect(code).not.toBe(0);
+    expect(told?.message).toBe('Helm was ended by something else before it was done');
+    expect(told?.hint).toContain('run the same command again');
   });
 
   it('an image of its own that does not come ends it long before its time, and is named', () => {
