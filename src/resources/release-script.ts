@@ -62,7 +62,7 @@ ${printing(JSON.stringify(values))}} >"$work/values.json"
 ${watched(`"$helm" ${upgrade} --values "$work/values.json" "$wait" "$@"`, name, namespace)} || {
   code=$?
   cat "$work/said" >&2
-  [ -s "$work/said" ] || echo "homelab: Helm was ended (exit $code) before it said anything" >&2
+  [ "$code" -le 128 ] || echo "homelab: Helm was ended by a signal (exit $code)" >&2
   ${whyNotUp(namespace)}
   exit 1
 }
@@ -121,14 +121,14 @@ export function explained({ name, namespace, chart }: ReleaseOptions): NonNullab
   const chartName = `${chart.name} ${chart.version}`;
   const known: NonNullable<RemoteAction['explain']> = [
     {
-      pattern: /Helm was ended/,
-      message: 'Helm was ended by something else before it was done',
-      hint: 'see what did: journalctl -k -g "Out of memory"; then run the same command again: what it left is put right first',
-    },
-    {
       pattern: /an image of (\S+) does not come/,
       message: `${name} waits for an image that does not come (pod $1)`,
       hint: `correct image in values of this layer under ${layer}, let the machines reach its registry, or bring it in the bundle; then run the same command again`,
+    },
+    {
+      pattern: /Helm was ended by a signal/,
+      message: 'Helm was ended by something else before it was done',
+      hint: 'see what did: journalctl -k -g "Out of memory"; then run the same command again: what it left is put right first',
     },
     {
       pattern: /is not as it was looked at: (?!silent)/,

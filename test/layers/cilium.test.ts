@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { flowsIn } from '../../src/layers/cilium/flows.ts';
 import { layers } from '../../src/layers/index.ts';
 import type { World } from '../../src/model/world.ts';
+import { dash } from '../dash.ts';
+import { scratch, standIns } from '../resources/rig.ts';
 import { type Answers, active, layered, machines, read, removed, told, withLayers } from './rig.ts';
 
 const pods = `began 2026-11-23T00:20:00Z
@@ -161,5 +163,24 @@ describe('an agent', () => {
     ],
   ])('%s', (_, result, judged) => {
     expect(probe.judge(result)).toEqual(judged);
+  });
+
+  it.each([
+    [
+      'that is well, whatever kubectl chatters beside it',
+      "echo 'websocket.go:296] Unknown stream id 1' >&2; echo OK",
+      'OK',
+    ],
+    [
+      'that does not answer, in the words of why',
+      'echo "unable to upgrade connection" >&2; exit 1',
+      'unable to upgrade connection',
+    ],
+  ])('%s', (_, exec, observed) => {
+    const bin = standIns(scratch(), {
+      kubectl: `case "$*" in *' exec '*) ${exec} ;; *) echo cilium-abcde ;; esac`,
+      sleep: ':',
+    });
+    expect(probe.judge(dash(`set -eu\n${probe.script}`, { bin }))).toEqual({ ok: observed === 'OK', observed });
   });
 });

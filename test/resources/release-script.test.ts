@@ -39,7 +39,7 @@ interface Bad {
   readonly waits?: boolean;
   /** Of the API server, a line each: time, object, message. */
   readonly events?: readonly string[];
-  /** Helm is killed, and says nothing. */
+  /** Helm is killed. */
   readonly isKilled?: boolean;
 }
 
@@ -70,7 +70,7 @@ case $1 in
     stat -c '%a %n' "$2" >${folder}/values
     cat "$2" >${folder}/given
     pwd >${folder}/place
-    ${isKilled ? 'kill -KILL $$' : ''}
+    ${isKilled ? `echo 'Release "web" does not exist. Installing it now.'; kill -KILL $$` : ''}
     ${waits ? `trap 'echo "Error: context canceled" >&2; exit 1' TERM\n    while :; do /bin/sleep 0.01; done` : ''}
     ${says === undefined ? ':' : `${text(says)}\n    exit 1`} ;;
 esac`,
