@@ -27,7 +27,7 @@ import { homelab, homeOf, inside, kubectl, untilInside, whyNoCluster } from '../
 const reason = await whyNoCluster();
 const log = (line: string): void => console.error(line);
 const cp = 'k8s-cp';
-const listed = z.object({
+const listed = z.looseObject({
   entries: z.array(z.looseObject({ kind: z.string(), name: z.string(), file: z.string() })),
 });
 
