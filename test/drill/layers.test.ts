@@ -111,7 +111,7 @@ KUBECONFIG=/etc/kubernetes/admin.conf "$helm" ${args}`,
       `kubectl --kubeconfig /etc/kubernetes/admin.conf get secret -n kube-system -l owner=helm,name=${layer},status=${status} -o name | grep -q .`,
       status,
     );
-    await inside(lab, cp, `pkill -KILL -f 'upgrade --install ${layer}'`);
+    await inside(lab, cp, `pkill -KILL -f '[u]pgrade --install ${layer}'`);
     return first.ended;
   };
 
