@@ -222,6 +222,23 @@ KUBECONFIG=/etc/kubernetes/admin.conf "$helm" ${args}`,
     }, 1_200_000);
   });
 
+  test("every object that Helm made is one that the API server's schemas have, to the last field", async () => {
+    const apply = 'apply --dry-run=server --server-side --force-conflicts --validate=strict';
+    const releases = (await helm('list -A -q')).trim().split('\n');
+    expect(releases.length).toBeGreaterThanOrEqual(5);
+    for (const release of releases) {
+      const namespace = release === 'local-path-provisioner' ? 'local-path-storage' : 'kube-system';
+      await helm(`get manifest ${release} -n ${namespace} >/root/manifest.yaml`);
+      await kubectl(lab, `${apply} -n ${namespace} -f /root/manifest.yaml`);
+    }
+    await inside(
+      lab,
+      cp,
+      'printf "apiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: x}\\ndatta: {}\\n" >/root/wrong.yaml',
+    );
+    await expect(kubectl(lab, `${apply} -n default -f /root/wrong.yaml`)).rejects.toThrow(/field not declared/);
+  });
+
   test('a namespace that does not come to its end is told before anything is done', async () => {
     const held = 'create configmap held -n local-path-storage';
     await kubectl(lab, held);
