@@ -168,6 +168,25 @@ const silence: readonly Case[] = [
   },
   {
     rule: machineHangs,
+    when: 'it takes our connection, and its kubelet is silent',
+    in: tookConnection('w2', gone),
+    says: /^w2 hangs: its kernel answers this computer, but neither its sshd nor its kubelet says anything$/,
+    severity: 'error',
+    certainty: 'likely',
+    advises: /^KVM or Proxmox: on the host, /m,
+    near: {},
+  },
+  {
+    rule: machineHangs,
+    when: 'it answers a ping and no more, and of its kubelet nothing is known',
+    in: withObjects(peersSee('w2', 'timed out', silent('w2'), [22, 10250]), 'leases', []),
+    says: /^w2 hangs: its kernel answers cp, but neither its sshd nor its kubelet says anything$/,
+    severity: 'error',
+    certainty: 'likely',
+    near: {},
+  },
+  {
+    rule: machineHangs,
     when: 'it takes our connection, lets nobody in, and nothing else is known of it',
     in: tookConnection('cp', apiSilent('ssh: timed out', without('w1', 'reach', without('w2', 'reach', silent('cp'))))),
     says: /^cp hangs or is overloaded: its kernel answers this computer, but its sshd says nothing$/,
@@ -253,6 +272,11 @@ const disks: readonly Case[] = [
         root('w1', { freeBytes: 3 * gib }),
       ),
       'more is free': root('w1', { freeBytes: 7 * gib }),
+      'just what it keeps is free': kubelet(
+        'w1',
+        { evictionHard: { 'nodefs.available': '4Gi' } },
+        root('w1', { freeBytes: 4 * gib }),
+      ),
       'it is a snap’s image': root('w1', { freeBytes: 0, type: 'squashfs' }),
       'its kubelet’s thresholds are not known': without('w1', 'kubelet', root('w1', { freeBytes: 3 * gib })),
       'its threshold is absurd': kubelet('w1', { evictionHard: { 'nodefs.available': '95%' } }),
@@ -263,6 +287,8 @@ const disks: readonly Case[] = [
       ),
       'it has no size': root('w1', { sizeBytes: 0, freeBytes: 0 }),
       'it is nearly full': without('w1', 'kubelet', root('w1', { freeBytes: 1.5 * gib })),
+      'a hundredth is free': without('w1', 'kubelet', root('w1', { sizeBytes: 100 * gib, freeBytes: gib })),
+      'it is small, and 64 MiB are free': without('w1', 'kubelet', root('w1', { sizeBytes: gib, freeBytes: gib / 16 })),
       'it is that of boot': boot('w1', { freeBytes: 0 }),
     },
   },
@@ -275,6 +301,20 @@ const disks: readonly Case[] = [
     near: {},
   },
   {
+    rule: diskFull,
+    when: 'a quarter is free, and the kubelet keeps half',
+    in: kubelet('w1', { evictionHard: { 'nodefs.available': '50%' } }, root('w1', { freeBytes: 10 * gib })),
+    says: /^\/ of w1 is full: 10 GiB of 40 GiB free, below the 50% /,
+    severity: 'error',
+    near: {
+      'more is, and the threshold is wrong': kubelet(
+        'w1',
+        { evictionHard: { 'nodefs.available': '50%' } },
+        root('w1', { freeBytes: 11 * gib }),
+      ),
+    },
+  },
+  {
     rule: diskNearlyFull,
     when: 'less than a twentieth is left',
     in: without('w1', 'kubelet', root('w1', { freeBytes: 1.5 * gib })),
@@ -282,11 +322,11 @@ const disks: readonly Case[] = [
     severity: 'warning',
     near: {
       'it is full': without('w1', 'kubelet', root('w1', { freeBytes: 0 })),
-      'a twentieth is left': without('w1', 'kubelet', root('w1', { freeBytes: 2.1 * gib })),
+      'a twentieth is left': without('w1', 'kubelet', root('w1', { freeBytes: 2 * gib })),
       'the disk is so large that it is still much': without(
         'w1',
         'kubelet',
-        root('w1', { sizeBytes: 4000 * gib, freeBytes: 100 * gib }),
+        root('w1', { sizeBytes: 200 * gib, freeBytes: 5 * gib }),
       ),
     },
   },
@@ -307,7 +347,7 @@ const disks: readonly Case[] = [
     says: /^\/ of w1 has no inodes left/,
     severity: 'error',
     near: {
-      'some are left': root('w1', { inodesFree: 200_000 }),
+      'just what the kubelet keeps is left': root('w1', { inodesFree: 130_000 }),
       'the filesystem has no fixed number of them': root('w1', { inodes: 0, inodesFree: 0 }),
       'it is an image, made once': root('w1', { inodesFree: 0, type: 'erofs' }),
     },
@@ -318,7 +358,24 @@ const disks: readonly Case[] = [
     in: root('w1', { inodesFree: 100_000 }),
     says: /has only 100000 of 2600000 inodes left/,
     severity: 'error',
-    near: { 'its kubelet’s thresholds are not known': without('w1', 'kubelet', root('w1', { inodesFree: 100_000 })) },
+    near: {
+      'its kubelet’s thresholds are not known': without('w1', 'kubelet', root('w1', { inodesFree: 100_000 })),
+      'they are not known, and a hundredth is left': without('w1', 'kubelet', root('w1', { inodesFree: 26_000 })),
+    },
+  },
+  {
+    rule: inodesUsedUp,
+    when: 'a quarter is left, and the kubelet keeps half',
+    in: kubelet('w1', { evictionHard: { 'nodefs.inodesFree': '50%' } }, root('w1', { inodesFree: 650_000 })),
+    says: /has only 650000 of 2600000 inodes left/,
+    severity: 'error',
+    near: {
+      'more is, and the threshold is wrong': kubelet(
+        'w1',
+        { evictionHard: { 'nodefs.inodesFree': '50%' } },
+        root('w1', { inodesFree: 700_000 }),
+      ),
+    },
   },
   {
     rule: readOnly,
@@ -349,6 +406,16 @@ const disks: readonly Case[] = [
     severity: 'error',
     near: {
       'the disk is full indeed': root('w1', { freeBytes: 3 * gib }),
+      'a quarter of the disk is free, and half is to stay so': kubelet(
+        'w1',
+        { evictionHard: { 'nodefs.available': '50%' } },
+        root('w1', { freeBytes: 10 * gib }),
+      ),
+      'more than a quarter is to stay free, and just that is': kubelet(
+        'w1',
+        { evictionHard: { 'nodefs.available': '12Gi' } },
+        root('w1', { freeBytes: 12 * gib }),
+      ),
       'it names another signal only': kubelet('w1', { evictionHard: { 'pid.available': '95%' } }),
       'its disk is an image, made once': kubelet(
         'w1',
@@ -361,6 +428,14 @@ const disks: readonly Case[] = [
         root('w1', { sizeBytes: 0, freeBytes: 0 }),
       ),
     },
+  },
+  {
+    rule: evictionThreshold,
+    when: 'more than half of the disk is to stay free, and just that is',
+    in: kubelet('w1', { evictionHard: { 'nodefs.available': '22Gi' } }),
+    says: /takes \/ for full below 22Gi/,
+    severity: 'warning',
+    near: {},
   },
   {
     rule: evictionThreshold,
@@ -419,7 +494,29 @@ const memory: readonly Case[] = [
         kernelLog: [{ at: ago(60), text: `Memory cgroup ${killed.toLowerCase()}`.replace('killed', 'Killed') }],
       })),
       'the threshold is absurd': kubelet('w1', { evictionHard: { 'memory.available': '7Gi' } }),
+      'just what it keeps is there': kubelet(
+        'w1',
+        { evictionHard: { 'memory.available': '1Gi' } },
+        with1('w1', () => ({ memory: { totalBytes: 8 * gib, availableBytes: gib } })),
+      ),
+      'three hundredths are there, and of the kubelet nothing is known': without(
+        'w1',
+        'kubelet',
+        with1('w1', () => ({ memory: { totalBytes: 100 * gib, availableBytes: 3 * gib } })),
+      ),
     },
+  },
+  {
+    rule: memoryShort,
+    when: 'a quarter is there, and the kubelet keeps more',
+    in: kubelet(
+      'w1',
+      { evictionHard: { 'memory.available': '3Gi' } },
+      with1('w1', () => ({ memory: { totalBytes: 8 * gib, availableBytes: 2 * gib } })),
+    ),
+    says: /^w1 has no memory left: 2\.0 GiB of 8\.0 GiB available, below the 3Gi/,
+    severity: 'error',
+    near: {},
   },
   {
     rule: memoryShort,
@@ -515,10 +612,18 @@ const memory: readonly Case[] = [
   },
   {
     rule: conntrackFull,
-    when: 'it is nearly full',
-    in: with1('w1', () => ({ conntrack: { count: 245_000, max: 262_144 } })),
+    when: 'nine tenths of it are taken',
+    in: with1('w1', () => ({ conntrack: { count: 90_000, max: 100_000 } })),
     says: /is nearly full/,
     severity: 'warning',
+    near: {},
+  },
+  {
+    rule: conntrackFull,
+    when: 'a fiftieth of it is left, and no line of the kernel tells of it yet',
+    in: with1('w1', () => ({ conntrack: { count: 98_000, max: 100_000 } })),
+    says: /is full \(98000 of 100000\): new connections are dropped$/,
+    severity: 'error',
     near: {},
   },
   {
@@ -680,6 +785,16 @@ const identities: readonly Case[] = [
   },
   {
     rule: clockHere,
+    when: 'two of three agree, and the first of them with us',
+    in: clock('w1', { offsetMs: 600_000 }, clock('w2', { offsetMs: 600_000 })),
+    says: /^the clock of this computer is 10 min behind: 2 machines agree/,
+    severity: 'warning',
+    certainty: 'likely',
+    shows: /^10 min ahead of this computer$/,
+    near: {},
+  },
+  {
+    rule: clockHere,
     when: 'two machines are all, and both are behind',
     in: firstTwo(all((machine, from) => clock(machine, { offsetMs: -600_000 }, from))),
     says: /^the clock of this computer is 10 min ahead: 2 machines agree/,
@@ -712,7 +827,7 @@ const identities: readonly Case[] = [
     in: clock('w1', { offsetMs: -600_000, synchronized: false, service: 'none' }),
     says: /^the clock of w1 is 10 min behind the other machines’; no time service is enabled there$/,
     severity: 'error',
-    shows: /^10 min behind \(/,
+    shows: /^10 min behind \(.*\nNTPSynchronized=no, service: none$/,
     advises: /^ssh w1 sudo apt-get install -y systemd-timesyncd$/m,
     near: {
       'all are off by the same: ours is the wrong one': all((machine, from) =>
@@ -732,10 +847,11 @@ const identities: readonly Case[] = [
   },
   {
     rule: clockOff,
-    when: 'it is a few seconds',
-    in: clock('w1', { offsetMs: 5000 }),
-    says: /5 s ahead of/,
+    when: 'it is a few seconds, and whether it is synchronised is not known',
+    in: clock('w1', { offsetMs: 5000, synchronized: undefined }),
+    says: /^the clock of w1 is 5 s ahead of the other machines’$/,
     severity: 'warning',
+    shows: /NTPSynchronized=unknown, service: systemd-timesyncd$/,
     near: {},
   },
   {
@@ -767,6 +883,20 @@ const identities: readonly Case[] = [
   },
   {
     rule: machineIdTwice,
+    when: 'one is known by the API only',
+    in: silent(
+      'w2',
+      eachObject(healthy, 'nodes', item => ({
+        ...item,
+        status: { ...item.status, nodeInfo: { ...item.status.nodeInfo, machineID: '1'.repeat(32) } },
+      })),
+    ),
+    says: /^w1 and w2 have the same machine-id/,
+    severity: 'warning',
+    near: {},
+  },
+  {
+    rule: machineIdTwice,
     when: 'only the API was asked',
     in: apiOnly(cloned),
     says: /^cp, w1 and w2 have the same/,
@@ -794,12 +924,47 @@ const identities: readonly Case[] = [
     in: moved,
     says: /^w1 has the address 192\.168\.0\.57 now; the cluster knows it as 192\.168\.0\.11$/,
     severity: 'error',
+    advises: /^give w1 the address 192\.168\.0\.11 again: a DHCP reservation for 52:54:00:00:00:11, /,
     near: {
       'it has both': with1('w1', ({ nics }) => ({
         nics: nics.map(each => ({ ...each, addresses: [...each.addresses, '192.168.0.57/24'] })),
       })),
       'its adapters are not known': without('w1', 'nics', moved),
+      'none of them has an address': with1('w1', ({ nics }) => ({
+        nics: nics.map(each => ({ ...each, addresses: [] })),
+      })),
+      'it is declared by its name, and no node yet': {
+        ...withObjects(healthy, 'nodes', []),
+        declared: {
+          cluster: 'homelab',
+          version: 'v1.31.1',
+          endpoint: 'cp',
+          hosts: [{ name: 'w1', address: 'w1.home.arpa', role: 'worker' }],
+        },
+      },
     },
+  },
+  {
+    rule: addressChanged,
+    when: 'DHCP gave it another one, and adapters of pods and a free one come before its own',
+    in: with1(
+      'w1',
+      ({ nics: [own, bridge] }) => ({
+        nics:
+          own && bridge
+            ? [
+                { ...bridge, mac: '16:bd:2c:00:00:01' },
+                { ...own, name: 'ens17', mac: '52:54:00:00:01:11', addresses: [] },
+                own,
+              ]
+            : [],
+      }),
+      moved,
+    ),
+    says: /^w1 has the address 192\.168\.0\.57 now/,
+    severity: 'error',
+    advises: /a DHCP reservation for 52:54:00:00:00:11, /,
+    near: {},
   },
   {
     rule: nodeRenamed,
@@ -812,6 +977,12 @@ const identities: readonly Case[] = [
     severity: 'error',
     near: {
       'its node reports all the same: the kubelet was told its name': identity('w1', { hostname: 'debian' }),
+      'its node is Ready still, and its lease has just ended': withObjects(
+        identity('w1', { hostname: 'debian' }),
+        'leases',
+        [lease('kube-node-lease', 'w1', 45), lease('kube-system', 'kube-scheduler', 1)],
+      ),
+      'it has no node': eachObject(renamed, 'nodes', each => (each.metadata.name === 'w1' ? undefined : each)),
       'its name is its own, in capitals': identity('w1', { hostname: 'W1' }, notReady('w1', healthy)),
       'its kubelet does not run: that is why': unit('w1', 'kubelet', stopped, renamed),
       'its node was heard of lately': withObjects(renamed, 'leases', [

@@ -14,6 +14,7 @@ import { mtuTooLarge, tunnelChecksums } from '../../src/doctor/rules/tunnels.ts'
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
 import { type Case, testRules } from './cases.ts';
 import { ago, endpoint, healthy, type Name, nic, notReady, peersSee, unit, with1, without } from './constructed.ts';
+import { eachObject } from './rig.ts';
 
 const intel = { driver: 'e1000e', bus: 'pci', name: 'ens18' };
 const container = (machine: Name, from: Snapshot) =>
@@ -32,6 +33,17 @@ const hang = 'e1000e 0000:00:1f.6 ens18: Detected Hardware Unit Hang:';
 const stall = 'NETDEV WATCHDOG: ens18 (r8169): transmit queue 0 timed out 5396 ms';
 const links = (machine: Name, name: string, mtu: number, from?: Snapshot) =>
   with1(machine, ({ cni }) => ({ cni: { ...cni, links: [{ name, addresses: [], mtu }] } }), from);
+const leadsBy = (dev: string, from: Snapshot) =>
+  with1('w1', ({ routing }) => ({ routing: { ...routing, defaults: [{ dev, via: '192.168.0.1' }] } }), from);
+const bootIs = (bootID: string, from: Snapshot) =>
+  eachObject(from, 'nodes', item => ({
+    ...item,
+    status: { ...item.status, nodeInfo: { ...item.status.nodeInfo, bootID } },
+  }));
+const four: Snapshot = {
+  ...healthy,
+  machines: healthy.machines.flatMap(each => (each.name === 'w2' ? [each, { ...each, name: 'w3' }] : [each])),
+};
 const counted = (machine: Name, checksumErrorsNow: number, from?: Snapshot) =>
   with1(machine, () => ({ tcp: { checksumErrors: 4000, checksumErrorsNow } }), from);
 
@@ -51,12 +63,40 @@ const nics: readonly Case[] = [
     },
   },
   {
+    rule: nicDown,
+    when: 'it has the node’s address, and the default route goes by another one',
+    in: leadsBy('ens19', nic('w1', { carrier: false })),
+    says: /^ens18 of w1 \(192\.168\.0\.11\/24\) has no link$/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: nicDown,
+    when: 'it has the default route, and no address any more',
+    in: nic('w1', { carrier: false, addresses: [] }),
+    says: /^ens18 of w1 \(its default route\) has no link$/,
+    severity: 'error',
+    near: { 'the default route goes by another one': leadsBy('ens19', nic('w1', { carrier: false, addresses: [] })) },
+  },
+  {
+    rule: nicDown,
+    when: 'it is a container’s, which no bus is below, and has the node’s address only',
+    in: leadsBy('ens19', container('w1', nic('w1', { bus: '', driver: 'veth', carrier: false }))),
+    says: /^ens18 of w1 \(192\.168\.0\.11\/24\) has no link$/,
+    severity: 'error',
+    near: {},
+  },
+  {
     rule: secondNicDown,
     when: 'one with another address has none',
     in: second({ carrier: false }),
     says: /^ens19 of w1 \(10\.9\.9\.2\/24\) has no link$/,
     severity: 'warning',
-    near: { 'it is not used': second({ carrier: false, addresses: [] }), 'it has one': second({}) },
+    near: {
+      'it is not used': second({ carrier: false, addresses: [] }),
+      'it has one': second({}),
+      'it is the one with the node’s address that has none': nic('w1', { carrier: false }),
+    },
   },
   {
     rule: nicFlapping,
@@ -64,6 +104,7 @@ const nics: readonly Case[] = [
     in: notReady('w1', nic('w1', { carrierChangesNow: 2, carrierChanges: 31 })),
     says: /^the link of w1 flaps: ens18 lost or got its link 2 times while doctor looked \(31 times since boot\); the machine was never off/,
     severity: 'error',
+    advises: /^KVM or Proxmox: on the host, .*\nlook at the cable/,
     near: {
       'it did not': notReady('w1', nic('w1', { carrierChanges: 31 })),
       'it has none at all now': nic('w1', { carrier: false, carrierChangesNow: 1 }),
@@ -71,6 +112,42 @@ const nics: readonly Case[] = [
         nics: all.map(each => (each.name === 'cni0' ? { ...each, carrierChangesNow: 4 } : each)),
       })),
     },
+  },
+  {
+    rule: nicFlapping,
+    when: 'it changed while doctor looked, and the machine has started again since its node was heard of',
+    in: bootIs('b002', notReady('w1', nic('w1', { carrierChangesNow: 2, carrierChanges: 31 }))),
+    says: /\(31 times since boot\)$/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: nicFlapping,
+    when: 'it changed while doctor looked, and neither the machine nor its node tells which boot this is',
+    in: bootIs(
+      '',
+      with1(
+        'w1',
+        ({ identity }) => ({ identity: { ...identity, bootId: '' } }),
+        notReady('w1', nic('w1', { carrierChangesNow: 2 })),
+      ),
+    ),
+    says: /\(2 times since boot\)$/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: nicFlapping,
+    when: 'it changed while doctor looked, on metal',
+    in: nic(
+      'w1',
+      { ...intel, carrierChangesNow: 2 },
+      with1('w1', ({ identity }) => ({ identity: { ...identity, virtualization: 'none' } })),
+    ),
+    says: /^the link of w1 flaps/,
+    severity: 'error',
+    advises: /^ssh w1 sudo ethtool --set-eee ens18 eee off\nlook at the cable/,
+    near: {},
   },
   {
     rule: nicFlapping,
@@ -112,8 +189,9 @@ const nics: readonly Case[] = [
     says: /ens18 changed its link 29 times since it is there, and has one now$/,
     severity: 'warning',
     certainty: 'likely',
+    advises: /^on the computer that this container runs on: .*\nlook at the cable/,
     near: {
-      'it is that of a start': container('w1', nic('w1', { bus: '', driver: 'veth', carrierChanges: 4 })),
+      'it is that of a start': container('w1', nic('w1', { bus: '', driver: 'veth', carrierChanges: 8 })),
       'a machine of nine days may have as many': nic('w1', { carrierChanges: 29 }),
     },
   },
@@ -135,6 +213,18 @@ const nics: readonly Case[] = [
       'the log is that of a container’s host': container('w1', says('w1', [[120, hang]], nic('w1', intel))),
       'another driver is said to': says('w1', [[120, hang]], nic('w1', { driver: 'tg3', bus: 'pci' })),
     },
+  },
+  {
+    rule: intelHang,
+    when: 'the kernel says so of a name that the adapter had before',
+    in: with1(
+      'w1',
+      ({ nics: all }) => ({ nics: all.toReversed() }),
+      says('w1', [[120, hang.replace('ens18', 'eth0')]], nic('w1', intel)),
+    ),
+    says: /^ens18 of w1 \(e1000e\) hangs: 1 times/,
+    severity: 'error',
+    near: {},
   },
   {
     rule: nicStall,
@@ -219,6 +309,16 @@ const nics: readonly Case[] = [
     },
   },
   {
+    rule: tunnelChecksums,
+    when: 'the adapter’s machine and a peer count wrong ones',
+    in: counted('w1', 10, counted('w2', 40, links('w1', 'flannel.1', 1450))),
+    says: /^ens18 of w1 .* and w2 gets wrong ones/,
+    severity: 'error',
+    certainty: 'likely',
+    allAbout: ['machine:w1', 'machine:w2'],
+    near: {},
+  },
+  {
     rule: mtuTooLarge,
     when: 'the tunnel leaves no room for its header',
     in: links('w1', 'flannel.1', 1500),
@@ -232,10 +332,15 @@ const nics: readonly Case[] = [
   {
     rule: mtuTooLarge,
     when: 'one machine of three has another',
-    in: nic('w1', { mtu: 9000 }),
-    says: /^the MTU of ens18 on w1 is 9000, and 1500 on the other machines$/,
+    in: nic('cp', { mtu: 9000 }),
+    says: /^the MTU of ens18 on cp is 9000, and 1500 on the other machines$/,
     severity: 'warning',
+    allAbout: ['machine:cp'],
     near: {
+      'it is an adapter that is not used': with1('w1', ({ nics: [own, ...more] }) => ({
+        nics: own ? [{ ...own, name: 'ens17', mtu: 9000, addresses: [] }, own, ...more] : [],
+      })),
+      'two of four machines have it': nic('w1', { mtu: 9000 }, nic('cp', { mtu: 9000 }, four)),
       'there are only two to compare': {
         ...nic('w1', { mtu: 9000 }),
         machines: nic('w1', { mtu: 9000 }).machines.slice(0, 2),

@@ -16,17 +16,12 @@ export const lines = {
 /** Adapters that matter: with a device below them, or what a container has in their place. Bridges of pods are none. */
 export function adapters(machine: MachineLook, nics: readonly MachineNic[]): readonly MachineNic[] {
   const defaults = machine.facts.routing?.defaults.map(({ dev }) => dev) ?? [];
-  const isOwn = ({ addresses }: MachineNic) =>
-    machine.address !== '' && addresses.some(each => each.split('/')[0] === machine.address);
+  const isOwn = ({ addresses }: MachineNic) => addresses.some(each => each.split('/')[0] === machine.address);
   return nics.filter(nic => nic.bus !== '' || defaults.includes(nic.name) || isOwn(nic));
 }
 
 export function isUsed(machine: MachineLook, { name, addresses }: MachineNic): boolean {
   return addresses.length > 0 || (machine.facts.routing?.defaults.some(({ dev }) => dev === name) ?? false);
-}
-
-export function isGuest({ facts }: MachineLook): boolean {
-  return facts.identity !== undefined && !facts.identity.container && facts.identity.virtualization !== 'none';
 }
 
 /** Not a port of the kubelet that is blocked: there, other ports of the machine answer at the same moment. */

@@ -25,12 +25,18 @@ function readings(snapshot: Snapshot): readonly Reading[] {
   }));
 }
 
+interface Agreement {
+  readonly middle: number;
+  /** Those that agree. */
+  readonly near: readonly Reading[];
+}
+
 /** Do most of them agree with one another? Then those show what time it is. */
-function agreed(all: readonly Reading[]): number | undefined {
+function agreed(all: readonly Reading[]): Agreement | undefined {
   const middle = median(all.map(({ offset }) => offset));
   if (middle === undefined || all.length < 2) return undefined;
   const near = all.filter(({ offset, uncertainty }) => Math.abs(offset - middle) <= offSeconds + uncertainty);
-  return near.length * 2 > all.length ? middle : undefined;
+  return near.length * 2 > all.length ? { middle, near } : undefined;
 }
 
 export const clockHere: Rule = {
@@ -43,28 +49,18 @@ export const clockHere: Rule = {
   needs: ['machine.clock'],
   explains: [],
   find(snapshot) {
-    const all = readings(snapshot);
-    const common = agreed(all);
-    const [first] = all;
-    if (
-      common === undefined ||
-      !first ||
-      Math.abs(common) <= offSeconds + Math.max(...all.map(each => each.uncertainty))
-    )
-      return [];
+    const { middle = 0, near = [] } = agreed(readings(snapshot)) ?? {};
+    const [first] = near;
+    if (!first || Math.abs(middle) <= offSeconds + Math.max(...near.map(each => each.uncertainty))) return [];
     return [
       {
-        says: `the clock of this computer is ${span(common)} ${common > 0 ? 'behind' : 'ahead'}: ${all.length} machines agree with one another and not with it`,
+        says: `the clock of this computer is ${span(middle)} ${middle > 0 ? 'behind' : 'ahead'}: ${near.length} machines agree with one another and not with it`,
         severity: 'warning',
         certainty: 'likely',
         settledBy: 'a clock of neither: a phone, or curl -sI https://kubernetes.io | grep -i ^date',
         about: ['object:this computer'],
         evidence: [
-          seenOn(
-            first.machine,
-            `${span(first.offset)} ${first.offset > 0 ? 'ahead of' : 'behind'} this computer`,
-            'date -u',
-          ),
+          seenOn(first.machine, `${span(first.offset)} ${middle > 0 ? 'ahead of' : 'behind'} this computer`, 'date -u'),
         ],
         cure: ['timedatectl set-ntp true   # on this computer'],
       },
@@ -88,7 +84,7 @@ export const clockOff: Rule = {
   ].map(rule => ({ rule, by: 'machine' })),
   find(snapshot) {
     const all = readings(snapshot);
-    const common = agreed(all);
+    const common = agreed(all)?.middle;
     return all.flatMap(({ machine, offset, uncertainty }): readonly Finding[] => {
       const off = offset - (common ?? 0);
       if (Math.abs(off) <= offSeconds + uncertainty) return [];

@@ -10,6 +10,7 @@ import {
   holding,
   imageFolder,
   kubeletFolder,
+  plenty,
   type Threshold,
   threshold,
   thresholdsOf,
@@ -31,8 +32,6 @@ const consequences: readonly Explains[] = [
   'pod-evicted',
 ].map(rule => ({ rule, by: 'machine' }));
 
-/** With so much free, a disk is not full whatever the kubelet says. */
-const plenty = 0.25;
 const gib = 2 ** 30;
 
 interface Room {

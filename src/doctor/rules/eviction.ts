@@ -18,6 +18,9 @@ const defaults: Readonly<Record<string, string>> = {
   'imagefs.available': '15%',
 };
 
+/** With such a share free, a disk or memory is not short whatever the kubelet says. */
+export const plenty = 0.25;
+
 export const kubeletFolder = '/var/lib/kubelet';
 export const imageFolder = '/var/lib/containerd';
 export const etcdFolder = '/var/lib/etcd';
@@ -27,10 +30,7 @@ export function holding(filesystems: readonly Filesystem[], folder: string): Fil
   const isAbove = (mount: string) => mount === '/' || folder === mount || folder.startsWith(`${mount}/`);
   return filesystems
     .filter(({ mount }) => isAbove(mount))
-    .reduce<Filesystem | undefined>(
-      (best, each) => (best && best.mount.length >= each.mount.length ? best : each),
-      undefined,
-    );
+    .sort((one, other) => other.mount.length - one.mount.length)[0];
 }
 
 /** '15%' of a total, '1Gi'; not a number for what is neither, which nothing is below. */

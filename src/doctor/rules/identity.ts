@@ -112,10 +112,10 @@ export const addressChanged: Rule = {
       const known = node
         ? addressOf(node)
         : (snapshot.declared?.hosts.find(({ name }) => name === machine.name)?.address ?? '');
-      const has = value
-        .filter(({ name }) => !ofPods.test(name))
-        .flatMap(({ addresses }) => addresses.map(each => each.split('/')[0] ?? ''));
-      if (!/^[0-9.]+$/.test(known) || has.length === 0 || has.includes(known)) return [];
+      const own = value.filter(({ name, addresses }) => !ofPods.test(name) && addresses.length > 0);
+      const [adapter] = own;
+      const has = own.flatMap(({ addresses }) => addresses.map(each => each.split('/')[0] ?? ''));
+      if (!/^[0-9.]+$/.test(known) || !adapter || has.includes(known)) return [];
       return [
         {
           says: `${machine.name} has the address ${list(has)} now; the cluster knows it as ${known}`,
@@ -129,7 +129,7 @@ export const addressChanged: Rule = {
               : { says: `address: ${known}`, from: 'inventory', again: 'homelab validate' },
           ],
           cure: [
-            `give ${machine.name} the address ${known} again: a DHCP reservation for ${value.find(({ addresses }) => addresses.length > 0)?.mac ?? 'its MAC'}, or a fixed address`,
+            `give ${machine.name} the address ${known} again: a DHCP reservation for ${adapter.mac || 'its MAC'}, or a fixed address`,
             on(machine, 'sudo systemctl restart kubelet'),
           ],
         },

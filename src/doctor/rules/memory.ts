@@ -1,7 +1,7 @@
 // Memory, swap and limits of the kernel.
 import type { Finding, Rule } from '../rule.ts';
 import { machinesWith, objects } from '../snapshot.ts';
-import { threshold } from './eviction.ts';
+import { plenty, threshold } from './eviction.ts';
 import { bytesText, clockOf, entityOf, isCrashing, on, recent, seenOn, timeOn } from './on-machine.ts';
 
 /** Not 'Memory cgroup out of memory': that is a container at its own limit. */
@@ -33,7 +33,7 @@ export const memoryShort: Rule = {
         const { facts } = machine;
         const least = threshold(facts.kubelet, 'memory.available', totalBytes);
         // A threshold that no machine could keep is another rule's.
-        const isBelow = least !== undefined && availableBytes < least.least && availableBytes / totalBytes < 0.25;
+        const isBelow = least !== undefined && availableBytes < least.least && availableBytes / totalBytes <= plenty;
         const isShort = availableBytes / totalBytes < 0.03;
         // Where the kernel log is the host's, its victims are somebody else's.
         const victim = facts.identity?.container

@@ -23,8 +23,8 @@ function logRule(
         const now = timeOn(machine, snapshot);
         const found = machine.facts.identity?.container ? [] : recent(value, pattern, 3600, now);
         const [first] = found;
-        const last = found.at(-1);
-        if (!first || !last) return [];
+        if (!first) return [];
+        const last = found.at(-1) ?? first;
         const [, one, other] = pattern.exec(last.text) ?? [];
         const nics = machine.facts.nics ?? [];
         const nic =

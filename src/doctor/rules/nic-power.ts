@@ -38,7 +38,7 @@ export const nicPowerSaving: Rule = {
     );
     return machinesWith(snapshot, 'nics').flatMap(({ machine, value }) =>
       adapters(machine, value)
-        .filter(nic => nic.bus !== '' && nic.bus !== 'virtio' && isUsed(machine, nic))
+        .filter(nic => isUsed(machine, nic))
         .flatMap((nic): readonly Finding[] => {
           const { name, driver } = nic;
           const usb = word(`/sys/class/net/${name}/device/../power/control`);
@@ -60,8 +60,10 @@ export const nicPowerSaving: Rule = {
                     what: 'Wi-Fi power save',
                     again: `iw dev ${word(name)} get power_save`,
                     cure: `sudo iw dev ${word(name)} set power_save off`,
-                    undo: `iw dev ${word(name)} set power_save on\n`,
-                    script: `iw dev ${word(name)} set power_save off\n`,
+                    fix: {
+                      script: `iw dev ${word(name)} set power_save off\n`,
+                      undo: `iw dev ${word(name)} set power_save on\n`,
+                    },
                     weight: 'warning' as const,
                   },
                 ]
@@ -72,8 +74,7 @@ export const nicPowerSaving: Rule = {
                     what: 'USB autosuspend',
                     again: `cat ${usb}`,
                     cure: `echo on | sudo tee ${usb}`,
-                    undo: `echo auto > ${usb}\n`,
-                    script: `echo on > ${usb}\n`,
+                    fix: { script: `echo on > ${usb}\n`, undo: `echo auto > ${usb}\n` },
                     weight: 'warning' as const,
                   },
                 ]
@@ -93,15 +94,8 @@ export const nicPowerSaving: Rule = {
               about: [entityOf(machine)],
               evidence: [seenOn(machine, `${knob.what}: on`, knob.again)],
               cure: [on(machine, knob.cure), `to last: homelab bootstrap --only nic-power/${machine.name}`],
-              ...('script' in knob && knob.script
-                ? {
-                    fix: {
-                      machine: machine.name,
-                      title: `Switch ${knob.what} of ${name} off`,
-                      script: knob.script,
-                      undo: knob.undo,
-                    },
-                  }
+              ...(knob.fix
+                ? { fix: { machine: machine.name, title: `Switch ${knob.what} of ${name} off`, ...knob.fix } }
                 : {}),
             }),
           );

@@ -4,14 +4,14 @@ import type { MachineNic } from '../machine-facts.ts';
 import { word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { type MachineLook, machinesWith, type Snapshot } from '../snapshot.ts';
-import { adapters, isGuest, isUsed, lines, nodeGone } from './adapters.ts';
+import { adapters, isUsed, lines, nodeGone } from './adapters.ts';
 import { hypervisorCure } from './hypervisor.ts';
 import { addressOf, clockOf, entityOf, nodeNamed, on, readyOf, recent, seenOn, span, timeOn } from './on-machine.ts';
 
 function downOn(snapshot: Snapshot) {
   return machinesWith(snapshot, 'nics').flatMap(({ machine, value }) => {
     const node = nodeNamed(snapshot, machine.name);
-    const known = [machine.address, node ? addressOf(node) : ''].filter(each => each !== '');
+    const known = [machine.address, node ? addressOf(node) : ''];
     return adapters(machine, value)
       .filter(nic => nic.carrier === false && isUsed(machine, nic))
       .map(nic => ({
@@ -159,7 +159,8 @@ export const nicFlapping: Rule = {
         if (!found || nic.carrier === false) return [];
         const bootId = machine.facts.identity?.bootId;
         const node = nodeNamed(snapshot, machine.name);
-        const isSameBoot = bootId !== undefined && bootId !== '' && node?.status.nodeInfo.bootID === bootId;
+        const isSameBoot = bootId !== '' && node?.status.nodeInfo.bootID === bootId;
+        const below = hypervisorCure(snapshot, machine);
         const isAway = node !== undefined && readyOf(node)?.status !== 'True';
         return [
           {
@@ -187,9 +188,7 @@ export const nicFlapping: Rule = {
                 : []),
             ],
             cure: [
-              ...(isGuest(machine)
-                ? hypervisorCure(snapshot, machine)
-                : [on(machine, `sudo ethtool --set-eee ${word(nic.name)} eee off`)]),
+              ...(below.length > 0 ? below : [on(machine, `sudo ethtool --set-eee ${word(nic.name)} eee off`)]),
               `look at the cable of ${machine.name} and its switch port (green Ethernet off there, too)`,
             ],
           },
