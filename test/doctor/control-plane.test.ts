@@ -78,12 +78,12 @@ const certificates: readonly Case[] = [
   },
   {
     rule: etcdCertificate,
-    when: 'three of them ended',
-    in: ['etcd/server.crt', 'etcd/peer.crt', 'apiserver-etcd-client.crt'].reduce(
+    when: 'four of them ended',
+    in: ['etcd/server.crt', 'etcd/peer.crt', 'etcd/healthcheck-client.crt', 'apiserver-etcd-client.crt'].reduce(
       (from, each) => ending(`${pki}${each}`, day, from),
       healthy,
     ),
-    says: /^certificates of cp ended at .* \(pki\/apiserver-etcd-client\.crt, pki\/etcd\/server\.crt and pki\/etcd\/peer\.crt\)/,
+    says: /^certificates of cp ended at .* \(pki\/apiserver-etcd-client\.crt, pki\/etcd\/server\.crt, pki\/etcd\/peer\.crt and pki\/etcd\/healthcheck-client\.crt\):/,
     severity: 'error',
     near: {
       'the API server’s ended': ending(`${pki}apiserver.crt`, day),
@@ -176,6 +176,17 @@ const certificates: readonly Case[] = [
   },
   {
     rule: certificatesEnding,
+    when: 'three of kubeadm’s do',
+    in: ['apiserver.crt', 'front-proxy-client.crt', 'etcd/server.crt'].reduce(
+      (from, each) => ending(`${pki}${each}`, -12 * day, from),
+      healthy,
+    ),
+    says: /^3 certificates of cp end in 12 days \(pki\/apiserver\.crt, pki\/front-proxy-client\.crt and pki\/etcd\/server\.crt\);/,
+    severity: 'warning',
+    near: {},
+  },
+  {
+    rule: certificatesEnding,
     when: 'the kubelet’s end in ten days, although it renews them',
     in: ending('/var/lib/kubelet/pki/kubelet-client-current.pem', -10 * day, healthy, 'w1'),
     says: /^a certificate of w1 ends in 10 days .*; its kubelet should have renewed them long ago$/,
@@ -246,6 +257,8 @@ const manifests: readonly Case[] = [
     ),
     says: /^the API server of cp is not started: \/etc\/kubernetes\/manifests\/kube-apiserver\.yaml is no Pod \(bad indentation of a mapping entry \(line 12\)\)$/,
     severity: 'error',
+    shows: /^\/etc\/kubernetes\/manifests\/kube-apiserver\.yaml: bad indentation/,
+    advises: /kubeadm init phase control-plane apiserver /,
     about: 'object:api',
     near: {
       'it is one': health('apiserver', 'refused', apiSilent(refused)),
@@ -256,9 +269,12 @@ const manifests: readonly Case[] = [
   {
     rule: manifestBroken,
     when: 'it is gone',
-    in: manifest('etcd', undefined, health('etcd', 'refused')),
+    in: manifest('etcd', undefined, health('etcd', 'refused', apiSilent(refused))),
     says: /^etcd of cp is not started: .*etcd\.yaml is not there$/,
     severity: 'error',
+    about: 'object:api',
+    shows: /^\/etc\/kubernetes\/manifests\/etcd\.yaml is not there$/,
+    advises: /kubeadm init phase etcd local /,
     near: {
       'etcd lives elsewhere': with1(
         'cp',
@@ -273,9 +289,10 @@ const manifests: readonly Case[] = [
   {
     rule: manifestBroken,
     when: 'it was broken a moment ago',
-    in: manifest('kube-scheduler', 'no YAML'),
+    in: manifest('kube-scheduler', 'no YAML', apiSilent(refused)),
     says: /^the scheduler of cp runs on for the moment/,
     severity: 'warning',
+    allAbout: ['machine:cp', 'object:kube-scheduler@cp'],
     near: {},
   },
 ];
@@ -443,6 +460,19 @@ const processes: readonly Case[] = [
       'the machine is bare': bareCp(health('apiserver', 'refused')),
     },
   },
+  ...[
+    { last: ['F1122 no such file', 'E1122 goes on', 'I1122 done'], words: 'F1122 no such file' },
+    { last: ['I1122 Shutting down', ''], words: 'I1122 Shutting down' },
+  ].map(
+    ({ last, words }): Case => ({
+      rule: apiserverDown,
+      when: `it ended, and of ${last.length} lines says most: ${words}`,
+      in: health('apiserver', 'refused', exited('kube-apiserver', last)),
+      says: new RegExp(`; last words: ${words}$`),
+      severity: 'error',
+      near: {},
+    }),
+  ),
   {
     rule: apiserverDown,
     when: 'it runs and is not ready',
@@ -546,6 +576,7 @@ const processes: readonly Case[] = [
     ),
     says: /^the name of the API’s endpoint, k8s-api\.home\.arpa, does not resolve on cp$/,
     severity: 'error',
+    advises: /^echo '192\.168\.0\.10 k8s-api\.home\.arpa' /m,
     near: {
       'it resolves and is refused': apiSilent(refused),
       'the API answers': { ...healthy, api: { state: 'answers', says: 'lookup x: no such host', from: 'cp' } },

@@ -36,6 +36,7 @@ const cases: readonly Case[] = [
     says: /^the drive \/dev\/sda of w1 \(WDC WD40EFRX-68N\) cannot read what it holds, and \/ is on it: the kernel says critical medium error/,
     severity: 'error',
     about: 'machine:w1',
+    advises: /^ssh w1 sudo smartctl -x \/dev\/sda\nsave what is on it/,
     near: {
       'it is another machine’s drive': said(medium.replace('sda', 'sdb')),
       'it is a volume of Longhorn’s that was detached': said(medium, { bus: 'iscsi' }),
@@ -46,6 +47,23 @@ const cases: readonly Case[] = [
       ),
       'its drives are not known': without('w1', 'drives', said(medium)),
     },
+  },
+  {
+    rule: driveErrors,
+    when: 'a sector cannot be read, and it is reset for it',
+    in: said([medium, 'ata3.00: failed command: READ FPDMA QUEUED']),
+    says: /cannot read what it holds, and \/ is on it: the kernel says critical medium error/,
+    severity: 'error',
+    near: {},
+  },
+  {
+    rule: driveErrors,
+    when: 'a write is given up',
+    in: said('I/O error, dev sda, sector 9 op 0x1:(WRITE)'),
+    says: /fails requests, and \/ is on it/,
+    severity: 'error',
+    certainty: 'likely',
+    near: {},
   },
   {
     rule: driveErrors,
@@ -125,5 +143,13 @@ describe('a drive that fails', () => {
       said(medium.replace('sda', 'vda'), { name: 'vda', model: '', bus: 'virtio', port: '' }),
     );
     expect(finding?.cure).toEqual([expect.stringContaining('hypervisor')]);
+    expect(driveErrors.find(said(medium, { model: 'QEMU HARDDISK' }))[0]?.cure).toEqual(finding?.cure);
+  });
+
+  it('is looked for by its name, and by its port where it has one', () => {
+    const again = (change: Partial<Drive>) => driveErrors.find(said(medium, change))[0]?.evidence[0]?.again;
+    expect(again({})).toContain('sda|ata3');
+    expect(again({ port: '' })).not.toContain('|ata');
+    expect(again({ port: '' })).not.toContain('sda|');
   });
 });

@@ -55,7 +55,17 @@ testRules(homelabFirst, [
     in: left('w1', { begun: 'join' }),
     says: /^join was begun on w1 and did not come to its end$/,
     severity: 'warning',
+    advises: /^homelab bootstrap /,
     near: { 'it is going on': left('w1', { begun: 'join', ...anna, claimState: 'held' }), 'it ended': healthy },
+  },
+  {
+    rule: stepUnfinished,
+    when: 'a restore did not end',
+    in: left('cp', { begun: 'restore' }),
+    says: /^restore was begun on cp and did not come to its end$/,
+    severity: 'warning',
+    advises: /^homelab restore FILE /,
+    near: {},
   },
 ] satisfies readonly Case[]);
 
@@ -109,6 +119,7 @@ testRules(homelabRules, [
     in: declared({ hosts: hosts.slice(0, 2) }),
     says: /^w2 is a node of the cluster and not in the inventory/,
     severity: 'note',
+    advises: /^homelab join-node w2 --address 192\.168\.0\.12 /,
     near: { 'there is no inventory': { ...healthy, declared: undefined }, 'it stands there': healthy },
   },
   {

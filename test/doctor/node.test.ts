@@ -384,6 +384,9 @@ describe('versions', () => {
       status: { ...node.status, nodeInfo: { ...node.status.nodeInfo, kubeletVersion: version } },
     }));
 
+  const onlyTwo = (snapshot: Snapshot) =>
+    eachObject(snapshot, 'nodes', node => (['n1', 'n2'].includes(node.metadata.name) ? node : undefined));
+
   it('that differ by a patch are told, and which machine is the odd one', () => {
     const [one] = found('versions-mixed', kubelet('v1.26.4'));
     expect(one?.severity).toBe('warning');
@@ -407,6 +410,18 @@ describe('versions', () => {
     expect(found('version-skew', kubelet(version))).toHaveLength(count);
   });
 
+  it('that do not go together are told with the API server that forbids them', () => {
+    const says = (version: string) => found('version-skew', kubelet(version))[0]?.says;
+    expect(says('v1.27.0')).toContain('a kubelet may not be newer');
+    expect(says('v1.23.17')).toContain('a kubelet may be 2 minors older and no more');
+  });
+
+  it('of as many machines each are told from the oldest on', () => {
+    const says = (version: string) => found('versions-mixed', onlyTwo(kubelet(version)))[0]?.says;
+    expect(says('v1.26.4')).toMatch(/^The kubelets differ: v1\.26\.\d+ on n1; v1\.26\.4 on n2$/);
+    expect(says('v1.25.9')).toMatch(/^The kubelets differ: v1\.25\.9 on n2; /);
+  });
+
   it('that are over are told from the day after their last', () => {
     const at = (day: string) => ({ ...base, at: Date.parse(day) });
     expect(found('kubernetes-end-of-life', at('2024-02-29T12:00:00Z'))).toHaveLength(1);
@@ -424,11 +439,16 @@ describe('versions', () => {
   });
 
   it('of the container runtime that differ are a note', () => {
-    const mixed = n2(base, node => ({
-      ...node,
-      status: { ...node.status, nodeInfo: { ...node.status.nodeInfo, containerRuntimeVersion: 'containerd://2.2.0' } },
-    }));
-    expect(found('runtimes-mixed', mixed)).toMatchObject([{ severity: 'note' }]);
+    const says = (containerRuntimeVersion: string) =>
+      found(
+        'runtimes-mixed',
+        n2(base, node => ({
+          ...node,
+          status: { ...node.status, nodeInfo: { ...node.status.nodeInfo, containerRuntimeVersion } },
+        })),
+      );
+    expect(says('containerd://2.2.0')).toMatchObject([{ severity: 'note' }]);
+    expect(says('')).toEqual([]);
     expect(found('runtimes-mixed', base)).toEqual([]);
   });
 });

@@ -82,6 +82,13 @@ const sandbox = (phase: string, uid = 'p1', from: Snapshot = healthy) =>
     ],
   );
 
+/** On w1, and of a newer image on w2. */
+const twoSandboxes = (['pods', 'events'] as const).reduce((from, kind) => {
+  const [one] = itemsOf(from, kind);
+  const other = JSON.stringify(one).replaceAll('web-0', 'web-1').replaceAll('p1', 'p2').replaceAll('w1', 'w2');
+  return withObjects(from, kind, [one, JSON.parse(other.replaceAll('pause:3.9', 'pause:3.10'))]);
+}, sandbox('Pending'));
+
 const runtimes: readonly Case[] = [
   {
     rule: containerdBroken,
@@ -105,6 +112,7 @@ const runtimes: readonly Case[] = [
     in: unit('w1', 'containerd', stopped),
     says: /^containerd on w1 was stopped at 02:11 UTC \(systemd: inactive\)$/,
     severity: 'error',
+    since: stopped.since,
     near: {
       'it runs': healthy,
       'it is being started': unit('w1', 'containerd', { ...stopped, active: 'activating', sub: 'start' }),
@@ -123,6 +131,23 @@ const runtimes: readonly Case[] = [
     ),
     says: /^containerd on w1 does not stay up \(systemd: auto-restart, exit-code\): containerd\[99\]: containerd: failed to load TOML/,
     severity: 'error',
+    since: '',
+    near: {},
+  },
+  {
+    rule: containerdStopped,
+    when: 'it ends by itself, and has more to say after what ended it',
+    in: journal(
+      'w1',
+      'containerd',
+      [
+        [21, 'containerd[99]: time="2026-11-22T02:14:09Z" level=fatal msg="listen unix: address already in use"'],
+        [20, 'containerd[99]: time="2026-11-22T02:14:10Z" level=error msg="collecting metrics"'],
+      ],
+      unit('w1', 'containerd', crashing),
+    ),
+    says: /level=fatal msg="listen unix: address already in use"$/,
+    severity: 'error',
     near: {},
   },
   {
@@ -131,6 +156,7 @@ const runtimes: readonly Case[] = [
     in: unit('w1', 'containerd', { frozen: true }, health('w1', 'containerd', 'timed out')),
     says: /^containerd on w1 hangs: its process is stopped by a signal/,
     severity: 'error',
+    shows: /^process 640 is in state T\nits socket: timed out$/,
     near: {
       'it answers': healthy,
       'it was started a moment ago': unit(
@@ -141,6 +167,24 @@ const runtimes: readonly Case[] = [
       ),
       'it does not run': unit('w1', 'containerd', stopped, health('w1', 'containerd', 'refused')),
     },
+  },
+  {
+    rule: containerdHangs,
+    when: 'its process was stopped by a signal after it had answered',
+    in: unit('w1', 'containerd', { frozen: true }),
+    says: /^containerd on w1 hangs: its process is stopped by a signal/,
+    severity: 'error',
+    shows: /^process 640 is in state T$/,
+    near: {},
+  },
+  {
+    rule: containerdHangs,
+    when: 'it does not answer in time',
+    in: health('w1', 'containerd', 'timed out'),
+    says: /^containerd on w1 runs and does not answer: timed out$/,
+    severity: 'error',
+    shows: /^its socket: timed out$/,
+    near: {},
   },
   {
     rule: containerdHangs,
@@ -165,6 +209,7 @@ const runtimes: readonly Case[] = [
     in: kubelet('w1', { version: '1.30.5' }, containerd('w1', { systemdCgroup: false })),
     says: /^containerd on w1 manages cgroups by cgroupfs, and its kubelet is told systemd$/,
     severity: 'error',
+    advises: /SystemdCgroup = true/,
     near: {
       'both use cgroupfs': kubelet(
         'w1',
@@ -212,10 +257,34 @@ const runtimes: readonly Case[] = [
     near: {
       'the pod runs by now': sandbox('Running'),
       'the event is of an earlier pod of that name': sandbox('Pending', 'p0'),
+      'its sandbox fails for another reason': eachObject(sandbox('Pending'), 'events', each => ({
+        ...each,
+        message: 'Failed to create pod sandbox: plugin type="flannel" failed (add): open /run/flannel/subnet.env',
+      })),
+      'the pod is on no machine': eachObject(sandbox('Pending'), 'pods', pod => ({
+        ...pod,
+        spec: { ...pod.spec, nodeName: '' },
+      })),
     },
+  },
+  {
+    rule: sandboxImageMissing,
+    when: 'pods of two machines wait for it',
+    in: twoSandboxes,
+    says: /^no pod starts on w2: registry\.k8s\.io\/pause:3\.10, /m,
+    severity: 'error',
+    allAbout: ['machine:w2'],
+    near: {},
   },
 ];
 testRules(containerdRules, runtimes);
+
+it('containerd is started by homelab where somebody stopped it, and not where it is masked or ends by itself', () => {
+  const fix = (change: object) => containerdStopped.find(unit('w1', 'containerd', change))[0]?.fix?.script;
+  expect(fix(stopped)).toBe('systemctl start containerd\n');
+  expect(fix({ ...stopped, enabled: 'masked' })).toBeUndefined();
+  expect(fix(crashing)).toBeUndefined();
+});
 
 const files = (machine: Name, all: readonly string[], types: readonly string[] = ['bridge'], from?: Snapshot) =>
   with1(machine, facts => ({ cni: { ...facts.cni, files: all.map(name => ({ name, types: [...types] })) } }), from);
@@ -810,4 +879,4 @@ const configs: readonly Case[] = [
     },
   },
 ];
-testRules(kubeletConfigRules, configs);
+testRules([...kubeletConfigRules, servingNotApproved], configs);

@@ -1,6 +1,7 @@
 // What containerd’s configuration says, and what it makes of it: plugins, cgroups, the sandbox image.
 
 import semver from 'semver';
+import { grouped } from '../../model/grouped.ts';
 import { pauseImage } from '../../model/versions.ts';
 import { word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
@@ -135,7 +136,8 @@ export const sandboxImageMissing: Rule = {
   explains: [{ rule: 'pod-not-ready', by: 'machine' }],
   find(snapshot) {
     const pods = objects(snapshot, 'pods').filter(
-      ({ status, metadata }) => status.phase === 'Pending' && metadata.uid !== '' && metadata.deletionTimestamp === '',
+      ({ spec, status, metadata }) =>
+        status.phase === 'Pending' && spec.nodeName !== '' && metadata.uid !== '' && metadata.deletionTimestamp === '',
     );
     const told = objects(snapshot, 'events').filter(
       ({ reason, message }) => reason === 'FailedCreatePodSandBox' && noSandboxImage.test(message),
@@ -143,10 +145,8 @@ export const sandboxImageMissing: Rule = {
     const stuck = pods.flatMap(pod =>
       told.filter(({ involvedObject }) => involvedObject.uid === pod.metadata.uid).map(event => ({ pod, event })),
     );
-    const machines = [...new Set(stuck.map(({ pod }) => pod.spec.nodeName))];
-    return machines.flatMap((name): readonly Finding[] => {
-      const [first] = stuck.filter(({ pod }) => pod.spec.nodeName === name);
-      if (!first || name === '') return [];
+    return grouped(stuck, ({ pod }) => pod.spec.nodeName).flatMap(([first]): readonly Finding[] => {
+      const name = first.pod.spec.nodeName;
       const wanted = /"([^"]*pause[^"]*)"/.exec(first.event.message)?.[1] ?? 'the pause image';
       return [
         {

@@ -143,7 +143,7 @@ export const containerdHangs: Rule = {
             ...(unit.frozen
               ? [seenOn(machine, `process ${unit.pid} is in state T`, `ps -o stat= -p ${unit.pid}`)]
               : []),
-            ...(health && !health.ok
+            ...(health?.ok === false
               ? [seenOn(machine, `its socket: ${health.says}`, 'sudo timeout 5 ctr version')]
               : []),
           ],

@@ -59,7 +59,7 @@ export const apiserverDown: Rule = {
           severity: 'error',
           certainty: 'certain',
           about: [entityOf(machine), processOn('kube-apiserver', machine), ...apiEntity(snapshot)],
-          ...(container?.state === 'exited' && container.finishedAt ? { since: container.finishedAt } : {}),
+          ...(container?.finishedAt ? { since: container.finishedAt } : {}),
           evidence: [
             seenOn(
               machine,

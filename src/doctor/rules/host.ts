@@ -12,7 +12,7 @@ import { hardwareErrors } from './hardware.ts';
 import { homelabFirst } from './homelab.ts';
 import { identityRules } from './identity.ts';
 import { kubeletRules } from './kubelet.ts';
-import { kubeletConfigRules } from './kubelet-config.ts';
+import { kubeletConfigRules, servingNotApproved } from './kubelet-config.ts';
 import { manifestRules } from './manifests.ts';
 import { memoryRules } from './memory.ts';
 import { nicRules } from './nic-power.ts';
@@ -30,11 +30,11 @@ export const hostRules: readonly Rule[] = [
   ...firewallRules,
   ...containerdRules,
   ...cniRules,
-  ...kubeletConfigRules.filter(({ layer }) => layer === 'runtime'),
+  ...kubeletConfigRules,
   ...kubeletRules,
   ...certificateRules,
   ...manifestRules,
   ...etcdRules,
   ...processRules,
-  ...kubeletConfigRules.filter(({ layer }) => layer !== 'runtime'),
+  servingNotApproved,
 ];

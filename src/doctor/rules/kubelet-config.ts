@@ -281,4 +281,5 @@ export const staticPods: Rule = {
     }),
 };
 
-export const kubeletConfigRules: readonly Rule[] = [staticPods, holdLost, kubeletUpgraded, servingNotApproved];
+/** Before the kubelet's own; `servingNotApproved` is of a layer above. */
+export const kubeletConfigRules: readonly Rule[] = [staticPods, holdLost, kubeletUpgraded];

@@ -85,8 +85,8 @@ const versionSkew: Rule = {
     const nodes = kubelets(snapshot);
     const servers = apiServers(snapshot);
     const [oldest] = servers.toSorted((one, other) => one.version.compare(other.version));
-    const newest = servers.toSorted((one, other) => other.version.compare(one.version))[0];
-    if (!oldest || !newest) return [];
+    if (!oldest) return [];
+    const [newest = oldest] = servers.toSorted((one, other) => other.version.compare(one.version));
     const wrong = nodes.filter(
       ({ version }) =>
         version.major !== oldest.version.major ||
