@@ -69,6 +69,7 @@ const cases: readonly Case[] = [
     says: /nobody serves metrics\.k8s\.io: metrics-server is not installed$/,
     severity: 'error',
     about: 'object:apiservice/v1beta1.metrics.k8s.io',
+    advises: /^install metrics-server$/m,
     near: {},
   },
   {

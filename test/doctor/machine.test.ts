@@ -25,7 +25,7 @@ import {
   memoryShort,
   swapOn,
 } from '../../src/doctor/rules/memory.ts';
-import { clockOf, clusterTime, on } from '../../src/doctor/rules/on-machine.ts';
+import { bytesText, clockOf, clusterTime, on, span } from '../../src/doctor/rules/on-machine.ts';
 import { forwardingOff, mainRuleGone, rulesWiped } from '../../src/doctor/rules/routing.ts';
 import { machineHangs, machinePath, machineSilent, networkHere, silenceRules } from '../../src/doctor/rules/silence.ts';
 import type { Snapshot } from '../../src/doctor/snapshot.ts';
@@ -447,6 +447,28 @@ const disks: readonly Case[] = [
   },
 ];
 testRules(diskRules, disks);
+
+describe('how long and how much', () => {
+  it.each([
+    [119, '119 s'],
+    [120, '2 min'],
+    [-7199, '120 min'],
+    [7200, '2 h'],
+    [172_799, '48 h'],
+    [172_800, '2 days'],
+  ])('%i seconds are said as %s', (seconds, text) => {
+    expect(span(seconds)).toBe(text);
+  });
+
+  it.each([
+    [gib - 2 ** 20, '1023 MiB'],
+    [gib, '1.0 GiB'],
+    [9.5 * gib, '9.5 GiB'],
+    [10 * gib, '10 GiB'],
+  ])('%i bytes are said as %s', (bytes, text) => {
+    expect(bytesText(bytes)).toBe(text);
+  });
+});
 
 describe('a full disk', () => {
   it('is emptied of images where these are', () => {

@@ -385,6 +385,12 @@ describe('mesh-strict-callers', () => {
       kindOf('mesh-strict-callers', { ...snapshot, logs: [log('jobs/fetch-1', ...lines)] });
     expect(rated('GET http://shop.example.com: connection reset by peer')).toEqual(['note possible']);
     expect(rated('GET http://was.blog:8080/api: 404')).toEqual(['note possible']);
+    expect(says('mesh-strict-callers', snapshot)[0]).toContain('in jobs cannot call it');
+    const two = lists({
+      pods: [was, caller],
+      services: [service('was'), service('api', { selector: { app: 'was' } })],
+    });
+    expect(says('mesh-strict-callers', having(empty, two))[0]).toContain('in jobs cannot call them');
   });
 
   it('says that a NodePort leads callers from outside to it', () => {
@@ -614,6 +620,7 @@ describe('gateway-unserved', () => {
   it.each([
     ['they meet', lists()],
     ['the gateway serves every host', lists({ gateways: [gateway(['*'])] })],
+    ['the route names no host', lists({ virtualservices: [route('was', [], 'was')] })],
     ['a namespace stands before the host', lists({ gateways: [gateway(['blog/blog.home.shop'])] })],
     [
       'the route is for sidecars alone',
@@ -688,6 +695,35 @@ describe('mesh-cni-chain (F-11)', () => {
       'istio-cni is not in the CNI chain of n2 (05-cilium.conflist: cilium-cni), because Cilium does not tolerate other plugins',
     );
     expect(finding?.about).toEqual(['machine:n2', 'pod:blog/was-0']);
+    expect(finding?.cure[0]).toContain('--set cni.exclusive=false');
+  });
+
+  it('counts no pod that fails elsewhere, over something else, or not at all', () => {
+    const initStatuses = (ready: boolean, name = 'istio-validation') => [{ name, ready, restartCount: 4 }];
+    const pods = [
+      victim,
+      pod('was-1', { state: 'crash', node: 'n1', initStatuses: initStatuses(false) }),
+      pod('was-2', { initStatuses: initStatuses(false) }),
+      pod('was-3', { state: 'crash', initStatuses: initStatuses(true) }),
+      pod('was-4', { state: 'crash', initStatuses: initStatuses(false, 'migrate') }),
+    ];
+    const [finding] = found(
+      rule('mesh-cni-chain'),
+      withFacts(having(empty, lists({ pods })), 'n2', chain('cilium-cni')),
+    );
+    expect(finding?.about).toEqual(['machine:n2', 'pod:blog/was-0']);
+  });
+
+  it.each([
+    ['where it tolerates others', [config('cilium-config', { 'cni-exclusive': 'false' })]],
+    ['where there is none', []],
+  ])('does not accuse Cilium, nor change it, %s', (_, configmaps) => {
+    const [finding] = found(
+      rule('mesh-cni-chain'),
+      withFacts(having(empty, lists({ configmaps })), 'n2', chain('bridge', 'portmap')),
+    );
+    expect(finding?.says).toContain('(05-cilium.conflist: bridge, portmap): sidecars of new pods there');
+    expect(finding?.cure).toEqual(['kubectl rollout restart -n kube-system daemonset/istio-cni-node']);
   });
 
   it.each([

@@ -59,6 +59,20 @@ describe('helm-release-stuck (F-12)', () => {
     });
   });
 
+  it('counts from what Helm wrote, else from when the Secret was made, else from nothing', () => {
+    const one = revision(1, 'pending-install');
+    const pending = (creationTimestamp: string, modifiedAt?: string) => {
+      const { modifiedAt: _, ...labels } = one.metadata.labels;
+      const metadata = { ...one.metadata, creationTimestamp, labels: modifiedAt ? { ...labels, modifiedAt } : labels };
+      return found(rule('helm-release-stuck'), having(empty, { releases: [{ metadata }] }))[0];
+    };
+    expect(pending(ago(900), one.metadata.labels.modifiedAt)?.says).toContain('for 60 min');
+    expect(pending(ago(900))?.says).toContain('for 900 min');
+    expect(pending(ago(900))?.since).toBe(ago(900).replace('Z', '.000Z'));
+    expect(pending('')?.says).toContain('is pending-install: helm refuses');
+    expect(pending('')?.since).toBeUndefined();
+  });
+
   it('removes only the record where nothing was ever deployed', () => {
     expect(
       found(rule('helm-release-stuck'), having(empty, { releases: [revision(1, 'pending-install')] }))[0]?.cure[0],

@@ -18,10 +18,13 @@ function asked(says: string, failurePolicy = 'Fail', port = 443): Snapshot {
       webhooks: [{ name: 'namespace.sidecar-injector.istio.io', failurePolicy, clientConfig: { service: metadata } }],
     },
   ]);
+  const other = { namespace: 'istio-system', name: 'a-gateway' };
   const services = withObjects(hooks, 'services', [
+    { metadata: other, spec: { clusterIP: '10.96.7.8' } },
     { metadata, spec: { clusterIP: '10.96.7.7', ports: [{ port: 443 }] } },
   ]);
   const endpoints = withObjects(services, 'endpoints', [
+    { metadata: other, subsets: [{ addresses: [{ ip: '10.244.2.9', nodeName: 'w2' }] }] },
     { metadata, subsets: [{ addresses: [{ ip: '10.244.1.9', nodeName: 'w1' }] }] },
   ]);
   return with1(
@@ -39,7 +42,13 @@ const cases: readonly Case[] = [
     says: /^The API server must ask the webhook namespace\.sidecar-injector\.istio\.io, whose pods are ready, and cp does not get through to its Service istio-system\/istiod:443 \(timed out\)$/,
     severity: 'error',
     certainty: 'likely',
-    about: 'machine:w1',
+    allAbout: [
+      'webhook:namespace.sidecar-injector.istio.io',
+      'service:istio-system/istiod',
+      'machine:cp',
+      'machine:w1',
+    ],
+    advises: /^ssh cp ping -c1 -W1 10\.244\.1\.9$/m,
     near: {
       'it arrives': asked('answers'),
       'nobody waits for it': asked('timed out', 'Ignore'),
@@ -52,6 +61,12 @@ const cases: readonly Case[] = [
 testRules(webhookRules, cases);
 
 describe('a webhook that is not reached', () => {
+  it('is asked again by the address of its Service, where that is known', () => {
+    const settledBy = (snapshot: Snapshot) => unreached.find(snapshot)[0]?.settledBy;
+    expect(settledBy(asked('timed out'))).toBe('ssh cp nc -zv -w3 10.96.7.7 443');
+    expect(settledBy(withObjects(asked('timed out'), 'services', []))).toBe('ssh cp nc -zv -w3 ADDRESS 443');
+  });
+
   it('follows from a firewall that drops the tunnel on the machine of its pod', () => {
     const dropped = with1(
       'w1',

@@ -99,6 +99,9 @@ describe('a pod without a node', () => {
       'API: nodes and what their pods ask for',
       'API: pod demo/was, condition PodScheduled',
     ]);
+    const requests = { memory: '2Gi', cpu: '0' };
+    const free = waitingPod(base, 'was', message, { spec: { containers: [{ name: 'c', resources: { requests } }] } });
+    expect(found('no-room-for-pod', withPods(full(), free))[0]?.says).toMatch(/^demo\/was asks for 2Gi memory, and/);
     const unseen = said('no-room-for-pod', '0/2 nodes are available: 2 Insufficient cpu.', {}, blind());
     expect(unseen?.says).toBe('demo/was asks for nothing, and no node has that much left');
     expect(unseen?.evidence.map(({ from }) => from)).toEqual(['API: pod demo/was, condition PodScheduled']);

@@ -62,12 +62,10 @@ export const weightsFought: Rule = {
         if (application && leavesWeights(application, bare)) return [];
         const heals = application?.spec.syncPolicy?.automated?.selfHeal === true;
         const isUnderWay = /^(Progressing|Paused|Degraded)$/.test(status.phase);
-        const apartMs = Math.abs(Date.parse(byArgo ?? '') - Date.parse(byRollouts ?? ''));
-        const wasTakenBack =
-          byRollouts !== undefined &&
-          byArgo !== undefined &&
-          // In a fight either may have written last.
-          (byArgo > byRollouts || (heals && apartMs < 120_000));
+        // Not a number where one of them has not written.
+        const laterMs = Date.parse(byArgo ?? '') - Date.parse(byRollouts ?? '');
+        // In a fight either may have written last.
+        const wasTakenBack = laterMs > 0 || (heals && Math.abs(laterMs) < 120_000);
         // Both write: that is shown by what they left, or by who applies it and heals.
         if (!wasTakenBack && !heals) return [];
         const isNow = isUnderWay && wasTakenBack;

@@ -3,6 +3,7 @@ import type { Finding, Rule } from '../rule.ts';
 import { machinesWith, objects } from '../snapshot.ts';
 import { crashes, hasLabels, isAlive, labelsText, listed } from './installed.ts';
 import { outsideRoutes, podsBehind } from './mesh-lookup.ts';
+import { span } from './on-machine.ts';
 
 export const gatewayUnserved: Rule = {
   id: 'gateway-unserved',
@@ -106,7 +107,7 @@ export const staleEdge: Rule = {
         if (started.length === 0 || snapshot.at - ageSeconds * 1000 >= oldest) return [];
         return [
           {
-            says: `${host} is answered from the CDN's cache with a page of ${minutes(ageSeconds)} ago; the pods that serve it now started ${minutes((snapshot.at - oldest) / 1000)} ago`,
+            says: `${host} is answered from the CDN's cache with a page of ${span(ageSeconds)} ago; the pods that serve it now started ${span((snapshot.at - oldest) / 1000)} ago`,
             severity: 'warning',
             certainty: 'possible',
             settledBy: `the same page past the cache: curl -s -D - -o /dev/null 'https://${host}/?nocache=1'`,
@@ -128,8 +129,3 @@ export const staleEdge: Rule = {
       }),
     ),
 };
-
-function minutes(seconds: number): string {
-  if (seconds < 120) return `${Math.round(seconds)} s`;
-  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
-}

@@ -26,43 +26,46 @@ const cniChain: Rule = {
     if (!istioCni) return [];
     const config = ciliumConfig(snapshot);
     const isAlone = config !== undefined && (config['cni-exclusive'] ?? 'true') !== 'false';
-    const broken = machinesWith(snapshot, 'cni').filter(({ value }) => {
-      const [first] = value.files.filter(({ name }) => /\.(conf|conflist|json)$/.test(name));
-      return first !== undefined && !first.types.includes('istio-cni');
-    });
-    return broken.map(({ machine, value }): Finding => {
+    return machinesWith(snapshot, 'cni').flatMap(({ machine, value }): readonly Finding[] => {
       const [first] = value.files;
+      if (!first || first.types.includes('istio-cni')) return [];
       const victims = objects(snapshot, 'pods').filter(
         pod =>
           pod.spec.nodeName === machine.name &&
           fails(snapshot, pod) &&
           pod.status.initContainerStatuses.some(({ name, ready }) => name === 'istio-validation' && !ready),
       );
-      return {
-        says: `istio-cni is not in the CNI chain of ${machine.name} (${first?.name}: ${first?.types.join(', ')})${
-          isAlone ? ', because Cilium does not tolerate other plugins (cni-exclusive is not false)' : ''
-        }: sidecars of new pods there get no traffic`,
-        severity: 'error',
-        certainty: 'certain',
-        about: [`machine:${machine.name}`, ...victims.map(podEntity)],
-        evidence: [
-          {
-            says: `/etc/cni/net.d/${first?.name}: ${first?.types.join(', ')}`,
-            from: machine.name,
-            again: `ssh ${machine.name} grep -h '"type"' /etc/cni/net.d/*`,
-          },
-          {
-            says: `cni-exclusive: ${config?.['cni-exclusive'] ?? 'not set, which means true'}`,
-            from: 'ConfigMap kube-system/cilium-config',
-            again: `kubectl get configmap -n kube-system cilium-config -o jsonpath='{.data.cni-exclusive}'`,
-          },
-        ].slice(0, config ? 2 : 1),
-        cure: [
-          'helm upgrade cilium cilium/cilium -n kube-system --reuse-values --set cni.exclusive=false',
-          'kubectl rollout restart -n kube-system daemonset/cilium',
-          `kubectl rollout restart -n ${istioCni.metadata.namespace} daemonset/istio-cni-node`,
-        ],
-      };
+      return [
+        {
+          says: `istio-cni is not in the CNI chain of ${machine.name} (${first.name}: ${first.types.join(', ')})${
+            isAlone ? ', because Cilium does not tolerate other plugins (cni-exclusive is not false)' : ''
+          }: sidecars of new pods there get no traffic`,
+          severity: 'error',
+          certainty: 'certain',
+          about: [`machine:${machine.name}`, ...victims.map(podEntity)],
+          evidence: [
+            {
+              says: `/etc/cni/net.d/${first.name}: ${first.types.join(', ')}`,
+              from: machine.name,
+              again: `ssh ${machine.name} grep -h '"type"' /etc/cni/net.d/*`,
+            },
+            {
+              says: `cni-exclusive: ${config?.['cni-exclusive'] ?? 'not set, which means true'}`,
+              from: 'ConfigMap kube-system/cilium-config',
+              again: `kubectl get configmap -n kube-system cilium-config -o jsonpath='{.data.cni-exclusive}'`,
+            },
+          ].slice(0, config ? 2 : 1),
+          cure: [
+            ...(isAlone
+              ? [
+                  'helm upgrade cilium cilium/cilium -n kube-system --reuse-values --set cni.exclusive=false',
+                  'kubectl rollout restart -n kube-system daemonset/cilium',
+                ]
+              : []),
+            `kubectl rollout restart -n ${istioCni.metadata.namespace} daemonset/istio-cni-node`,
+          ],
+        },
+      ];
     });
   },
 };

@@ -62,16 +62,17 @@ export const stuckRelease: Rule = {
       if (isPending && snapshot.at - changed < patienceMs) return [];
       const { namespace, name } = release;
       const good = release.revisions.find(revision => /^(deployed|superseded)$/.test(statusOf(revision)));
-      const minutes = Math.round((snapshot.at - changed) / 60_000);
+      const isDated = !Number.isNaN(changed);
+      const howLong = isDated ? ` for ${Math.round((snapshot.at - changed) / 60_000)} min` : '';
       return [
         {
           says: isPending
-            ? `The Helm release ${namespace}/${name} is ${status} for ${minutes} min: helm refuses to touch it until that is over`
+            ? `The Helm release ${namespace}/${name} is ${status}${howLong}: helm refuses to touch it until that is over`
             : `The last upgrade of the Helm release ${namespace}/${name} (revision ${versionOf(newest)}) failed`,
           severity: isPending ? 'error' : 'warning',
           certainty: 'certain',
           about: [`release:${namespace}/${name}`, `namespace:${namespace}`],
-          ...(Number.isNaN(changed) ? {} : { since: new Date(changed).toISOString() }),
+          ...(isDated ? { since: new Date(changed).toISOString() } : {}),
           evidence: [
             {
               says: `revision ${versionOf(newest)}: ${status}`,
