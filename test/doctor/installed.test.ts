@@ -79,7 +79,7 @@ describe('a pod', () => {
     const logs = [log('demo/web-1', 'theirs'), log('demo/web-0', 'mine')];
     expect(linesOf({ ...healthy, logs }, pod())).toEqual(['mine']);
     expect(logEvidence(pod(), { line: 'x'.repeat(400), container: 'c' }).says).toBe(`${'x'.repeat(300)}…`);
-    expect(logEvidence(pod(), { line: 'short', container: 'c' }).says).toBe('short');
+    expect(logEvidence(pod(), { line: 'x'.repeat(300), container: 'c' }).says).toBe('x'.repeat(300));
   });
 });
 

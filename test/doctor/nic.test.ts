@@ -160,6 +160,21 @@ const nics: readonly Case[] = [
     severity: 'warning',
     certainty: 'likely',
     near: {
+      'a switch started twice, and kernel and networkd tell of each': with1('w1', facts => ({
+        kernelLog: [500, 300].map(seconds => ({
+          at: ago(seconds),
+          text: 'e1000e 0000:00:1f.6 ens18: NIC Link is Down',
+        })),
+        journal: {
+          ...facts.journal,
+          'systemd-networkd': [500, 300].map(seconds => ({ at: ago(seconds), text: 'ens18: Lost carrier' })),
+        },
+      })),
+      'it was a VLAN of it, and an adapter whose name begins the same way': says('w1', [
+        [500, 'ens18.20: Lost carrier'],
+        [400, 'ens18.20: Lost carrier'],
+        [300, 'igb 0000:02:00.0 ens180: NIC Link is Down'],
+      ]),
       'somebody pulled a cable once': says('w1', [[500, 'e1000e 0000:00:1f.6 ens18: NIC Link is Down']]),
       'it was yesterday': says(
         'w1',
@@ -170,6 +185,24 @@ const nics: readonly Case[] = [
         [500, 400, 300].map(seconds => [seconds, 'ens33: NIC Link is Down'] as const),
       ),
     },
+  },
+  {
+    rule: nicFlapping,
+    when: 'networkd said so three times in an hour, and the kernel once',
+    in: with1(
+      'w1',
+      facts => ({
+        journal: {
+          ...facts.journal,
+          'systemd-networkd': [500, 400, 300].map(seconds => ({ at: ago(seconds), text: 'ens18: Lost carrier' })),
+        },
+      }),
+      says('w1', [[300, 'e1000e 0000:00:1f.6 ens18: NIC Link is Down']]),
+    ),
+    says: /ens18 lost its link 3 times since 02:06 UTC$/,
+    severity: 'warning',
+    certainty: 'likely',
+    near: {},
   },
   {
     rule: nicFlapping,
@@ -213,6 +246,18 @@ const nics: readonly Case[] = [
       'the log is that of a container’s host': container('w1', says('w1', [[120, hang]], nic('w1', intel))),
       'another driver is said to': says('w1', [[120, hang]], nic('w1', { driver: 'tg3', bus: 'pci' })),
     },
+  },
+  {
+    rule: intelHang,
+    when: 'an adapter is beside it whose name begins its own',
+    in: with1(
+      'w1',
+      ({ nics: [own, ...more] }) => ({ nics: own ? [{ ...own, name: 'ens1', driver: 'tg3' }, own, ...more] : [] }),
+      says('w1', [[120, hang]], nic('w1', intel)),
+    ),
+    says: /^ens18 of w1 \(e1000e\) hangs: 1 times/,
+    severity: 'error',
+    near: {},
   },
   {
     rule: intelHang,

@@ -20,6 +20,11 @@ export function adapters(machine: MachineLook, nics: readonly MachineNic[]): rea
   return nics.filter(nic => nic.bus !== '' || defaults.includes(nic.name) || isOwn(nic));
 }
 
+/** Not one whose name begins the same way, nor a VLAN of it. */
+export function isNamed(text: string, { name }: Pick<MachineNic, 'name'>): boolean {
+  return text.split(/[^\w.-]+/).includes(name);
+}
+
 export function isUsed(machine: MachineLook, { name, addresses }: MachineNic): boolean {
   return addresses.length > 0 || (machine.facts.routing?.defaults.some(({ dev }) => dev === name) ?? false);
 }

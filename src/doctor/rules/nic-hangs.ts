@@ -1,7 +1,7 @@
 import { word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { type MachineLook, machinesWith } from '../snapshot.ts';
-import { lines, nodeGone } from './adapters.ts';
+import { isNamed, lines, nodeGone } from './adapters.ts';
 import { clockOf, entityOf, on, recent, seenOn, timeOn } from './on-machine.ts';
 
 function logRule(
@@ -27,8 +27,7 @@ function logRule(
         const last = found.at(-1) ?? first;
         const [, one, other] = pattern.exec(last.text) ?? [];
         const nics = machine.facts.nics ?? [];
-        const nic =
-          nics.find(({ name }) => last.text.includes(name)) ?? nics.find(({ driver }) => drivers?.test(driver));
+        const nic = nics.find(each => isNamed(last.text, each)) ?? nics.find(({ driver }) => drivers?.test(driver));
         const driver = nic?.driver ?? one ?? other ?? '';
         if (drivers && driver !== '' && !drivers.test(driver)) return [];
         const isNow = (now - Date.parse(last.at)) / 1000 < 600;

@@ -4,7 +4,7 @@ import type { MachineNic } from '../machine-facts.ts';
 import { word } from '../reading.ts';
 import type { Finding, Rule } from '../rule.ts';
 import { type MachineLook, machinesWith, type Snapshot } from '../snapshot.ts';
-import { adapters, isUsed, lines, nodeGone } from './adapters.ts';
+import { adapters, isNamed, isUsed, lines, nodeGone } from './adapters.ts';
 import { hypervisorCure } from './hypervisor.ts';
 import { addressOf, clockOf, entityOf, nodeNamed, on, readyOf, recent, seenOn, span, timeOn } from './on-machine.ts';
 
@@ -92,10 +92,10 @@ interface Flapping {
 function flappingOf(snapshot: Snapshot, machine: MachineLook, nic: MachineNic): Flapping | undefined {
   const { kernelLog, journal, identity } = machine.facts;
   const now = timeOn(machine, snapshot);
-  const logged = [...(kernelLog ?? []), ...(journal?.['systemd-networkd'] ?? [])].filter(({ text }) =>
-    text.includes(nic.name),
-  );
-  const downs = recent(logged, lines.down, 3600, now);
+  // Kernel and networkd tell of the same loss: they are not added up.
+  const [downs = []] = [kernelLog, journal?.['systemd-networkd']]
+    .map(log => recent(log, lines.down, 3600, now).filter(({ text }) => isNamed(text, nic)))
+    .toSorted((one, other) => other.length - one.length);
   const [first] = downs;
   const times = { ...(first ? { since: first.at, line: first.text } : {}) };
   if (nic.carrierChangesNow > 0)
