@@ -21,6 +21,7 @@ import { workloadsFragment } from '../src/engine/workloads.ts';
 import { layers } from '../src/layers/index.ts';
 import type { Json } from '../src/model/cluster.ts';
 import type { FenceRequest } from '../src/model/fence.ts';
+import type { Chart } from '../src/model/layers.ts';
 import { powerDaemons, remedyNames } from '../src/model/nic.ts';
 import type { Phase, RemoteAction, Resource, Want } from '../src/model/plan.ts';
 import { printing } from '../src/model/shell.ts';
@@ -38,7 +39,7 @@ import { packages } from '../src/resources/packages.ts';
 import { diffScript } from '../src/resources/release-diff.ts';
 import { listScript } from '../src/resources/release-list.ts';
 import { noRecord } from '../src/resources/release-record.ts';
-import { releaseScript } from '../src/resources/release-script.ts';
+import { type ReleaseOptions, releaseScript } from '../src/resources/release-script.ts';
 import { backupScript } from '../src/transitions/backup.ts';
 import { awaitNotReady } from '../src/transitions/begun.ts';
 import { emptying, uncordon } from '../src/transitions/drain.ts';
@@ -201,13 +202,19 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
   for (const { id, script } of looks) add(`look ${id}`, `set -eu\n${script(about)}`);
   const withLayers = convergedWorld(layered);
   add('every release', `set -eu\n${listScript}`);
-  for (const layer of Object.values(layers)) {
-    const options = releaseOptions(layer, '1.12.1', withLayers);
+  const inRegistry = ([name, options]: readonly [string, ReleaseOptions]) => {
+    const chart: Chart = { ...options.chart, source: { kind: 'oci', url: 'oci://registry.home.arpa:5000/charts' } };
+    return [`${name} in a registry`, { ...options, chart }] as const;
+  };
+  const releases = Object.values(layers).map(
+    layer => [layer.name, releaseOptions(layer, '1.12.1', withLayers)] as const,
+  );
+  for (const [name, options] of [...releases, ...releases.slice(0, 1).map(inRegistry)]) {
     const { chart } = options;
-    add(`diff of ${layer.name}`, `set -eu\n${diffScript(options, undefined)}`);
-    add(`diff of a bundled ${layer.name}`, `set -eu\n${diffScript(options, Buffer.from('chart'))}`);
+    add(`diff of ${name}`, `set -eu\n${diffScript(options, undefined)}`);
+    add(`diff of a bundled ${name}`, `set -eu\n${diffScript(options, Buffer.from('chart'))}`);
     act(
-      `upgrade of ${layer.name}`,
+      `upgrade of ${name}`,
       releaseScript(
         options,
         { chart: chart.name, values: '', kubernetes: '' },

@@ -1,13 +1,16 @@
-// Charts of layers: by the digest in their repository's index, or packed from the sources of a project that publishes none.
+// Charts of layers: by the digest in their repository's index or their registry's manifest, or packed from the sources of a project
+// that publishes none.
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Listed } from '../io/bundle.ts';
 import { type FetchOptions, fetchBytes } from '../io/fetch.ts';
 import { writeInto } from '../io/files.ts';
 import { repackFolder } from '../io/tarball.ts';
+import type { Registry } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
-import type { Chart } from '../model/layers.ts';
+import type { Chart, ChartSource } from '../model/layers.ts';
 import { findChart } from './chart-index.ts';
+import { type FetchedChart, fetchOciChart } from './chart-oci.ts';
 import { idOf } from './debs.ts';
 import { inPool } from './pool.ts';
 import type { MakeTools } from './tools.ts';
@@ -17,6 +20,7 @@ const mostBytes = 64 * 2 ** 20;
 
 export interface FetchCharts extends MakeTools {
   readonly dir: string;
+  readonly registries: readonly Registry[];
   readonly atOnce: number;
   readonly entries: ReadonlyMap<string, Listed>;
   readonly add: (entry: Listed) => Promise<void>;
@@ -26,13 +30,18 @@ export async function fetchCharts(charts: readonly Chart[], options: FetchCharts
   const { dir, atOnce, entries, add, signal, progress } = options;
   const missing = charts.filter(chart => !chartIn(entries, chart));
   await inPool(missing, atOnce, signal, async (chart, either) => {
-    const { name, version } = chart;
-    const bytes = await archiveOf(chart, { ...options, signal: either, mostBytes });
-    const { file } = placeOf(chart);
-    await writeInto(join(dir, file), bytes);
-    await add({ ...placeOf(chart), sha256: sumOf(bytes), bytes: bytes.length });
-    progress.say(`chart ${name} ${version}`);
+    const place = placeOf(chart);
+    await add({ ...place, ...(await fetchTo(join(dir, place.file), chart, { ...options, signal: either })) });
+    progress.say(`chart ${chart.name} ${chart.version}`);
   });
+}
+
+async function fetchTo(path: string, chart: Chart, options: FetchCharts): Promise<FetchedChart> {
+  const { source } = chart;
+  if (source.kind === 'oci') return fetchOciChart(chart, source.url, path, options);
+  const bytes = await archiveOf({ ...chart, source }, { ...options, mostBytes });
+  await writeInto(path, bytes);
+  return { sha256: sumOf(bytes), bytes: bytes.length };
 }
 
 export function chartIn(entries: ReadonlyMap<string, Listed>, chart: Chart): Listed | undefined {
@@ -44,7 +53,7 @@ function placeOf({ name, version }: Chart) {
 }
 
 async function archiveOf(
-  chart: Chart,
+  chart: Chart & { readonly source: Exclude<ChartSource, { kind: 'oci' }> },
   options: FetchOptions & Pick<FetchCharts, 'signal' | 'progress'>,
 ): Promise<Buffer> {
   const { signal, progress } = options;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Listed } from '../io/bundle.ts';
 import { diskError, download } from '../io/download.ts';
 import { makeFolder, readJson, removeTree } from '../io/files.ts';
-import { openRepository, type RegistryRepository } from '../io/registry.ts';
+import type { RegistryRepository } from '../io/registry.ts';
 import { writeTar } from '../io/tar.ts';
 import type { Registry } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
@@ -17,9 +17,9 @@ import {
   parseManifest,
 } from './image-manifest.ts';
 import type { ImageRef } from './image-ref.ts';
+import { openAsTold } from './open-repository.ts';
 import { inPool } from './pool.ts';
 import { type MakeTools, roomFor } from './tools.ts';
-import { endpointsOf } from './wanted.ts';
 
 export interface FetchImages extends MakeTools {
   readonly dir: string;
@@ -101,20 +101,9 @@ export async function fetchImages(
 async function resolve(
   { ref, arch }: Wanted,
   registries: readonly Registry[],
-  { http, signal, patience, resolveSecret }: FetchImages,
+  options: FetchImages,
 ): Promise<Resolved> {
-  const endpoints = endpointsOf(ref.registry, registries).map(({ api, credentials }) => ({
-    api,
-    ...(credentials
-      ? {
-          credentials: async () => ({
-            username: credentials.username,
-            password: await resolveSecret(credentials.password),
-          }),
-        }
-      : {}),
-  }));
-  const repository = openRepository(ref.repository, endpoints, { http, signal, ...(patience ? { patience } : {}) });
+  const repository = openAsTold(ref.registry, ref.repository, { ...options, registries });
   const accept = manifestTypes.join(', ');
   const read = async (reference: string) => {
     const { bytes, digest } = await repository.manifest(reference, accept);

@@ -82,7 +82,7 @@ async function make(request: MakeRequest, tools: MakeTools): Promise<Made> {
     await fetchHelm(helm, arches, options);
     await fetchCharts(
       releases.map(({ chart }) => chart),
-      options,
+      { ...options, registries: software.containerd.registries },
     );
   }
   const refs = await imagesOf(request, tools, entries);

@@ -7,6 +7,8 @@ export type LayerName = (typeof layerNames)[number];
 /** Where a chart is to be had, when no bundle has it. */
 export type ChartSource =
   | { readonly kind: 'repository'; readonly url: string }
+  /** A registry, as Helm writes it without the chart's name: 'oci://ghcr.io/grafana-community/helm-charts'. */
+  | { readonly kind: 'oci'; readonly url: string }
   /** A project that publishes no chart: its sources, and the folder in them. */
   | { readonly kind: 'archive'; readonly url: string; readonly folder: string };
 
@@ -14,6 +16,16 @@ export interface Chart {
   readonly name: string;
   readonly version: string;
   readonly source: ChartSource;
+}
+
+/** Where a registry has a chart, named as images are: the inventory knows Docker Hub as docker.io. */
+export function chartRepository(
+  { name }: Chart,
+  url: string,
+): { readonly registry: string; readonly repository: string } {
+  const { host, pathname } = new URL(url);
+  const repository = `${pathname}/${name}`.replace(/^\/+/, '').replaceAll(/\/{2,}/g, '/');
+  return { registry: host === 'registry-1.docker.io' ? 'docker.io' : host, repository };
 }
 
 /** A layer as `homelab layers list` tells it; empty texts where there is none. */

@@ -2,11 +2,11 @@
 import type { Registry, SecretRef } from '../model/cluster.ts';
 import type { Resource } from '../model/plan.ts';
 import { command, printing } from '../model/shell.ts';
+import { registriesFolder as root } from '../resources/chart-source.ts';
 import { file } from '../resources/file.ts';
 import { oldRegistries } from '../resources/old-registries.ts';
 import { secretFile } from '../resources/secret-file.ts';
 
-const root = '/etc/containerd/certs.d';
 /** First line of what is ours to change and to take away. */
 const mark = '# Written by homelab from containerd.registries in the inventory.';
 

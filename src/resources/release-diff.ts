@@ -1,7 +1,8 @@
 // What runs of a release against what its inputs would make now, object by object. Of Secrets nothing but lengths leaves this file.
 import { dump, loadAll } from 'js-yaml';
 import { command, printing } from '../model/shell.ts';
-import { beginning, chartScript, type ReleaseOptions } from './release-script.ts';
+import { chartScript } from './chart-source.ts';
+import { beginning, type ReleaseOptions } from './release-script.ts';
 import { textDiff } from './resource.ts';
 
 /** sh: two lines of base64: the manifest that Helm recorded, and the release that a dry run against the API server gives, as JSON. */
@@ -9,7 +10,7 @@ export function diffScript(options: ReleaseOptions, archive: Uint8Array | undefi
   const { name, namespace, values } = options;
   const chart = archive
     ? `base64 -d >"$work/chart.tgz" <<'HOMELAB_CHART'\n${Buffer.from(archive).toString('base64')}\nHOMELAB_CHART\nset -- "$work/chart.tgz"\n`
-    : chartScript({ ...options, file: undefined });
+    : chartScript(options.chart, undefined);
   const upgrade = command('upgrade', '--install', name, '--namespace', namespace, '--reset-values', '--skip-crds');
   return `${beginning(options)}${chart}{
 ${printing(JSON.stringify(values))}} >"$work/values.json"

@@ -6,6 +6,7 @@ import { adminKubectl } from '../model/kubectl.ts';
 import type { Chart } from '../model/layers.ts';
 import type { RemoteAction } from '../model/plan.ts';
 import { command, printing, sh } from '../model/shell.ts';
+import { chartExplained, chartScript } from './chart-source.ts';
 import { findHelm } from './helm-tool.ts';
 import { uploadOf } from './packages.ts';
 import { isRecorded, mustStillBe, type ReleaseRecord } from './release-record.ts';
@@ -54,7 +55,7 @@ export function releaseScript(options: ReleaseOptions, marks: Marks, before: Rel
     ...['upgrade', '--install', name, '--namespace', namespace, '--reset-values', '--skip-crds', '--history-max', '5'],
     ...['--timeout', `${waitSeconds}s`, '--labels', labels.join(',')],
   );
-  const script = `${beginning(options)}${mustStillBe(before, name, namespace)}${waitFlag}${chartScript(options)}${repairScript(options)}${isUpgrade ? (options.beforeUpgrade ?? '') : ''}{
+  const script = `${beginning(options)}${mustStillBe(before, name, namespace)}${waitFlag}${chartScript(options.chart, file)}${repairScript(options)}${isUpgrade ? (options.beforeUpgrade ?? '') : ''}{
 ${printing(JSON.stringify(values))}} >"$work/values.json"
 # Helm itself never upgrades what a chart has in crds/
 "$helm" show crds "$@" >"$work/crds.yaml"
@@ -90,21 +91,6 @@ export KUBECONFIG=/etc/kubernetes/admin.conf HELM_CACHE_HOME="$work/cache" HELM_
 ${Object.entries(proxy)
   .map(([key, value]) => `export ${key}=${sh(value)}\n`)
   .join('')}${findHelm}[ -n "$helm" ] || { echo 'homelab: no Helm of 3.13 or newer' >&2; exit 1; }
-`;
-}
-
-/** Leaves the chart, with the flags that it is found by, as the positional parameters. */
-export function chartScript({ chart, file }: ReleaseOptions): string {
-  if (file) return `${command('set', '--', uploadOf(file).remotePath)}\n`;
-  const { source } = chart;
-  if (source.kind === 'repository') {
-    return `${command('set', '--', chart.name, '--repo', source.url, '--version', chart.version)}\n`;
-  }
-  const fetch = command('/usr/lib/apt/apt-helper', '-o', 'Acquire::https::Timeout=30', 'download-file', source.url);
-  return `${fetch} "$work/sources.tar.gz" >&2
-mkdir "$work/sources"
-tar -xzf "$work/sources.tar.gz" -C "$work/sources" --strip-components=1
-set -- "$work/sources/"${sh(source.folder)}
 `;
 }
 
@@ -146,17 +132,7 @@ export function explained({ name, namespace, chart }: ReleaseOptions): NonNullab
       message: `chart ${chartName} wants Kubernetes $1, and this is $2`,
       hint: `give another version under ${layer}; homelab profiles lists sets that were tested together`,
     },
-    {
-      pattern: /chart ".+" version ".+" not found|no chart version found|failed to fetch .*\.tgz : 404/i,
-      message: `there is no chart ${chartName} in its repository`,
-      hint: `give another version under ${layer}, or bring the chart in the bundle`,
-    },
-    {
-      pattern:
-        /is not a valid chart repository or cannot be reached|looks like .* is not a valid|dial tcp|no such host|Client\.Timeout|Failed to fetch/,
-      message: `the repository of chart ${chart.name} cannot be reached`,
-      hint: 'let the control plane reach it (proxy in the inventory), or bring the chart in the bundle (--bundle DIR)',
-    },
+    ...chartExplained(chart),
     {
       pattern: /values don't meet the specifications of the schema[\s\S]*?\n- (.*)/,
       message: `chart ${chartName} refuses the values: $1`,

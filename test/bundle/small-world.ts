@@ -100,6 +100,30 @@ export function buildImages(images: readonly Image[]): {
   return { manifests, blobs };
 }
 
+/** A chart as `helm push` leaves it in a registry. Constructed: media types of helm/helm@v4.2.4 pkg/registry/constants.go. */
+export function ociChart(
+  repository: string,
+  tag: string,
+  archive: Buffer,
+): { readonly manifests: Map<string, Buffer>; readonly blobs: Map<string, Blob> } {
+  const config = Buffer.from(JSON.stringify({ name: repository.split('/').at(-1), version: tag.replaceAll('_', '+') }));
+  const described = (bytes: Buffer, type: string) => ({
+    mediaType: `application/vnd.cncf.helm.${type}`,
+    digest: digestOf(bytes),
+    size: bytes.length,
+  });
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    config: described(config, 'config.v1+json'),
+    layers: [described(archive, 'chart.content.v1.tar+gzip')],
+  };
+  return {
+    manifests: new Map([[`${repository}/${tag}`, Buffer.from(JSON.stringify(manifest))]]),
+    blobs: new Map([config, archive].map(bytes => [digestOf(bytes), bytes])),
+  };
+}
+
 function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
