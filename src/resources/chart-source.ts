@@ -18,7 +18,7 @@ export function chartScript(chart: Chart, file: BundleEntry | undefined): string
     case 'repository':
       return `${command('set', '--', name, '--repo', source.url, '--version', version)}\n`;
     case 'oci':
-      return `${asContainerd(chart, source.url)}${command('set', '--', addressOf(chart, source.url), '--version', version)}\n`;
+      return `${asContainerd(chart, source.url)}${pullScript(chart, source.url)}`;
     case 'archive':
       return sourcesScript(source.url, source.folder);
     default: {
@@ -44,8 +44,12 @@ fi
 `;
 }
 
-function addressOf({ name }: Chart, url: string): string {
-  return `${url.replace(/\/+$/, '')}/${name}`;
+// First and alone: Helm 4 says on stdout what it pulls, before the CRDs or the JSON it was asked for (helm/helm@v4.2.4 pkg/cmd/show.go, upgrade.go).
+function pullScript({ name, version }: Chart, url: string): string {
+  return `mkdir "$work/chart"
+"$helm" ${command('pull', `${url.replace(/\/+$/, '')}/${name}`, '--version', version)} --destination "$work/chart" >&2
+set -- "$work/chart/"*.tgz
+`;
 }
 
 function sourcesScript(url: string, folder: string): string {
@@ -85,15 +89,17 @@ export function chartExplained(chart: Chart): Explained {
   const { registry } = chartRepository(chart, source.url);
   const inInventory = `containerd.registries["${registry}"]`;
   return [
-    { pattern: /(?:\S+\/\S+:\S+|sha256:[0-9a-f]{64}): not found$/, ...absent },
+    // Since 3.18 Helm has the words of oras-go 2, before that those of containerd.
+    { pattern: /(?:\S+\/\S+:\S+|sha256:[0-9a-f]{64}|from remote): not found$/, ...absent },
     {
-      pattern: /response status code 40[13]\b|basic credential not found/,
+      pattern:
+        /(?:response status code|unexpected status from .*:) 40[13]\b|basic credential not found|no basic auth credentials/,
       // ghcr.io and Docker Hub say the same of what is not there.
       message: `${registry} does not let us in: chart ${name} ${version} needs a login, or is not there`,
       hint: `give the login in ${inInventory}.credentials of the inventory and run homelab bootstrap, or ${bundled}`,
     },
     {
-      pattern: /failed to perform "\w+" on source|dial tcp/,
+      pattern: /failed to perform "\w+" on source|failed to do request|unexpected status from|dial tcp/,
       message: away,
       hint: `${proxied}; ${inInventory}.ca where its certificate is its own), or ${bundled}`,
     },

@@ -102,7 +102,11 @@ function repairScript({ name, namespace }: ReleaseOptions): string {
 `;
 }
 
-export function explained({ name, namespace, chart }: ReleaseOptions): NonNullable<RemoteAction['explain']> {
+export function explained({
+  name,
+  namespace,
+  chart,
+}: Pick<ReleaseOptions, 'name' | 'namespace' | 'chart'>): NonNullable<RemoteAction['explain']> {
   const layer = 'layers of the inventory';
   const chartName = `${chart.name} ${chart.version}`;
   const known: NonNullable<RemoteAction['explain']> = [

@@ -12,7 +12,7 @@ import { loadBundle, readBundleList } from '../../src/io/bundle.ts';
 import { createHttp } from '../../src/io/http.ts';
 import { HomelabError } from '../../src/model/errors.ts';
 import { type Mirror, type MirrorOptions, startMirror } from './mirror.ts';
-import { buildDeb, buildImages, buildRepository, canSign } from './small-world.ts';
+import { buildDeb, buildImages, buildRepository, canSign, ociChart } from './small-world.ts';
 
 const arch = process.arch === 'x64' ? 'amd64' : process.arch;
 const other = arch === 'amd64' ? 'arm64' : 'amd64';
@@ -244,6 +244,23 @@ describe.skipIf(!canSign)('bundle make with layers', () => {
     await start();
     expect((await make()).entries).toBe(10);
     expect(mirror.seen.filter(({ path }) => /index.yaml|\.tgz|tar.gz/.test(path))).toEqual([]);
+  });
+
+  test('a chart out of a registry is asked for its images like any other', async () => {
+    const web = ociChart('charts/web', '2.0.0', readFileSync(join(world, 'cilium-1.10.tgz')));
+    await start({
+      manifests: new Map([...images.manifests, ...web.manifests]),
+      blobs: new Map([...images.blobs, ...web.blobs]),
+    });
+    const chart = { name: 'web', version: '2.0.0', source: { kind: 'oci' as const, url: 'oci://quay.io/charts' } };
+    const [cilium] = releases();
+    await make({ releases: cilium ? [{ ...cilium, chart }] : [] });
+    expect(await listed()).toEqual([
+      'chart web 2.0.0 all',
+      `image quay.io/cilium/cilium@${digest} v1 ${arch}`,
+      `image ${kubeadms} 3.10 ${arch}`,
+      `tool helm 9.9.9 ${arch}`,
+    ]);
   });
 
   test('a chart without a published sum is said to be one', async () => {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
@@ -31,6 +32,8 @@ export interface MirrorOptions {
   /** The registry wants a token; with a login, only for it. A token is good for so many requests. */
   readonly token?: { readonly login?: string; readonly uses?: number };
   readonly faults?: readonly Fault[];
+  /** PEM; plain HTTP when not given. */
+  readonly tls?: { readonly key: string; readonly cert: string };
   /** Where it listens; loopback when not given. */
   readonly address?: string;
 }
@@ -45,7 +48,7 @@ export async function startMirror(options: MirrorOptions): Promise<Mirror> {
   const seen: Seen[] = [];
   let url = '';
   let uses = 0;
-  const server = createServer((request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
     // containerd tells mirrors which registry it means: ?ns=registry.k8s.io
     const path = (request.url ?? '').replace(/^(\/v2\/[^?]*)\?.*$/, '$1');
     const { authorization, range } = request.headers;
@@ -91,10 +94,11 @@ export async function startMirror(options: MirrorOptions): Promise<Mirror> {
     const blob = options.blobs?.get(digest);
     if (isServed && blob) return send(request, response, blob, fault);
     return void response.writeHead(404).end();
-  });
-  const { address = '127.0.0.1' } = options;
+  };
+  const { address = '127.0.0.1', tls } = options;
+  const server = tls ? createTlsServer(tls, answer) : createServer(answer);
   await new Promise<void>(resolve => server.listen(0, address, resolve));
-  url = `http://${address}:${(server.address() as AddressInfo).port}`;
+  url = `${tls ? 'https' : 'http'}://${address}:${(server.address() as AddressInfo).port}`;
   return { url, seen, close: () => closed(server) };
 }
 

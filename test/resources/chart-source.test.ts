@@ -6,9 +6,9 @@ import type { Registry } from '../../src/model/cluster.ts';
 import type { Chart } from '../../src/model/layers.ts';
 import { registryFiles } from '../../src/phases/registries.ts';
 import { chartScript, registriesFolder } from '../../src/resources/chart-source.ts';
-import { explained, type ReleaseOptions } from '../../src/resources/release-script.ts';
+import { explained } from '../../src/resources/release-script.ts';
 import { dash } from '../dash.ts';
-import { apply, scratch } from './rig.ts';
+import { apply, scratch, standIns } from './rig.ts';
 
 const chartIn = (url: string): Chart => ({ name: 'web', version: '1.0.0+build.3', source: { kind: 'oci', url } });
 const hub = 'oci://registry-1.docker.io/bitnamicharts/';
@@ -26,21 +26,23 @@ function asked(url: string, registries: readonly Registry[]) {
     }
   }
   const script = chartScript(chartIn(url), undefined).replaceAll(registriesFolder, `${folder}/certs.d`);
-  const { stdout, stderr } = dash(
-    `set -eu\nHELM_CONFIG_HOME=${folder}/config\n${script}echo "\${SSL_CERT_FILE:-}" "$@"\n`,
+  const bin = standIns(folder, { helm: `echo "\${SSL_CERT_FILE:-}" "$@"\necho chart >${folder}/chart/web-1.tgz` });
+  const { code, stdout, stderr } = dash(
+    `set -eu\nhelm=helm work=${folder}\nHELM_CONFIG_HOME=${folder}/config\n${script}cat "$@"\n`,
+    { bin },
   );
-  expect(stderr).toBe('');
+  expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: 'chart\n' });
   const config = `${folder}/config/registry/config.json`;
   return {
-    said: stdout.replaceAll(folder, '').trim(),
+    said: stderr.replaceAll(folder, '').trim(),
     logins: existsSync(config) ? JSON.parse(readFileSync(config, 'utf8')).auths : {},
   };
 }
 
 describe('a registry', () => {
-  it('is named with the chart, and the version apart', () => {
+  it('is asked for the chart, by its version, and Helm is given the file', () => {
     const { said, logins } = asked('oci://ghcr.io/org/charts', []);
-    expect(said).toBe('oci://ghcr.io/org/charts/web --version 1.0.0+build.3');
+    expect(said).toBe('pull oci://ghcr.io/org/charts/web --version 1.0.0+build.3 --destination /chart');
     expect(logins).toEqual({});
   });
 
@@ -59,25 +61,17 @@ describe('a registry', () => {
   });
 
   it('is trusted by its own CA where it has one', () => {
-    expect(asked('oci://ghcr.io/org', [{ ...plain, ca: 'PEM\n' }]).said).toMatch(/^\/certs\.d\/ghcr\.io\/ca\.crt oci:/);
+    expect(asked('oci://ghcr.io/org', [{ ...plain, ca: 'PEM\n' }]).said).toMatch(
+      /^\/certs\.d\/ghcr\.io\/ca\.crt pull /,
+    );
   });
 });
 
-// Printed alike by Helm 3.22.0 and 4.3.1, asked for a chart of a registry on loopback; names are put in their place.
+// What Helm printed, asked for a chart of a registry on loopback: 3.22.0 and 4.3.1 alike, 3.17.4 as versions before 3.18. Names are put in
+// their place.
 const manifest = 'https://ghcr.io/v2/org/web/manifests/1.0.0_build.3';
 const source = 'Error: failed to perform "FetchReference" on source:';
-const release: ReleaseOptions = {
-  name: 'web',
-  namespace: 'blog',
-  chart: chartIn('oci://ghcr.io/org'),
-  values: {},
-  kubernetes: '1.31',
-  file: undefined,
-  proxy: {},
-  isFelt: false,
-  minorsAtOnce: undefined,
-  remedies: [],
-};
+const release = { name: 'web', namespace: 'blog', chart: chartIn('oci://ghcr.io/org') };
 const absent = 'there is no chart web 1.0.0+build.3 in its repository';
 const shut = 'ghcr.io does not let us in: chart web 1.0.0+build.3 needs a login, or is not there';
 const away = 'the repository of chart web cannot be reached';
@@ -138,6 +132,43 @@ it.each([
   [
     'it has had enough of us',
     `${source} GET "${manifest}": response status code 429: toomanyrequests: You have reached your pull rate limit`,
+    away,
+    '--bundle DIR',
+  ],
+  ['no such tag, before 3.18', 'Error: ghcr.io/org/web:1.0.0_build.3: not found', absent, 'another version'],
+  [
+    'a manifest without its archive, before 3.18',
+    `Error: failed to copy: httpReadSeeker: failed open: could not fetch content descriptor sha256:${'6'.repeat(64)} (application/vnd.cncf.helm.chart.content.v1.tar+gzip) from remote: not found`,
+    absent,
+    'another version',
+  ],
+  [
+    'no token for a stranger, before 3.18',
+    'Error: failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://ghcr.io/token?scope=repository%3Aorg%2Fweb%3Apull&service=x: 403 Forbidden',
+    shut,
+    login,
+  ],
+  [
+    'a token that is not enough, before 3.18',
+    `Error: unexpected status from HEAD request to ${manifest}: 401 Unauthorized`,
+    shut,
+    login,
+  ],
+  [
+    'a password wanted, before 3.18',
+    'Error: pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials',
+    shut,
+    login,
+  ],
+  [
+    'nobody vouches for it, before 3.18',
+    `Error: failed to do request: Head "${manifest}": tls: failed to verify certificate: x509: certificate signed by unknown authority`,
+    away,
+    'containerd.registries["ghcr.io"].ca',
+  ],
+  [
+    'it is overloaded, before 3.18',
+    `Error: unexpected status from HEAD request to ${manifest}: 503 Service Unavailable`,
     away,
     '--bundle DIR',
   ],
