@@ -198,6 +198,19 @@ describe('who else runs Helm here', () => {
   });
 });
 
+it('a chart out of a registry is pulled once, and nothing else asks the registry', () => {
+  const source = { kind: 'oci', url: 'oci://ghcr.io/org' } as const;
+  const { code, asked, left } = run(
+    {},
+    releaseScript({ ...options, chart: { ...options.chart, source } }, marks, noRecord),
+  );
+  expect(code).toBe(0);
+  const calls = asked.filter(line => line.startsWith('helm ') && !line.startsWith('helm version'));
+  expect(calls.map(line => line.split(' ')[1])).toEqual(['pull', 'show', 'upgrade']);
+  expect(calls.filter(line => line.includes('oci://'))).toHaveLength(1);
+  expect(left).toEqual([]);
+});
+
 describe('kinds of a chart', () => {
   it('are applied before the release, and only where there are some', () => {
     const { asked } = run({ crds: 'kind: CustomResourceDefinition' });
