@@ -1,5 +1,5 @@
 // What a layer is: a chart with its values, where it stands, what it costs, what proves it, and how it is upgraded.
-import type { Cluster, JsonObject } from '../model/cluster.ts';
+import type { Cluster, JsonObject, KubernetesObject } from '../model/cluster.ts';
 import type { Chart, LayerName, PodSecurity } from '../model/layers.ts';
 import type { Probe, RemoteAction } from '../model/plan.ts';
 import type { Allocatable, World } from '../model/world.ts';
@@ -14,6 +14,8 @@ export interface Layer {
   readonly podSecurity?: PodSecurity;
   chart(version: string): Chart;
   values(cluster: Cluster): JsonObject;
+  /** What it has beside its chart; made when the release is there, taken away before the release is. */
+  objects?(cluster: Cluster): readonly KubernetesObject[];
   /** What its pods need of every machine; set up before there is a cluster. */
   readonly onMachines?: OnMachines;
   /** What its containers request by these values; undefined: it has none. */

@@ -8,6 +8,13 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /** A JSON object. */
 export type JsonObject = { readonly [key: string]: Json };
 
+/** An object of the API as it is wanted. Without a namespace: it is the cluster's. */
+export type KubernetesObject = JsonObject & {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: JsonObject & { readonly name: string; readonly namespace?: string };
+};
+
 /** Where a secret is to be had; its value is fetched at the last moment and never stored in a plan. */
 export type SecretRef =
   | { readonly kind: 'env'; readonly name: string }

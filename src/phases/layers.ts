@@ -1,4 +1,4 @@
-// A layer as a phase: its namespace, its release, its evidence. It happens on a control plane, and only where the inventory wants it.
+// A layer as a phase: its namespace, its release, its own objects, its evidence. It happens on a control plane, and only where the inventory wants it.
 import type { Layer } from '../layers/layer.ts';
 import { valuesOf } from '../layers/values.ts';
 import type { Host } from '../model/cluster.ts';
@@ -6,6 +6,7 @@ import type { Phase, Want } from '../model/plan.ts';
 import { minorOf } from '../model/versions.ts';
 import { controlPlaneOf, type Goal, type World } from '../model/world.ts';
 import { namespace } from '../resources/namespace.ts';
+import { object } from '../resources/object.ts';
 import { release } from '../resources/release.ts';
 import type { ReleaseOptions } from '../resources/release-script.ts';
 import { noRoomFor } from './capacity.ts';
@@ -26,6 +27,7 @@ export function layerWants(layer: Layer, world: World, host: Host): readonly Wan
   return [
     ...(layer.podSecurity === undefined ? [] : [namespace(layer.namespace, layer.podSecurity)]),
     release({ ...releaseOptions(layer, wanted.version, world), noRoom: noRoomFor(layer, world) }),
+    ...(layer.objects?.(world.cluster) ?? []).map(object),
   ];
 }
 

@@ -30,6 +30,7 @@ export function uninstallPhase(layer: Layer): Phase {
           ownsNamespace: podSecurity !== undefined,
           isKindsOnly,
           storage,
+          objects: layer.objects?.(world.cluster) ?? [],
           before: beforeUninstall,
         }),
         ...(isWanted ? [stillWanted(layer)] : []),

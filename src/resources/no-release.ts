@@ -1,7 +1,9 @@
 // A Helm release that is to go: never while a volume of its own holds data. Kinds stay; its namespace goes when nothing else is in it.
+import type { KubernetesObject } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Remark, RemoteAction, Resource } from '../model/plan.ts';
 import { command, sh } from '../model/shell.ts';
+import { withoutObject } from './object.ts';
 import { findRecord, parseRecord } from './release-record.ts';
 import { beginning, waitFlag } from './release-script.ts';
 import { defineResource } from './resource.ts';
@@ -19,6 +21,8 @@ export interface NoReleaseOptions {
   readonly storage:
     | { readonly provisioners: readonly string[]; readonly classes: readonly string[]; readonly objects?: string }
     | undefined;
+  /** The layer's own, beside its chart: they go first, while there is somebody who lets go of them. */
+  readonly objects: readonly KubernetesObject[];
   /** sh. */
   readonly before: string;
 }
@@ -51,7 +55,11 @@ export function noRelease(options: NoReleaseOptions): Resource {
     remarks: observed => remarksOf(observed, options),
     act: () => ({
       risk: 'destructive',
-      diff: `- release ${namespace}/${name}${options.ownsNamespace ? `\n- namespace ${namespace}, if nothing of others is in it` : ''}`,
+      diff: [
+        ...options.objects.map(({ kind, metadata }) => `- ${kind} ${metadata.name}`),
+        `- release ${namespace}/${name}`,
+        ...(options.ownsNamespace ? [`- namespace ${namespace}, if nothing of others is in it`] : []),
+      ].join('\n'),
       action: action(options),
     }),
   });
@@ -132,14 +140,14 @@ function remarksOf({ status, isOurs, volumes }: State, { name, namespace }: NoRe
 }
 
 function action(options: NoReleaseOptions): RemoteAction {
-  const { name, namespace, ownsNamespace, isKindsOnly, before } = options;
+  const { name, namespace, ownsNamespace, isKindsOnly, objects, before } = options;
   const selector = `owner=helm,name=${name}`;
   const uninstall = isKindsOnly
     ? `${kubectl} ${command('delete', 'secret', '-n', namespace, '-l', selector)} >/dev/null\n`
     : `${beginning({ proxy: {} })}${waitFlag}${before}"$helm" ${command('uninstall', name, '--namespace', namespace, '--timeout', `${waitSeconds}s`)} "$wait" >&2
 `;
   return {
-    script: `${uninstall}${ownsNamespace ? leaveNamespace(namespace) : ''}`,
+    script: `${objects.map(withoutObject).join('')}${uninstall}${ownsNamespace ? leaveNamespace(namespace) : ''}`,
     timeoutMs: (waitSeconds + 300) * 1000,
     explain: [
       {

@@ -58,6 +58,17 @@ describe('homelab layers', () => {
     expect(steps).toContain('kube-packages/k8s-cp/helm');
   });
 
+  it('install makes what a layer has beside its chart, after its release', async () => {
+    const { code, stdout } = await layers('install', 'longhorn', '--yes', '--output', 'json');
+    expect(code).toBe(0);
+    const steps = stdout.split('\n').flatMap(line => (line.includes('"step-finished"') ? [JSON.parse(line).id] : []));
+    expect(steps.filter(id => id.startsWith('longhorn/'))).toEqual([
+      'longhorn/k8s-cp/namespace-longhorn-system',
+      'longhorn/k8s-cp/release-longhorn',
+      'longhorn/k8s-cp/object-recurringjob-daily-snapshot',
+    ]);
+  });
+
   it('uninstall takes one away, and says that the inventory still wants it', async () => {
     const { code, stdout } = await layers('uninstall', 'longhorn', '--yes', '--output', 'json');
     expect(code).toBe(0);

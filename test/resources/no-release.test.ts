@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { layers } from '../../src/layers/index.ts';
 import { type NoReleaseOptions, noRelease } from '../../src/resources/no-release.ts';
 import { dash } from '../dash.ts';
+import { cluster } from '../sample.ts';
 import { changeOf, observe, scratch, standIns } from './rig.ts';
 
 const options: NoReleaseOptions = {
@@ -12,6 +13,7 @@ const options: NoReleaseOptions = {
   ownsNamespace: true,
   isKindsOnly: false,
   storage: layers.longhorn.storage,
+  objects: layers.longhorn.objects?.(cluster) ?? [],
   before: layers.longhorn.beforeUninstall ?? '',
 };
 const record = '3 deployed longhorn-1.12.1';
@@ -22,9 +24,11 @@ interface Cluster {
   readonly volumes?: readonly string[];
   readonly ownVolumes?: readonly string[];
   readonly left?: readonly string[];
+  /** Its own object is there, and the kind that it is of. */
+  readonly own?: boolean;
 }
 
-function rig({ record: found = record, volumes = [], ownVolumes = [], left = [] }: Cluster) {
+function rig({ record: found = record, volumes = [], ownVolumes = [], left = [], own = true }: Cluster) {
   const folder = scratch();
   const lines = (all: readonly string[]) => all.map(line => `echo '${line}'`).join('; ') || ':';
   const bin = standIns(folder, {
@@ -33,6 +37,8 @@ case "$*" in
   *'get secret '*) ${found === '' ? ':' : `echo '${found}'`} ;;
   *'get persistentvolumes'*) ${lines(volumes)} ;;
   *'get crd'*) ;;
+  *RecurringJob*--ignore-not-found*json) ${own ? "echo '{}'" : 'exit 1'} ;;
+  *'get --raw /version') echo '{}' ;;
   *'get volumes.longhorn.io'*) ${lines(ownVolumes)} ;;
   *api-resources*) echo pods; echo events; echo configmaps ;;
   *'get pods,configmaps'*) echo configmap/kube-root-ca.crt; echo serviceaccount/default; ${lines(left)} ;;
@@ -115,14 +121,32 @@ describe('what is done', () => {
     return { ...said, asked: asked() };
   };
 
-  it('Longhorn is told first that its volumes may go, then Helm takes it, then the empty namespace', () => {
+  it('its own object goes first; Longhorn is told that its volumes may go, then Helm takes it, then the empty namespace', () => {
     const { code, asked } = run(options, {});
     expect(code).toBe(0);
-    const order = ['deleting-confirmation-flag', 'helm uninstall longhorn', 'delete namespace longhorn-system'];
+    const order = [
+      'delete -n longhorn-system RecurringJob.v1beta2.longhorn.io daily-snapshot',
+      'deleting-confirmation-flag',
+      'helm uninstall longhorn',
+      'delete namespace longhorn-system',
+    ];
     const places = order.map(words => asked.indexOf(words));
     expect(places.every(place => place >= 0)).toBe(true);
     expect(places.toSorted((left, right) => left - right)).toEqual(places);
     expect(asked).toContain('--wait=watcher');
+  });
+
+  it('an object that is gone, or whose kind is, keeps nothing back', () => {
+    const { code, asked } = run(options, { own: false });
+    expect(code).toBe(0);
+    expect(asked).not.toContain('delete -n longhorn-system RecurringJob');
+    expect(asked).toContain('helm uninstall longhorn');
+  });
+
+  it('it is told what goes', () => {
+    expect(changeOf(noRelease(options), there).diff).toBe(
+      '- RecurringJob daily-snapshot\n- release longhorn-system/longhorn\n- namespace longhorn-system, if nothing of others is in it',
+    );
   });
 
   it('a namespace with something of others in it stays', () => {
@@ -132,7 +156,7 @@ describe('what is done', () => {
   it('a chart that is kinds: only Helm’s record goes, and with it no kind', () => {
     const { name, namespace } = { name: layers.crds.release, namespace: layers.crds.namespace };
     const { code, asked } = run(
-      { name, namespace, ownsNamespace: false, isKindsOnly: true, storage: undefined, before: '' },
+      { name, namespace, ownsNamespace: false, isKindsOnly: true, storage: undefined, objects: [], before: '' },
       {},
     );
     expect(code).toBe(0);

@@ -2,6 +2,7 @@
 import { adminKubectl } from '../../model/kubectl.ts';
 import type { Layer } from '../layer.ts';
 import { longhornProbes } from './probes.ts';
+import { recurringJob } from './snapshots.ts';
 import { longhornCost, longhornValues } from './values.ts';
 
 export const longhorn: Layer = {
@@ -11,6 +12,7 @@ export const longhorn: Layer = {
   podSecurity: 'privileged',
   chart: version => ({ name: 'longhorn', version, source: { kind: 'repository', url: 'https://charts.longhorn.io' } }),
   values: longhornValues,
+  objects: cluster => [recurringJob(cluster)],
   // longhorn.io/docs/latest/deploy/install: volumes are attached by iSCSI, shared ones by NFS; longhorn/longhorn#8697 for the module.
   onMachines: { packages: ['open-iscsi', 'nfs-common'], modules: ['iscsi_tcp'], units: ['iscsid.service'] },
   cost: longhornCost,

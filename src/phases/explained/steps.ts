@@ -488,6 +488,11 @@ export const explainedSteps: Readonly<Record<string, Explained>> = {
     source: 'docs/adr/0018',
     undo: 'homelab layers uninstall NAME',
   },
+  'object-*': {
+    why: 'What a layer has beside its chart: applied as it stands in homelab, and only the fields that stand there are compared and set.',
+    source: 'docs/adr/0018, https://kubernetes.io/docs/reference/using-api/server-side-apply/',
+    undo: 'homelab layers uninstall NAME takes it away with its layer',
+  },
   'no-release-*': {
     why: 'A layer goes only when its name was typed: what pods have from it is gone with it. Its kinds stay where Helm leaves them, and with them what others made of them.',
     source: 'docs/adr/0018, https://helm.sh/docs/helm/helm_uninstall/',

@@ -1,0 +1,87 @@
+// One object of the API that homelab wants as it is. Only the fields that are wanted are looked at: the rest is what webhooks, controllers
+// and others put there. Read and applied on a control plane.
+import { dump } from 'js-yaml';
+import { z } from 'zod';
+import type { Json, JsonObject, KubernetesObject } from '../model/cluster.ts';
+import { adminKubectl } from '../model/kubectl.ts';
+import type { Resource } from '../model/plan.ts';
+import { command, printing } from '../model/shell.ts';
+import { defineResource, textDiff } from './resource.ts';
+
+const kubectl = adminKubectl(20);
+/** Who waits for an end watches, for as long as that one request may take. */
+const patientKubectl = adminKubectl(70);
+const fields = z.record(z.string(), z.json());
+
+/** What is there of what is wanted; 'absent' also where its kind is; 'unknown' where the API server does not say. */
+type State = 'absent' | 'unknown' | JsonObject;
+
+export function object(wanted: KubernetesObject): Resource {
+  const { kind, metadata } = wanted;
+  return defineResource<State>({
+    key: `object:${metadata.namespace ?? ''}/${kind}/${metadata.name}`,
+    name: `object-${kind.toLowerCase()}-${metadata.name}`,
+    title: `Make ${kind} ${metadata.name}`,
+    read: `[ -e /etc/kubernetes/admin.conf ] || exit 0
+${findObject(wanted)}printf '%s\\n' "$found"
+`,
+    parse: output => parse(output.trim(), wanted),
+    blank: 'absent',
+    desired: wanted,
+    differences: observed => {
+      if (observed === 'absent') return ['there is none'];
+      if (observed === 'unknown') return ['whether it is there the API server does not say'];
+      return textOf(observed) === textOf(wanted) ? [] : ['it is not as it is wanted'];
+    },
+    act: observed => ({
+      diff: textDiff(textOf(observed), textOf(wanted)),
+      action: {
+        script: `{
+${printing(`${JSON.stringify(wanted, null, 2)}\n`)}} | ${kubectl} apply --server-side --force-conflicts --field-manager=homelab -f - >/dev/null
+`,
+        timeoutMs: 60_000,
+      },
+    }),
+  });
+}
+
+/** sh: takes it away, where it and its kind are there; fails when it is not gone within a minute. */
+export function withoutObject(wanted: KubernetesObject): string {
+  return `${findObject(wanted)}[ "$found" = absent ] || ${patientKubectl} ${command('delete', ...namesOf(wanted), '--ignore-not-found', '--timeout=60s')} >/dev/null
+`;
+}
+
+/** sh: sets $found to it as JSON, or to 'absent' or 'unknown'. kubectl fails for a kind that is not there as for a server that is away. */
+function findObject(wanted: KubernetesObject): string {
+  return `if found=$(${kubectl} ${command('get', ...namesOf(wanted), '--ignore-not-found', '-o', 'json')} 2>/dev/null); then found=\${found:-absent}
+elif ${kubectl} get --raw /version >/dev/null 2>&1; then found=absent
+else found=unknown; fi
+`;
+}
+
+/** As kubectl takes them: -n NAMESPACE KIND.VERSION.GROUP NAME. */
+function namesOf({ apiVersion, kind, metadata: { name, namespace } }: KubernetesObject): readonly string[] {
+  const [group = '', version] = apiVersion.includes('/') ? apiVersion.split('/') : ['', apiVersion];
+  return [...(namespace === undefined ? [] : ['-n', namespace]), `${kind}.${version}.${group}`, name];
+}
+
+function parse(output: string, wanted: KubernetesObject): State {
+  if (output === '' || output === 'absent') return 'absent';
+  return output === 'unknown' ? 'unknown' : wantedOf(fields.parse(JSON.parse(output)), wanted);
+}
+
+function wantedOf(found: JsonObject, wanted: JsonObject): JsonObject {
+  const there = Object.entries(wanted).filter(([key]) => Object.hasOwn(found, key));
+  return Object.fromEntries(there.map(([key, inner]) => [key, partOf(found[key] ?? null, inner)]));
+}
+
+/** Lists have the wanted length or are shown whole. */
+function partOf(found: Json, wanted: Json | undefined): Json {
+  if (Array.isArray(found) && Array.isArray(wanted)) return found.map((item, index) => partOf(item, wanted[index]));
+  const [inner, outer] = [fields.safeParse(found), fields.safeParse(wanted)];
+  return inner.success && outer.success ? wantedOf(inner.data, outer.data) : found;
+}
+
+function textOf(state: State): string {
+  return typeof state === 'string' ? '' : dump(state, { sortKeys: true, lineWidth: 140 });
+}

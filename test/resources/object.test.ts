@@ -1,0 +1,155 @@
+// One object of the API: what is there of what is wanted, and how it is put there and taken away, with stand-ins for kubectl.
+// Constructed: answers have the shape of `kubectl get -o json`, and what API server and webhooks add by the kinds' CRDs.
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { JsonObject, KubernetesObject } from '../../src/model/cluster.ts';
+import { object, withoutObject } from '../../src/resources/object.ts';
+import { dash } from '../dash.ts';
+import { apply, changeOf, observe, scratch, standIns } from './rig.ts';
+
+const wanted: KubernetesObject = {
+  apiVersion: 'longhorn.io/v1beta2',
+  kind: 'RecurringJob',
+  metadata: { name: 'daily', namespace: 'longhorn-system' },
+  spec: { task: 'snapshot', cron: "0 3 * * *; echo '$(id)'", groups: [], retain: 7 },
+};
+const resource = object(wanted);
+const there = {
+  ...wanted,
+  metadata: { ...wanted.metadata, uid: '0-1', managedFields: [{ manager: 'homelab' }] },
+  spec: { ...(wanted['spec'] as JsonObject), concurrency: 1, parameters: {} },
+  status: { ownerID: 'k8s-worker1' },
+};
+
+interface Server {
+  /** What `get` prints; undefined: it fails, as for a kind that nobody knows. */
+  readonly found?: string | undefined;
+  readonly silent?: boolean;
+}
+
+function rig({ found, silent = false }: Server) {
+  const folder = scratch();
+  const bin = standIns(folder, {
+    kubectl: `echo "kubectl $*" >>${folder}/asked
+${silent ? 'exit 1' : ''}
+case "$*" in
+  *'get --raw /version') echo '{}' ;;
+  *' get '*)
+    ${found === undefined ? 'exit 1' : `cat <<'FOUND'\n${found}\nFOUND`}
+    ;;
+  *' apply '*) cat >${folder}/applied ;;
+esac`,
+  });
+  return {
+    bin,
+    moved: { '/etc/kubernetes/admin.conf': folder },
+    read: (name: string) => readFileSync(`${folder}/${name}`, 'utf8'),
+  };
+}
+const seen = (server: Server) => observe(resource, rig(server));
+
+describe('what is looked at', () => {
+  it('is only what is wanted: what others put there is theirs', () => {
+    const observed = seen({ found: JSON.stringify(there) });
+    expect(observed).toEqual(resource.desired);
+    expect(resource.change(observed, [])).toBeUndefined();
+  });
+
+  it('is one object, by its kind, version, group and namespace', () => {
+    const machine = rig({ found: '' });
+    observe(resource, machine);
+    expect(machine.read('asked')).toContain(
+      ' get -n longhorn-system RecurringJob.v1beta2.longhorn.io daily --ignore-not-found -o json',
+    );
+    const core: KubernetesObject = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'mine' } };
+    expect(object(core).read).toContain(' get Namespace.v1. mine --ignore-not-found');
+  });
+
+  it.each([
+    ['it is not there', { found: '' }, 'absent'],
+    ['nobody knows its kind', {}, 'absent'],
+    ['the API server is away', { silent: true }, 'unknown'],
+  ] as const)('where %s: %s', (_, server, state) => {
+    expect(seen(server)).toBe(state);
+  });
+
+  it('before there is a cluster is nothing', () => {
+    const nowhere = { ...rig({ silent: true }), moved: { '/etc/kubernetes': '/nowhere' } };
+    expect(observe(resource, nowhere)).toBe('absent');
+  });
+
+  it.each(['[]', 'no JSON', '"absent"'])('is refused where it is no object: %s', found => {
+    expect(() => seen({ found })).toThrow();
+  });
+
+  it('keeps a backslash as it is', () => {
+    const found = JSON.stringify({ ...there, spec: { ...there.spec, task: 'a\\nb' } });
+    expect(seen({ found })).toMatchObject({ spec: { task: 'a\\nb' } });
+  });
+});
+
+describe('what differs', () => {
+  const whyOf = (spec: object) => {
+    const observed = seen({ found: JSON.stringify({ ...there, spec: { ...there.spec, ...spec } }) });
+    return resource.change(observed, []);
+  };
+
+  it('is shown, and nothing beside it', () => {
+    const change = whyOf({ retain: 99, concurrency: 5 });
+    expect(change?.why).toBe('it is not as it is wanted');
+    expect(change?.diff).toMatch(/^-\s+retain: 99$/m);
+    expect(change?.diff).toMatch(/^\+\s+retain: 7$/m);
+    expect(change?.diff).not.toContain('concurrency');
+  });
+
+  it.each([
+    ['a list with more in it', { groups: ['default'] }],
+    ['a field that is gone', { retain: undefined }],
+    ['a field of another type', { retain: '7' }],
+    ['a map in place of a list', { groups: {} }],
+  ])('%s', (_, spec) => {
+    expect(whyOf(spec)).toBeDefined();
+  });
+
+  it('is the whole object where there is none', () => {
+    expect(changeOf(resource, 'absent')).toMatchObject({ why: 'there is none', risk: 'safe' });
+    expect(changeOf(resource, 'absent').diff).toContain('+kind: RecurringJob');
+    expect(changeOf(resource, 'unknown').why).toContain('does not say');
+  });
+
+  it('in items of a list is what is wanted of each', () => {
+    const listed = object({ ...wanted, spec: { items: [{ name: 'a' }] } });
+    const parse = (items: readonly object[]) => listed.parse(JSON.stringify({ ...wanted, spec: { items } }));
+    expect(listed.change(parse([{ name: 'a', added: 'by a webhook' }]), [])).toBeUndefined();
+    expect(listed.change(parse([{ name: 'b' }]), [])).toBeDefined();
+    expect(listed.change(parse([{ name: 'a' }, { name: 'b' }]), [])).toBeDefined();
+    expect(listed.change(parse([]), [])).toBeDefined();
+  });
+});
+
+describe('what is done', () => {
+  it('gives the API server the object as it stands, and takes fields that others set', () => {
+    const machine = rig({ found: '' });
+    expect(apply(resource, machine)).toMatchObject({ code: 0, stdout: '' });
+    expect(JSON.parse(machine.read('applied'))).toEqual(wanted);
+    expect(machine.read('asked')).toContain('apply --server-side --force-conflicts --field-manager=homelab -f -');
+  });
+
+  it.each([
+    ['is there', { found: JSON.stringify(there) }, true],
+    ['is not there', { found: '' }, false],
+    ['is of a kind that is not there', {}, false],
+  ])('takes it away where it %s', (_, server, deleted) => {
+    const machine = rig(server);
+    expect(dash(`set -eu\n${withoutObject(wanted)}`, machine).code).toBe(0);
+    const asked = machine.read('asked');
+    expect(asked.includes(' delete -n longhorn-system RecurringJob.v1beta2.longhorn.io daily ')).toBe(deleted);
+  });
+
+  it('goes no further where the API server does not say whether it is there', () => {
+    expect(dash(`set -eu\n${withoutObject(wanted)}echo on\n`, rig({ silent: true }))).toMatchObject({
+      code: 1,
+      stdout: '',
+    });
+  });
+});
