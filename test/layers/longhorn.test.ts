@@ -1,8 +1,14 @@
 // Constructed: Longhorn does not run where this was written. Its objects have the fields of the CRDs of longhorn/longhorn v1.12.1.
 import { describe, expect, it } from 'vitest';
 import { layers } from '../../src/layers/index.ts';
-import { copiesOfVolume, degradedVolumes, unschedulableDisks } from '../../src/layers/longhorn/objects.ts';
+import {
+  copiesOfVolume,
+  degradedVolumes,
+  stateOfSnapshot,
+  unschedulableDisks,
+} from '../../src/layers/longhorn/objects.ts';
 import { unknownFields } from '../doctor/crd-fields.ts';
+import { schemaOf } from './longhorn-schemas.ts';
 import { type Answers, active, machines, read, removed, told, withLayers } from './rig.ts';
 
 const world = withLayers({ longhorn: { version: '1.12.1', values: {} } });
@@ -51,6 +57,12 @@ describe('constructed objects', () => {
   });
 });
 
+it.each(['spec', 'status'] as const)('a constructed snapshot has a %s that the CRD takes', part => {
+  const { [part]: mine } = JSON.parse(snapshot({ readyToUse: true, creationTime: '2026-11-22T18:00:03Z', error: '' }));
+  expect(schemaOf('Snapshot', part).safeParse(mine).error).toBeUndefined();
+  expect(schemaOf('Snapshot', part).safeParse({ ...mine, ready: true }).success).toBe(false);
+});
+
 describe('volumes', () => {
   it('in use that lack a copy are named; those that nobody uses are not judged', () => {
     const json = list(
@@ -84,7 +96,16 @@ const sum = 'a'.repeat(64);
 const three = [replica('k8s-worker1'), replica('k8s-worker2'), replica('k8s-worker3')];
 const objects = (...items: readonly object[]) =>
   list(...items, volume('pvc-9', 'attached', 'degraded'), replica('k8s-cp', 'running', 'pvc-9'));
+const snapshot = (status?: object) =>
+  JSON.stringify({
+    apiVersion,
+    kind: 'Snapshot',
+    metadata: meta('homelab-probe-pvc-1'),
+    spec: { volume: 'pvc-1', createSnapshot: true },
+    status,
+  });
 const good: Answers = [
+  ['"Snapshot"', snapshot({ readyToUse: true, creationTime: '2026-11-22T18:00:03Z', error: '' })],
   ['"PersistentVolumeClaim"', 'pod writer k8s-worker1 10.244.1.7 1-1\nvolume pvc-1 \n'],
   ['"name":"reader"', 'pod reader k8s-worker2 10.244.2.8 2-2\n'],
   ['/dev/urandom', `sum ${sum}\n`, 'k8s-worker1'],
@@ -102,6 +123,7 @@ describe('a volume of Longhorn', () => {
     expect(lines).toEqual([
       '✔ volume-moves: the same sum',
       '✔ volume-copies: attached, healthy, 3 wanted, 3 run (k8s-worker1, k8s-worker2, k8s-worker3)',
+      '✔ volume-snapshot: ready to use',
       '✔ volume-goes: nothing is left',
     ]);
     expect(removed(asked)).toEqual(['homelab-probe-longhorn on k8s-cp']);
@@ -126,6 +148,35 @@ describe('a volume of Longhorn', () => {
     expect(lines.filter(each => each.startsWith('✖'))).toEqual([
       `✖ volume-copies: ${words}, 3 run (k8s-worker1, k8s-worker2, k8s-worker3)`,
     ]);
+  });
+
+  it.each([
+    ['not ready', undefined],
+    ['not ready', { readyToUse: false, error: '' }],
+    ['failed to take snapshot', { readyToUse: false, error: 'failed to take snapshot' }],
+    ['not ready', { error: '' }],
+  ])('of which no snapshot can be used is said: %s', async (words, status) => {
+    const { lines } = await prove([['"Snapshot"', snapshot(status)]]);
+    expect(lines.filter(each => each.startsWith('✖'))).toEqual([`✖ volume-snapshot: ${words}`]);
+  });
+
+  it('has a snapshot of its own taken, while its copies run, and the CronJob of the user is not set off', async () => {
+    const { asked } = await prove();
+    const scripts = asked.map(({ script }) => script);
+    const made = scripts.findIndex(script => script.includes('"Snapshot"'));
+    const [, json = ''] = /<<'ITEMS'\n(.*)\nITEMS/.exec(scripts[made] ?? '') ?? [];
+    const { items } = JSON.parse(json);
+    expect(items).toMatchObject([{ apiVersion, kind: 'Snapshot', spec: { volume: 'pvc-1', createSnapshot: true } }]);
+    expect(schemaOf('Snapshot', 'spec').safeParse(items[0].spec).error).toBeUndefined();
+    expect(made).toBeGreaterThan(scripts.findIndex(script => script.includes('replicas.longhorn.io')));
+    expect(made).toBeLessThan(scripts.findIndex(script => script.includes('"name":"reader"')));
+    expect(scripts.join('\n')).not.toMatch(/create job|cronjob/);
+  });
+
+  it('whose snapshot is ready is ready whatever was said before', () => {
+    expect(stateOfSnapshot(snapshot({ readyToUse: true, error: 'waiting for the volume to be attached' }))).toBe(
+      'ready to use',
+    );
   });
 
   it('that nobody knows is said', () => {

@@ -22,6 +22,13 @@ const node = z.object({
     })
     .optional(),
 });
+const snapshot = z.object({
+  status: z.object({ readyToUse: z.boolean().optional(), error: z.string().optional() }).optional(),
+});
+/** Kubernetes' own: batch/v1. */
+const cronJob = z.object({
+  spec: z.object({ schedule: z.string(), suspend: z.boolean().optional(), timeZone: z.string().optional() }),
+});
 const listOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
 
 /** Of `kubectl get volumes.longhorn.io -o json`: those that are in use and lack a copy, 'NAME (degraded)'. */
@@ -70,4 +77,18 @@ export function copiesOfVolume(json: string, name: string): Copies {
       : 'no such volume',
     machines: [...new Set(machines)].sort(),
   };
+}
+
+/** Of `kubectl get snapshots.longhorn.io NAME -o json`: 'ready to use', or what Longhorn says against it. */
+export function stateOfSnapshot(json: string): string {
+  const { status } = snapshot.parse(JSON.parse(json));
+  return status?.readyToUse === true ? 'ready to use' : status?.error || 'not ready';
+}
+
+/** Of `kubectl get cronjob NAME -o json`: '0 18 * * *', and what of it is otherwise than Longhorn makes it. */
+export function scheduleOf(json: string): string {
+  const { schedule, suspend, timeZone } = cronJob.parse(JSON.parse(json)).spec;
+  return [schedule, ...(timeZone === undefined ? [] : [`in ${timeZone}`]), ...(suspend ? ['suspended'] : [])].join(
+    ', ',
+  );
 }

@@ -1,11 +1,12 @@
-// No volume lacks a copy, every disk takes volumes, and a volume is read on another machine than it was written on.
+// No volume lacks a copy, every disk takes volumes, the daily snapshot has its CronJob, and a volume is read on another machine than it was written on.
 import { adminKubectl } from '../../model/kubectl.ts';
 import type { Probe } from '../../model/plan.ts';
 import { look } from '../../model/probes.ts';
 import { controlPlaneOf, type World } from '../../model/world.ts';
 import { defaultClassProbe } from '../default-class.ts';
 import { workersFirst } from '../members.ts';
-import { degradedVolumes, unschedulableDisks } from './objects.ts';
+import { degradedVolumes, scheduleOf, unschedulableDisks } from './objects.ts';
+import { dailySnapshot, snapshotCron } from './snapshots.ts';
 import { longhornVolumeProbe } from './volume-probe.ts';
 
 export function longhornProbes(world: World): readonly Probe[] {
@@ -24,6 +25,7 @@ export function longhornProbes(world: World): readonly Probe[] {
       find: unschedulableDisks,
     }),
     defaultClassProbe(world, 'longhorn'),
+    dailyProbe(world),
     ...(writer && reader ? [longhornVolumeProbe(world, writer.name, reader.name)] : []),
   ];
 }
@@ -47,5 +49,30 @@ function named(world: World, { id, title, kind, find }: Named): Probe {
     hint: 'see why: homelab doctor',
     accept: output => find(output).length === 0,
     show: output => find(output).join(', ') || 'none',
+  });
+}
+
+/**
+ * Longhorn makes a CronJob of every RecurringJob, also of one without groups, a moment after it (longhorn-manager v1.12.1
+ * controller/recurring_job_controller.go reconcileRecurringJob); what somebody sets in that CronJob by hand it leaves. It is not set off
+ * here: each time would push one of the user's seven snapshots out.
+ */
+function dailyProbe(world: World): Probe {
+  const cron = snapshotCron(world.cluster);
+  const get = `${adminKubectl(30)} get -n longhorn-system cronjob ${dailySnapshot} -o`;
+  return look({
+    id: 'daily-snapshot',
+    host: controlPlaneOf(world).name,
+    title: 'the daily snapshot is scheduled',
+    expected: cron,
+    script: `left=20
+until [ "$(${get} jsonpath='{.spec.schedule}' 2>/dev/null)" = '${cron}' ] || [ "$left" -le 0 ]; do left=$((left - 1)); sleep 2; done
+${get} json
+`,
+    reproduce: `kubectl get -n longhorn-system cronjob ${dailySnapshot}`,
+    hint: `Longhorn makes it anew within a minute: kubectl delete -n longhorn-system --ignore-not-found cronjob ${dailySnapshot}; if it does not: kubectl logs -n longhorn-system -l app=longhorn-manager --tail=-1 | grep recurring`,
+    timeoutMs: 90_000,
+    accept: output => scheduleOf(output) === cron,
+    show: scheduleOf,
   });
 }

@@ -1,13 +1,15 @@
-// Proof of Longhorn: a file written on one machine is read on another, while as many copies run as were asked for.
+// Proof of Longhorn: a file written on one machine is read on another, while as many copies run as were asked for, and a snapshot of it is made.
+import type { JsonObject } from '../../model/cluster.ts';
 import { adminKubectl } from '../../model/kubectl.ts';
 import type { Probe } from '../../model/plan.ts';
 import { ask } from '../../model/probe-namespace.ts';
+import { createScript } from '../../model/probe-pods.ts';
 import { evidenceOf } from '../../model/probes.ts';
 import { sh } from '../../model/shell.ts';
 import { pauseImage } from '../../model/versions.ts';
 import { controlPlaneOf, type World } from '../../model/world.ts';
 import { proveVolume } from '../volume-proof.ts';
-import { copiesOfVolume } from './objects.ts';
+import { copiesOfVolume, stateOfSnapshot } from './objects.ts';
 import { copiesOf } from './values.ts';
 
 const namespace = 'homelab-probe-longhorn';
@@ -36,6 +38,14 @@ export function longhornVolumeProbe(world: World, writer: string, reader: string
     reproduce: 'kubectl get -n longhorn-system volumes.longhorn.io,replicas.longhorn.io -o wide',
     hint,
   };
+  const snapshot = {
+    id: 'volume-snapshot',
+    host,
+    title: 'a snapshot of a volume can be used',
+    expected: 'ready to use',
+    reproduce: 'kubectl get -n longhorn-system snapshots.longhorn.io',
+    hint: 'see why: kubectl describe -n longhorn-system snapshots.longhorn.io; homelab doctor',
+  };
   const gone = {
     id: 'volume-goes',
     host,
@@ -50,7 +60,7 @@ export function longhornVolumeProbe(world: World, writer: string, reader: string
     id: 'longhorn-volume',
     title: 'a volume of Longhorn is read where it was not written',
     timeoutMs: 900_000,
-    pieces: [moves, copies, gone],
+    pieces: [moves, copies, snapshot, gone],
     async run(context) {
       const { volume, looked, read, left } = await proveVolume(context, {
         host,
@@ -59,8 +69,10 @@ export function longhornVolumeProbe(world: World, writer: string, reader: string
         image: pauseImage(world.cluster.kubernetes.version),
         writer,
         reader,
-        look: async ({ name }) =>
-          copiesOfVolume(await ask(context, host, copiesScript(name), 180_000, 'Longhorn does not say'), name),
+        look: async ({ name }) => ({
+          ...copiesOfVolume(await ask(context, host, copiesScript(name), 180_000, 'Longhorn does not say'), name),
+          snapshot: stateOfSnapshot(await ask(context, host, snapshotScript(name), 180_000, 'there is no snapshot')),
+        }),
       });
       const observed = `${looked.volume}, ${looked.machines.length} run`;
       return [
@@ -70,6 +82,7 @@ export function longhornVolumeProbe(world: World, writer: string, reader: string
           read === volume.sum ? moves.expected : `${volume.sum} written, ${read} read`,
         ),
         evidenceOf(copies, observed === copies.expected, `${observed} (${looked.machines.join(', ')})`),
+        evidenceOf(snapshot, looked.snapshot === snapshot.expected, looked.snapshot),
         evidenceOf(gone, left === '', left || gone.expected),
       ];
     },
@@ -81,5 +94,24 @@ function copiesScript(name: string): string {
   return `left=60
 until [ "$(${kubectl} get -n longhorn-system volumes.longhorn.io ${sh(name)} -o jsonpath='{.status.robustness}' 2>/dev/null)" = healthy ] || [ "$left" -le 0 ]; do left=$((left - 1)); sleep 2; done
 ${kubectl} get -n longhorn-system volumes.longhorn.io,replicas.longhorn.io -o json
+`;
+}
+
+/**
+ * Longhorn's webhook makes the volume its owner, and the volume's end is its own (longhorn-manager v1.12.1 webhook/resources/snapshot/mutator.go,
+ * controller/volume_controller.go).
+ */
+function snapshotScript(volume: string): string {
+  const name = `homelab-probe-${volume}`;
+  const item: JsonObject = {
+    apiVersion: 'longhorn.io/v1beta2',
+    kind: 'Snapshot',
+    metadata: { name, namespace: 'longhorn-system' },
+    spec: { volume, createSnapshot: true },
+  };
+  const get = `${kubectl} get -n longhorn-system snapshots.longhorn.io ${sh(name)} -o`;
+  return `${createScript([item])}left=60
+until [ "$(${get} jsonpath='{.status.readyToUse}' 2>/dev/null)" = true ] || [ "$left" -le 0 ]; do left=$((left - 1)); sleep 2; done
+${get} json
 `;
 }
