@@ -75,7 +75,7 @@ function wantedOf(found: JsonObject, wanted: JsonObject): JsonObject {
   return Object.fromEntries(there.map(([key, inner]) => [key, partOf(found[key] ?? null, inner)]));
 }
 
-/** Lists have the wanted length or are shown whole. */
+/** Items of a list are compared by their place; those beyond the wanted ones stay whole, and differ. */
 function partOf(found: Json, wanted: Json | undefined): Json {
   if (Array.isArray(found) && Array.isArray(wanted)) return found.map((item, index) => partOf(item, wanted[index]));
   const [inner, outer] = [fields.safeParse(found), fields.safeParse(wanted)];

@@ -70,7 +70,7 @@ until [ "$(${get} jsonpath='{.spec.schedule}' 2>/dev/null)" = '${cron}' ] || [ "
 ${get} json
 `,
     reproduce: `kubectl get -n longhorn-system cronjob ${dailySnapshot}`,
-    hint: `Longhorn makes it anew within a minute: kubectl delete -n longhorn-system --ignore-not-found cronjob ${dailySnapshot}; if it does not: kubectl logs -n longhorn-system -l app=longhorn-manager --tail=-1 | grep recurring`,
+    hint: `have it made anew: kubectl delete -n longhorn-system --ignore-not-found cronjob ${dailySnapshot}; then homelab layers install longhorn`,
     timeoutMs: 90_000,
     accept: output => scheduleOf(output) === cron,
     show: scheduleOf,
