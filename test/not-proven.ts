@@ -36,7 +36,7 @@ export const notProven: Readonly<Record<string, readonly (readonly [claim: strin
   Layers: [
     [
       'Longhorn',
-      'its chart rendered with our values and taken by an API server in a dry run; its evidence is judged on objects made by hand after its kinds',
+      'its chart rendered with our values and taken by an API server in a dry run; its evidence is judged on objects made by hand after its kinds; a worker whose power goes (drill recovery) with a shared folder for its volume',
     ],
     ["Hubble's page, L7 policies, encryption", 'the lab has no Envoy and no page'],
     [

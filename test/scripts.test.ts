@@ -28,6 +28,7 @@ import { printing } from '../src/model/shell.ts';
 import type { Nic, World } from '../src/model/world.ts';
 import { leavingPhases, phases } from '../src/phases/index.ts';
 import { releaseOptions } from '../src/phases/layers.ts';
+import { recoveryPhase } from '../src/phases/recovery.ts';
 import { renewalPhases } from '../src/phases/renewal.ts';
 import { uninstallPhase } from '../src/phases/uninstall.ts';
 import { upgradeBegins, upgradeEnds, upgradePhases, upgradeWatched } from '../src/phases/upgrade.ts';
@@ -249,7 +250,8 @@ async function allScripts(): Promise<ReadonlyMap<string, string>> {
         if (want.kind === 'transition' && want.change && !('refuse' in want.change)) act(name, want.change.action);
       }
     }
-    for (const phase of list) {
+    const recovery = recoveryPhase(layers.longhorn, 'k8s-cp');
+    for (const phase of [...list, ...(title === 'every layer' ? [recovery] : [])]) {
       for (const probe of phase.probes(world)) {
         const name = `${title}: ${phase.id} proves ${probe.id}`;
         if (probe.kind === 'read') add(name, `set -eu\n${probe.script}\n`);

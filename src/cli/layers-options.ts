@@ -1,6 +1,7 @@
 // The command line of `homelab layers`: options and help; the work is loaded when a command runs.
 import { Argument, type Command } from 'commander';
 import { layerNames } from '../model/layers.ts';
+import type { LayersVerifyOptions } from './layers.ts';
 import { withMachines } from './options.ts';
 import type { Io, RunOptions } from './session.ts';
 
@@ -59,12 +60,24 @@ Examples:
     );
   withMachines(layers.command('verify'))
     .addArgument(several())
-    .description('their evidence alone (exit 7 when not); changes nothing')
+    .description('their evidence alone (exit 7 when not)')
+    .option(
+      '--power-off <WORKER>',
+      'then cut the power of this machine: what was written there must be read on another; says after how many seconds',
+    )
+    .option('--yes', 'do not ask before the power goes')
     .addHelpText(
       'after',
-      '\nExamples:\n  homelab layers verify cilium\n  homelab layers verify metrics-server longhorn',
+      `
+Changes nothing, unless --power-off is there: then the machine stays off until somebody switches it on, and its pods are away for about six
+minutes. It is done to one worker, for one layer whose data outlives a machine (longhorn), and only when all other evidence of it holds.
+
+Examples:
+  homelab layers verify cilium
+  homelab layers verify metrics-server longhorn
+  homelab layers verify longhorn --power-off k8s-worker2`,
     )
-    .action(async (names: readonly string[], options: RunOptions) =>
+    .action(async (names: readonly string[], options: LayersVerifyOptions) =>
       done(await (await load()).runLayersVerify(names, options, io)),
     );
   withMachines(layers.command('uninstall'))

@@ -1,24 +1,26 @@
 // homelab layers: what stands on the cluster, told, compared, installed, proven, taken away. The engine's own runs, about some phases.
 import { readFile } from 'node:fs/promises';
 import { explanationOf } from '../engine/machine.ts';
-import { apply, survey, verify } from '../engine/run.ts';
+import { apply, proveByName, survey, verify } from '../engine/run.ts';
 import { loadInventory } from '../inventory/load.ts';
 import { layers } from '../layers/index.ts';
 import type { Cluster } from '../model/cluster.ts';
 import { HomelabError } from '../model/errors.ts';
 import { type LayerName, layerNames } from '../model/layers.ts';
-import type { RemoteAction } from '../model/plan.ts';
+import type { Phase, RemoteAction } from '../model/plan.ts';
 import { controlPlaneOf } from '../model/world.ts';
 import { releaseOptions } from '../phases/layers.ts';
-import { phaseNames } from '../phases/names.ts';
+import { phaseNames, recoveryName } from '../phases/names.ts';
+import { recoveryPhase } from '../phases/recovery.ts';
 import { outputMode } from '../render/choose.ts';
 import { layersTable } from '../render/layers.ts';
 import { diffScript, manifestsDiff } from '../resources/release-diff.ts';
 import { listedLayers, listScript } from '../resources/release-list.ts';
 import { explained } from '../resources/release-script.ts';
+import { askPerson } from './asking.ts';
 import { approvalOf, nothingApproved, requireAnswer } from './commands.ts';
 import { type Io, type RunOptions, runSession, type Session } from './session.ts';
-import { asItIs, everything, type Target, uninstalling } from './target.ts';
+import { asItIs, everything, named, type Target, uninstalling } from './target.ts';
 
 export async function runLayersList(options: RunOptions, io: Io): Promise<number> {
   return onControlPlane(options, io, async (session, ask) => {
@@ -62,9 +64,64 @@ export async function runLayersInstall(texts: readonly string[], options: RunOpt
   );
 }
 
-export async function runLayersVerify(texts: readonly string[], options: RunOptions, io: Io): Promise<number> {
+export interface LayersVerifyOptions extends RunOptions {
+  /** A worker whose power goes. */
+  readonly powerOff?: string;
+}
+
+export async function runLayersVerify(texts: readonly string[], options: LayersVerifyOptions, io: Io): Promise<number> {
+  const { powerOff } = options;
   const only = phasesOf(texts);
-  return runSession('verify', { ...options, only }, io, nothingApproved, verify, aimAt(texts, { ...options, only }));
+  const aim = aimAt(texts, { ...options, only });
+  if (powerOff === undefined) return runSession('verify', { ...options, only }, io, nothingApproved, verify, aim);
+  const phase = recoveryOf(texts, powerOff);
+  requireAnswer(
+    'layers verify --power-off',
+    options,
+    io,
+    `add --yes: homelab layers verify ${texts.join(' ')} --power-off ${powerOff} --yes`,
+  );
+  return runSession(
+    'verify',
+    { ...options, only },
+    io,
+    session => ({ approve: () => approvePowerOff(powerOff, session), isApproved: () => false }),
+    async session => {
+      await proveByName(phase, session);
+      session.bus.emit({ type: 'note', host: powerOff, text: lastWords(session, powerOff, texts) });
+    },
+    async path => {
+      const target = await aim(path);
+      named(target.cluster, powerOff);
+      return {
+        ...target,
+        phases: [...target.phases, recoveryName],
+        isChosen: (each, host) => each.id === phase.id || target.isChosen(each, host),
+      };
+    },
+  );
+}
+
+function recoveryOf(texts: readonly string[], lost: string): Phase {
+  const [layer, ...others] = texts.map(nameOf).map(name => layers[name]);
+  if (layer?.recovery && others.length === 0) return recoveryPhase(layer, lost);
+  const able = layerNames.filter(name => layers[name].recovery !== undefined);
+  throw new HomelabError('HL_USAGE', `--power-off proves one layer whose data outlives a machine: ${able.join(', ')}`, {
+    hint: `homelab layers verify ${able[0]} --power-off ${lost}`,
+  });
+}
+
+async function approvePowerOff(name: string, { options, rehearsal }: Session): Promise<void> {
+  if (options.yes || rehearsal) return;
+  const question = `${name} loses its power, as if somebody pulled the plug: its pods are away for about six minutes, and somebody has to switch it on again. Go on?`;
+  if (await askPerson.confirm(question)) return;
+  throw new HomelabError('HL_CANCELLED', 'not approved; nothing was changed');
+}
+
+function lastWords({ rehearsal }: Session, name: string, texts: readonly string[]): string {
+  return rehearsal
+    ? `this was a rehearsal: ${name} would be off now`
+    : `it is off: switch it on again, and when it is Ready: homelab layers verify ${texts.join(' ')}`;
 }
 
 export async function runLayersUninstall(text: string, options: RunOptions, io: Io): Promise<number> {

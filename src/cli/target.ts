@@ -160,7 +160,8 @@ function namesOf({ layers }: Cluster, only: readonly string[] = []): readonly Ph
   return Object.values(phaseNames).filter(({ id }) => !off.some(name => name === id));
 }
 
-function named({ hosts }: Cluster, name: string): Host {
+/** Throws HL_USAGE for a name that no machine has. */
+export function named({ hosts }: Cluster, name: string): Host {
   const host = hosts.find(each => each.name === name);
   if (host) return host;
   throw new HomelabError('HL_USAGE', `no machine of the inventory is called ${JSON.stringify(name)}`, {

@@ -196,6 +196,27 @@ export async function verify(context: RunContext): Promise<RunResult> {
   return { steps: 0, predictionErrors: 0 };
 }
 
+/** A proof that takes something away, after all others hold: refused or approved first, and made while no other run is at it. */
+export async function proveByName(phase: Phase, context: RunContext): Promise<void> {
+  await verify(context);
+  const now = await survey({ ...context, phases: [phase] });
+  refuseHeld(now, context);
+  refuse(now.plan);
+  await context.approve(now.plan);
+  await claim(now, context);
+  try {
+    const begun = context.clock.now();
+    const failures = sayProofs(
+      await prove([phase], now.world, () => true, context),
+      context,
+      context.clock.now() - begun,
+    );
+    if (failures.length > 0) throw together(failures);
+  } finally {
+    await letGo([...context.machines.values()], context);
+  }
+}
+
 /** What must hold before anything changes, alone: every refusal and every gate's proofs. Changes nothing. */
 export async function preflight(context: RunContext): Promise<void> {
   const now = await survey(context);

@@ -1,5 +1,5 @@
 // What a layer is: a chart with its values, where it stands, what it costs, what proves it, and how it is upgraded.
-import type { Cluster, JsonObject, KubernetesObject } from '../model/cluster.ts';
+import type { Cluster, Host, JsonObject, KubernetesObject } from '../model/cluster.ts';
 import type { Chart, LayerName, PodSecurity } from '../model/layers.ts';
 import type { Probe, RemoteAction } from '../model/plan.ts';
 import type { Allocatable, World } from '../model/world.ts';
@@ -42,6 +42,8 @@ export interface Layer {
   readonly remedies?: RemoteAction['explain'];
   /** Evidence that it works, not that its pods run. */
   probes(world: World): readonly Probe[];
+  /** Evidence that what it keeps outlives this machine, whose power goes for it: only ever by name. */
+  recovery?(world: World, lost: Host): Probe;
 }
 
 export interface OnMachines {

@@ -5,11 +5,11 @@ import { volumesOf } from '../model/probe-namespace.ts';
 import { comeUpScript, createScript, probePod } from '../model/probe-pods.ts';
 
 const kubectl = adminKubectl(100);
-const claim = 'probe';
+/** Of every proof, in its own namespace. */
+export const claim = 'probe';
 
-/** Makes the claim and its first pod; prints the pod, and 'volume NAME PATH'. */
-export function claimScript(namespace: string, storageClass: string, image: string, node: string): string {
-  const item: JsonObject = {
+export function claimOf(namespace: string, storageClass: string): JsonObject {
+  return {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
     metadata: { name: claim, namespace },
@@ -19,8 +19,12 @@ export function claimScript(namespace: string, storageClass: string, image: stri
       resources: { requests: { storage: '64Mi' } },
     },
   };
+}
+
+/** Makes the claim and its first pod; prints the pod, and 'volume NAME PATH'. */
+export function claimScript(namespace: string, storageClass: string, image: string, node: string): string {
   const pod = probePod(namespace, image, { name: 'writer', node, claim });
-  return `${createScript([item, pod])}${comeUpScript(namespace)}volume=$(${kubectl} get -n ${namespace} persistentvolumeclaim ${claim} -o jsonpath='{.spec.volumeName}')
+  return `${createScript([claimOf(namespace, storageClass), pod])}${comeUpScript(namespace)}volume=$(${kubectl} get -n ${namespace} persistentvolumeclaim ${claim} -o jsonpath='{.spec.volumeName}')
 echo "volume $volume $(${kubectl} get persistentvolume "$volume" -o jsonpath='{.spec.hostPath.path}{.spec.local.path}')"
 `;
 }

@@ -102,6 +102,13 @@ export const uninstallName = {
   summary: 'never while a volume of it holds data; kinds stay, and a namespace with anything of others in it',
 } as const satisfies PhaseName;
 
+/** homelab layers verify --power-off. */
+export const recoveryName = {
+  id: 'recovery',
+  title: 'Take a machine away',
+  summary: 'its power goes; what was written there is read on another, and how many seconds that took',
+} as const satisfies PhaseName;
+
 /** What happens to a machine that leaves. */
 export const leavingNames = {
   drain: {

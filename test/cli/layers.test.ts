@@ -85,6 +85,25 @@ describe('homelab layers', () => {
     ['a recording of a diff', ['diff', 'longhorn', '--record', '/tmp/x'], 2, 'what is in Secrets'],
     ['install without an answer', ['install', 'longhorn'], 2, 'homelab layers install longhorn --yes'],
     ['uninstall without an answer', ['uninstall', 'longhorn'], 2, 'homelab layers uninstall longhorn --yes'],
+    [
+      'a power cut without an answer',
+      ['verify', 'longhorn', '--power-off', 'k8s-worker2'],
+      2,
+      '--power-off k8s-worker2 --yes',
+    ],
+    ['a power cut of nobody', ['verify', 'longhorn', '--power-off', 'k8s-worker9', '--yes'], 2, 'k8s-worker9'],
+    [
+      'a power cut for a layer that keeps nothing',
+      ['verify', 'metrics-server', '--power-off', 'k8s-worker2'],
+      2,
+      'longhorn',
+    ],
+    [
+      'a power cut for two layers',
+      ['verify', 'longhorn', 'cilium', '--power-off', 'k8s-worker2'],
+      2,
+      'proves one layer',
+    ],
   ])('%s is refused, with what to type', async (_, argv, expected, words) => {
     const { code, stderr } = await layers(...argv);
     expect(stderr).toContain(words);

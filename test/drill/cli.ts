@@ -86,6 +86,13 @@ program
   .action(() => tests('drill', 'test/drill/layers.test.ts'));
 
 program
+  .command('recovery')
+  .description(
+    "a worker's power goes: what was written there is read elsewhere, and after how many seconds; Longhorn's part is simulated",
+  )
+  .action(() => tests('drill', 'test/drill/recovery.test.ts'));
+
+program
   .command('upgrade-layers')
   .description(
     'Cilium by a minor, killed meanwhile, then Kubernetes by a minor, then every layer anew; builds a second bundle (15 min)',

@@ -82,7 +82,17 @@ describe.skipIf(reason !== undefined)(reason ?? 'a bundle of layers that was mad
     const file = path.join(work, 'inventory.yaml');
     const hosts = new Set(images.map(name => name.split('/')[0] ?? ''));
     const guests = [{ name: 'k8s-cp', role: 'control-plane' as const, address: '192.0.2.10', machine: '', groups: [] }];
-    const state = { name: 'made', index: 0, bootId: '', base: '', bundle: lab, qemu: false, cilium: true, guests };
+    const state = {
+      name: 'made',
+      index: 0,
+      bootId: '',
+      base: '',
+      bundle: lab,
+      qemu: false,
+      shared: false,
+      cilium: true,
+      guests,
+    };
     const text = dump(inventory(state));
     const mirrors = Object.fromEntries([...hosts].map(host => [host, { mirrors: [mirror.url] }]));
     await writeFile(

@@ -15,7 +15,7 @@ import { type GuestFile, hostBootId, readText, writeFiles } from './files.ts';
 import { bridgeOf, cableOf, guestNetwork, hasCable, setCable } from './network.ts';
 import { alive, findInit, kill, type ProcessRecord, parseStat, signalKill } from './processes.ts';
 import { type Output, output, run, until } from './run.ts';
-import { type GuestState, guestPath, type LabState } from './state.ts';
+import { type GuestState, guestPath, type LabState, labFolder } from './state.ts';
 
 /** Enters the control groups given before `--`, then becomes the program after it: its children are the guest's too. */
 const enter = 'set -eu; while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; shift; exec "$@"';
@@ -152,12 +152,15 @@ async function resolvConf(): Promise<string> {
   return '';
 }
 
+const sharedFolder = (lab: LabState): string => path.join(labFolder(lab.name), 'shared');
+
 /** Switches the machine on; a machine that is on stays as it is. Returns before it has booted. */
 async function start(lab: LabState, guest: GuestState): Promise<void> {
   if ((await supervisor(lab, guest)) !== undefined) return;
   await end(lab, guest);
   await mountDisk(lab, guest);
   await createGroups(guest.groups);
+  if (lab.shared) await mkdir(sharedFolder(lab), { recursive: true });
   const argv = [recordFile(lab, guest), consoleFile(lab, guest), cableOf(guest.machine), ...guest.groups, '--'];
   // No pipe to us and a session of its own: the machine does not notice when we end, and Ctrl-C does not reach it.
   const child = execa('sh', ['-c', power, 'sh', ...argv, ...nspawnArgv(lab, guest)], {
@@ -208,6 +211,7 @@ function nspawnArgv(lab: LabState, guest: GuestState): readonly [string, ...stri
     `--directory=${guestPath(lab.name, guest.name, 'root')}`,
     ...dataFolders.map(folder => `--bind=${guestPath(lab.name, guest.name, dataName(folder))}:/${folder}`),
     ...(lab.bundle === null ? [] : [`--bind-ro=${lab.bundle}:/srv/homelab-lab`]),
+    ...(lab.shared ? [`--bind=${sharedFolder(lab)}:/srv/shared`] : []),
     '--',
     initPath,
   ];

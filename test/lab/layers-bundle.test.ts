@@ -68,7 +68,7 @@ describe('the recipe of the layers', () => {
 });
 
 describe('the inventory', () => {
-  const lab = { name: 'x', index: 0, bootId: '', base: '', bundle: null, qemu: false, guests: [] };
+  const lab = { name: 'x', index: 0, bootId: '', base: '', bundle: null, qemu: false, shared: false, guests: [] };
 
   test('names layers where the lab is to have Cilium, and none where not', () => {
     expect(inventory({ ...lab, cilium: true })).toMatchObject({

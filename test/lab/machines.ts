@@ -88,6 +88,8 @@ export interface LabUpOptions {
   readonly log: Log;
   /** The first user's network and what stands on it, as layers of the inventory. */
   readonly cilium?: boolean | undefined;
+  /** One folder of this machine is /srv/shared of all of them. */
+  readonly shared?: boolean | undefined;
   /** Folder that the machines see as /srv/homelab-lab. */
   readonly bundle?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -211,7 +213,17 @@ async function reserve(
   const bundle = bundleFor(options, before?.bootId === bootId ? before : undefined);
   // Disks that exist belong to the base that they were made over.
   const cilium = before?.cilium ?? options.cilium ?? false;
-  const state: LabState = { name, index, bootId, base: before?.base ?? base, bundle, qemu, cilium, guests };
+  const state: LabState = {
+    name,
+    index,
+    bootId,
+    base: before?.base ?? base,
+    bundle,
+    qemu,
+    cilium,
+    guests,
+    shared: before?.shared ?? options.shared ?? false,
+  };
   await writeState(state);
   return state;
 }

@@ -28,6 +28,8 @@ const stateSchema = z.object({
   qemu: z.boolean().default(false),
   /** Its network and what stands on it are layers, and the inventory names them. */
   cilium: z.boolean().default(false),
+  /** All machines see one folder as /srv/shared, as they would a file server. */
+  shared: z.boolean().default(false),
   guests: z.array(guestSchema),
 });
 

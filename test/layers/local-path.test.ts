@@ -76,6 +76,13 @@ describe('a volume of local-path', () => {
     expect(lines).toContain(`✖ volume-folder: ${folder}`);
   });
 
+  it('is looked for in the one folder that all machines share, where the inventory has one', async () => {
+    const shared = { nodePathMap: [], sharedFileSystemPath: '/opt/local-path-provisioner' };
+    expect((await prove([], shared)).lines).toContain(`✔ volume-folder: ${folder}`);
+    const other = { ...shared, sharedFileSystemPath: '/srv/shared' };
+    expect((await prove([], other)).lines).toContain(`✖ volume-folder: ${folder}`);
+  });
+
   it.each([
     [
       'a claim that is not bound',

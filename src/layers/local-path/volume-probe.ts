@@ -11,7 +11,11 @@ import { proveVolume } from '../volume-proof.ts';
 import { localPathValues } from './values.ts';
 
 const namespace = 'homelab-probe-local-path';
-const mapped = z.object({ nodePathMap: z.array(z.object({ node: z.string(), paths: z.array(z.string()) })) });
+const mapped = z.object({
+  nodePathMap: z.array(z.object({ node: z.string(), paths: z.array(z.string()) })),
+  /** One folder that every machine sees, in place of the map. */
+  sharedFileSystemPath: z.string().optional(),
+});
 
 export function localVolumeProbe(world: World, node: string): Probe {
   const host = controlPlaneOf(world).name;
@@ -79,7 +83,10 @@ export function localVolumeProbe(world: World, node: string): Probe {
 
 /** Of the values that the release has. */
 function pathsOf({ cluster }: World, node: string): readonly string[] {
-  const { nodePathMap } = mapped.parse(valuesOf({ name: 'local-path', values: localPathValues }, cluster));
+  const { nodePathMap, sharedFileSystemPath } = mapped.parse(
+    valuesOf({ name: 'local-path', values: localPathValues }, cluster),
+  );
+  if (sharedFileSystemPath) return [sharedFileSystemPath];
   const mine = nodePathMap.find(each => each.node === node);
   return (mine ?? nodePathMap.find(each => each.node === 'DEFAULT_PATH_FOR_NON_LISTED_NODES'))?.paths ?? [];
 }

@@ -1,9 +1,11 @@
 // Longhorn: volumes that outlive a machine, kept on several of them.
 import { adminKubectl } from '../../model/kubectl.ts';
 import type { Layer } from '../layer.ts';
+import { recoveryProbe } from '../recovery-probe.ts';
 import { longhornProbes } from './probes.ts';
 import { recurringJob } from './snapshots.ts';
 import { longhornCost, longhornValues } from './values.ts';
+import { untilHealthy } from './volume-probe.ts';
 
 export const longhorn: Layer = {
   name: 'longhorn',
@@ -28,4 +30,10 @@ export const longhorn: Layer = {
   beforeUninstall: `${adminKubectl(30)} patch -n longhorn-system settings.longhorn.io deleting-confirmation-flag --type=merge -p '{"value":"true"}' >/dev/null\n`,
   upgrades: 'before-kubernetes',
   probes: longhornProbes,
+  recovery: (world, lost) =>
+    recoveryProbe(world, {
+      storageClass: 'longhorn',
+      lost,
+      settle: `${untilHealthy}[ "$left" -gt 0 ] || { echo "$volume has not all its copies after two minutes" >&2; exit 1; }\n`,
+    }),
 };

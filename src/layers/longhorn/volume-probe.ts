@@ -89,11 +89,15 @@ export function longhornVolumeProbe(world: World, writer: string, reader: string
   };
 }
 
+/** sh: waits up to two minutes for all copies of $volume. */
+export const untilHealthy = `left=60
+until [ "$(${kubectl} get -n longhorn-system volumes.longhorn.io "$volume" -o jsonpath='{.status.robustness}' 2>/dev/null)" = healthy ] || [ "$left" -le 0 ]; do left=$((left - 1)); sleep 2; done
+`;
+
 /** A new volume's copies start one after the other. */
 function copiesScript(name: string): string {
-  return `left=60
-until [ "$(${kubectl} get -n longhorn-system volumes.longhorn.io ${sh(name)} -o jsonpath='{.status.robustness}' 2>/dev/null)" = healthy ] || [ "$left" -le 0 ]; do left=$((left - 1)); sleep 2; done
-${kubectl} get -n longhorn-system volumes.longhorn.io,replicas.longhorn.io -o json
+  return `volume=${sh(name)}
+${untilHealthy}${kubectl} get -n longhorn-system volumes.longhorn.io,replicas.longhorn.io -o json
 `;
 }
 
