@@ -32,6 +32,7 @@ program
   )
   .addOption(new Option('--seed <N>', 'draws the machines and the moments').default(1).argParser(Number))
   .option('--cases <PATTERN>', 'cases whose name matches: "inside containerd/", "workers/join$"')
+  .option('--cilium', 'two machines with Cilium and layers, killed at what makes those')
   .option('--each', 'every case from bare machines (hours), instead of one after the other on the same')
   .option(
     '--anew',

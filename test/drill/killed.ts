@@ -14,7 +14,7 @@ import {
 import { freshLab, homelab, homeOf, untilInside } from '../lab/test-lab.ts';
 import { compare, renderComparison } from '../snapshot/compare.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import { takeSnapshot } from '../snapshot/take.ts';
+import { takeLayers, takeSnapshot } from '../snapshot/take.ts';
 import { delayMs, type KillCase, killCases, stepFor } from './kill-cases.ts';
 import { type Killed, type Outcome, readState, saveState, stateFile, tableOf } from './killed-state.ts';
 
@@ -25,22 +25,42 @@ export interface KilledOptions {
   /** Every case from bare machines, instead of one after the other on the same. */
   readonly each?: boolean | undefined;
   readonly anew?: boolean | undefined;
+  /** On a cluster with Cilium, and only at what layers do. */
+  readonly cilium?: boolean | undefined;
 }
 
 const labName = 'drill-killed';
 
+/** What is killed, and what its end is compared by. */
+interface Stage {
+  readonly drill: string;
+  /** Cases, unless others are asked for. */
+  readonly usual: string;
+  fresh(): Promise<Lab>;
+  look(lab: Lab): Promise<Snapshot>;
+}
+
+const plain: Stage = { drill: 'killed', usual: '', fresh: () => freshLab(labName, 4), look: takeSnapshot };
+const layered: Stage = {
+  drill: 'killed-cilium',
+  usual: ' (crds|network|metrics-server|sealed-secrets|local-path)',
+  fresh: () => freshLab(labName, 2, true),
+  look: takeLayers,
+};
+
 /** Exit code: 0 when every case led to a whole cluster that is like an uninterrupted run's. */
 export async function killed(options: KilledOptions): Promise<number> {
   const { seed } = options;
-  const before = options.anew ? undefined : await readState<Killed>('killed', seed);
-  const state = before ?? (await uninterrupted(seed));
-  await saveState('killed', state);
-  const cases = killCases(Object.keys(state.steps), options.cases);
+  const stage = options.cilium ? layered : plain;
+  const before = options.anew ? undefined : await readState<Killed>(stage.drill, seed);
+  const state = before ?? (await uninterrupted(seed, stage));
+  await saveState(stage.drill, state);
+  const cases = killCases(Object.keys(state.steps), options.cases ?? stage.usual);
   const done = options.each ? state.each : state.chain;
   const left = () => cases.filter(({ name }) => done[name] === undefined);
-  console.log(`${cases.length} cases, ${left().length} to do, seed ${seed} (${stateFile('killed', seed)})`);
+  console.log(`${cases.length} cases, ${left().length} to do, seed ${seed} (${stateFile(stage.drill, seed)})`);
   for (const each of cases) console.log(`  ${each.name}`);
-  await (options.each ? caseByCase(state, left) : inChains(state, left));
+  await (options.each ? caseByCase(state, stage, left) : inChains(state, stage, left));
   const shown = Object.fromEntries(cases.flatMap(({ name }) => (done[name] ? [[name, done[name]]] : [])));
   console.log(`\n${tableOf(shown)}`);
   for (const { text } of state.rounds) console.log(text);
@@ -51,14 +71,14 @@ export async function killed(options: KilledOptions): Promise<number> {
   return isLike && good === cases.length ? 0 : 1;
 }
 
-async function uninterrupted(seed: number): Promise<Killed> {
+async function uninterrupted(seed: number, stage: Stage): Promise<Killed> {
   console.log('an uninterrupted run, to compare with');
-  const lab = await freshLab(labName, 4);
+  const lab = await stage.fresh();
   try {
     const run = await bootstrap(lab);
     if (run.code !== 0) throw new Error(story(run));
     const steps = Object.fromEntries(eventsOf(run, 'step-finished').map(each => [each.id, each.durationMs]));
-    return { seed, steps, proofs: proofsOf(run), baseline: await takeSnapshot(lab), chain: {}, each: {}, rounds: [] };
+    return { seed, steps, proofs: proofsOf(run), baseline: await stage.look(lab), chain: {}, each: {}, rounds: [] };
   } finally {
     await lab.down();
   }
@@ -73,10 +93,10 @@ function proofsOf(run: HomelabRun): Record<string, number> {
 }
 
 /** Round after round from bare machines, each run killed at the next moment not yet seen; until no round sees a new one. */
-async function inChains(state: Killed, left: () => readonly KillCase[]): Promise<void> {
+async function inChains(state: Killed, stage: Stage, left: () => readonly KillCase[]): Promise<void> {
   for (let round = state.rounds.length + 1; left().length > 0; round++) {
     const before = left().length;
-    const lab = await freshLab(labName, 4);
+    const lab = await stage.fresh();
     const seen: string[] = [];
     let unmended = 0;
     while (unmended < 8) {
@@ -92,28 +112,28 @@ async function inChains(state: Killed, left: () => readonly KillCase[]): Promise
         const ended = [...(last.ok ? [] : [last.ended]), await typed(lab, result.run)].join(', then ');
         state.chain[seen.at(-1) ?? ''] = { ...last, ended, ok: false };
       }
-      await saveState('killed', state);
+      await saveState(stage.drill, state);
     }
-    const verdict = await verdictOf(lab, state.baseline);
+    const verdict = await verdictOf(lab, state.baseline, lab.bundle, stage.look);
     const text = `round ${round}: killed ${seen.length} times, then a whole run, then ${verdict.text}`;
     state.rounds.push({ text, ok: verdict.ok });
     console.log(text);
-    await saveState('killed', state);
+    await saveState(stage.drill, state);
     if (verdict.ok) await lab.down();
     else break;
     if (left().length === before) break;
   }
 }
 
-async function caseByCase(state: Killed, left: () => readonly KillCase[]): Promise<void> {
+async function caseByCase(state: Killed, stage: Stage, left: () => readonly KillCase[]): Promise<void> {
   for (const each of left()) {
-    const lab = await freshLab(labName, 4);
+    const lab = await stage.fresh();
     const result = await runAndKill(lab, state, [each]);
     if (result.kind !== 'killed') throw new Error(`${each.name} did not come:\n${story(result.run)}`);
     const ended: string[] = [];
     let again = await bootstrap(lab);
     for (; again.code !== 0 && ended.length < 8; again = await bootstrap(lab)) ended.push(await typed(lab, again));
-    const verdict = await verdictOf(lab, state.baseline);
+    const verdict = await verdictOf(lab, state.baseline, lab.bundle, stage.look);
     const outcome = {
       ...result.outcome,
       ended: [...(ended.length === 0 ? ['went on'] : ended), verdict.text].join(', then '),
@@ -121,7 +141,7 @@ async function caseByCase(state: Killed, left: () => readonly KillCase[]): Promi
     };
     state.each[each.name] = outcome;
     console.log(tableOf({ [each.name]: outcome }));
-    await saveState('killed', state);
+    await saveState(stage.drill, state);
     await lab.down();
   }
 }
@@ -203,6 +223,7 @@ export async function verdictOf(
   lab: Lab,
   baseline: Snapshot,
   bundle = lab.bundle,
+  look: Stage['look'] = takeSnapshot,
 ): Promise<{ readonly ok: boolean; readonly text: string }> {
   const again = await bootstrap(lab, bundle);
   if (again.code !== 0 || finished(again).steps > 0)
@@ -210,7 +231,7 @@ export async function verdictOf(
       ok: false,
       text: `exit ${again.code}, ${finished(again).steps} steps in what should have been nothing to do`,
     };
-  const snapshot = await takeSnapshot(lab);
+  const snapshot = await look(lab);
   const ok = compare(baseline, snapshot).length === 0;
   return { ok, text: `0 steps; ${renderComparison(baseline, snapshot)}` };
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { dump, load } from 'js-yaml';
 import { parsePackages } from '../../src/bundle/apt-index.ts';
 import { bundlePath, checkPrerequisites, ensureBundle } from './bundle.ts';
+import { ensureLayers } from './layers-bundle.ts';
 import { type Lab, labDown, labSupported, labUp } from './machines.ts';
 import { type Log, run, until } from './run.ts';
 import { type HomelabRun, runHomelab } from './run-homelab.ts';
@@ -18,11 +19,11 @@ export async function whyNoCluster(): Promise<string | undefined> {
   return missing.length === 0 ? undefined : `no lab bundle here: ${missing.map(one => one.what).join(', ')}`;
 }
 
-/** New machines, whatever a killed test run has left of the old ones. */
-export async function freshLab(name: string, machines: number): Promise<Lab> {
-  const { dir } = await ensureBundle({ log });
+/** New machines, whatever a killed test run has left of the old ones. With `cilium`: layers are in its bundle and inventory. */
+export async function freshLab(name: string, machines: number, cilium = false): Promise<Lab> {
+  const bundle = cilium ? await ensureLayers({ log }) : (await ensureBundle({ log })).dir;
   await labDown(name, { log });
-  const lab = await labUp({ name, machines, log, bundle: dir });
+  const lab = await labUp({ name, machines, log, bundle, cilium });
   await onAll(lab, "echo 'deb [trusted=yes] file:/srv/homelab-lab/apt bookworm main' >/etc/apt/sources.list");
   return lab;
 }

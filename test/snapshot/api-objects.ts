@@ -44,7 +44,7 @@ export function apiObjects(list: readonly JsonObject[], words: Words): Readonly<
     const items = places[place] ?? {};
     places[place] = items;
     const cleaned = clean(forKind(object), words);
-    const name = nameOf(object, words);
+    const name = objectName(object, words);
     // Pods of one owner in the order of what they are, not of their random names.
     const key = [name, ...Array.from({ length: 200 }, (_, index) => `${name} (${index + 2})`)].find(
       each => !Object.hasOwn(items, each),
@@ -63,7 +63,8 @@ function isDecided(object: JsonObject): boolean {
     : false;
 }
 
-function nameOf(object: JsonObject, words: Words): string {
+/** NAMESPACE/NAME, without what is drawn by lot. */
+export function objectName(object: JsonObject, words: Words): string {
   const metadata = asObject(object['metadata']);
   const given = metadata['generateName'];
   const name = typeof given === 'string' ? `${given}*` : String(metadata['name']);

@@ -1,10 +1,12 @@
 // Texts from runs on lab machines: what is random by nature goes, what was decided stays.
 import { describe, expect, test } from 'vitest';
+import type { JsonObject } from '../../src/model/cluster.ts';
 import { answersOf } from './answers.ts';
 import { apiObjects } from './api-objects.ts';
 import { compare, renderComparison } from './compare.ts';
 import { contentOf, reduced } from './content.ts';
 import { nameOf } from './files.ts';
+import { layerObjects } from './layers.ts';
 import { wordsOf } from './words.ts';
 
 const same = (text: string): string => text;
@@ -191,4 +193,32 @@ test('a comparison names place, thing and both sides', () => {
     { place: 'k8s-cp files', item: '/etc/x', first: 'file 0600', second: 'file 0644' },
   ]);
   expect(renderComparison(first, first)).toBe('a and a are equal: 2 things in 1 places');
+});
+
+describe('what layers leave', () => {
+  const record = (name: string, version: string, status: string) => ({
+    kind: 'Secret',
+    type: 'helm.sh/release.v1',
+    metadata: {
+      namespace: 'kube-system',
+      name: `sh.helm.release.v1.${name}.v${version}`,
+      labels: { name, version, status },
+    },
+  });
+  const of = (...objects: readonly JsonObject[]) => layerObjects(objects, text => text);
+
+  test('is of each release what its newest record says, whatever its number', () => {
+    const twice = of(record('cilium', '10', 'failed'), record('cilium', '9', 'deployed'));
+    expect(twice).toEqual({ releases: { cilium: 'failed - - -' } });
+    expect(of(record('cilium', '1', 'deployed'))).toEqual(of(record('cilium', '3', 'deployed')));
+  });
+
+  test('is every other object by its name, and no pod', () => {
+    const made = (kind: string, name: string) => ({ kind, metadata: { namespace: 'kube-system', name } });
+    expect(of(made('Service', 'hubble-relay'), made('Pod', 'cilium-x7k2p'), made('Secret', 'cilium-ca'))).toEqual({
+      releases: {},
+      'api Service': { 'kube-system/hubble-relay': 'there' },
+      'api Secret': { 'kube-system/cilium-ca': 'there' },
+    });
+  });
 });

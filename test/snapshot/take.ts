@@ -7,6 +7,7 @@ import { inside } from '../lab/test-lab.ts';
 import { answersOf, questions } from './answers.ts';
 import { apiObjects } from './api-objects.ts';
 import { filesOf } from './files.ts';
+import { layerObjects } from './layers.ts';
 import type { Items, Snapshot } from './snapshot.ts';
 import { wordsOf } from './words.ts';
 
@@ -14,11 +15,7 @@ const listSchema = z.object({ items: z.array(z.record(z.string(), z.json())) });
 
 export async function takeSnapshot(lab: Lab): Promise<Snapshot> {
   const objects = await allObjects(lab);
-  const words = wordsOf({
-    name: lab.name,
-    addresses: lab.hosts.map(({ address }) => address),
-    podSubnets: Object.fromEntries(objects.flatMap(podSubnetOf)),
-  });
+  const words = wordsIn(lab, objects);
   const machines = await Promise.all(
     lab.hosts.map(async ({ name }): Promise<readonly (readonly [string, Items])[]> => {
       const files = await filesOf(`/proc/${await lab.init(name)}/root`, words);
@@ -31,6 +28,26 @@ export async function takeSnapshot(lab: Lab): Promise<Snapshot> {
   );
   const places = { ...Object.fromEntries(machines.flat()), ...apiObjects(objects, words) };
   return { lab: lab.name, places };
+}
+
+/** What layers leave: the machines' files, and the API's objects by name. */
+export async function takeLayers(lab: Lab): Promise<Snapshot> {
+  const objects = await allObjects(lab);
+  const words = wordsIn(lab, objects);
+  const machines = await Promise.all(
+    lab.hosts.map(
+      async ({ name }) => [`${name} files`, await filesOf(`/proc/${await lab.init(name)}/root`, words)] as const,
+    ),
+  );
+  return { lab: lab.name, places: { ...Object.fromEntries(machines), ...layerObjects(objects, words) } };
+}
+
+function wordsIn(lab: Lab, objects: readonly JsonObject[]): (text: string) => string {
+  return wordsOf({
+    name: lab.name,
+    addresses: lab.hosts.map(({ address }) => address),
+    podSubnets: Object.fromEntries(objects.flatMap(podSubnetOf)),
+  });
 }
 
 /** Empty where there is no cluster. */
