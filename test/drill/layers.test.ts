@@ -31,6 +31,28 @@ const listed = z.looseObject({
   entries: z.array(z.looseObject({ kind: z.string(), name: z.string(), file: z.string() })),
 });
 
+/** The control plane takes itself for the publisher of metrics-server: a name, a certificate that it trusts, and files. */
+const publisher = 'kubernetes-sigs.github.io';
+const serveCharts = `mkdir -p /root/charts/metrics-server
+cd /root/charts
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=${publisher} -addext subjectAltName=DNS:${publisher} -keyout key.pem -out cert.pem 2>/dev/null
+cp /etc/ssl/certs/ca-certificates.crt trusted-before.crt
+cat cert.pem >>/etc/ssl/certs/ca-certificates.crt
+echo '127.0.0.1 ${publisher}' >>/etc/hosts
+systemd-run --quiet --collect --unit=charts --working-directory=/root/charts openssl s_server -quiet -WWW -accept 443 -cert cert.pem -key key.pem
+`;
+const serveNoCharts = `systemctl stop charts
+sed -i '/ ${publisher}$/d' /etc/hosts
+cp /root/charts/trusted-before.crt /etc/ssl/certs/ca-certificates.crt
+rm -rf /root/charts
+`;
+
+function indexOf(version: string, file: string): string {
+  const entry = { apiVersion: 'v2', name: 'metrics-server', version, urls: [file] };
+  const index = { apiVersion: 'v1', entries: { 'metrics-server': [entry] } };
+  return `cat >/root/charts/metrics-server/index.yaml <<'INDEX'\n${JSON.stringify(index)}\nINDEX\n`;
+}
+
 describe.skipIf(reason !== undefined)(reason ?? 'layers on a real cluster', () => {
   let lab: Lab;
   let bundle = '';
@@ -208,6 +230,28 @@ KUBECONFIG=/etc/kubernetes/admin.conf "$helm" ${args}`,
       expect((await newest('metrics-server')).status).toBe('deployed');
       ok(await layers('install', 'metrics-server'));
     });
+
+    test('a repository that answers without that version: both are named; with it, the chart comes from there', async () => {
+      const { entries } = listed.parse(JSON.parse(await readFile(path.join(bundle, 'bundle.json'), 'utf8')));
+      const chart = entries.find(({ kind, name }) => kind === 'chart' && name === 'metrics-server');
+      const [, version = ''] = /-(\d+\.\d+\.\d+)\.tgz$/.exec(chart?.file ?? '') ?? [];
+      await inside(lab, cp, serveCharts);
+      try {
+        await inside(lab, cp, indexOf('0.0.1', 'none.tgz'));
+        const inventory = await wanting('metrics-server', cpu(`${major}13m`));
+        const found = await layers('install', 'metrics-server', inventory, '');
+        fails(found, 6, new RegExp(`there is no chart metrics-server ${version} in its repository`), /another version/);
+        await inside(
+          lab,
+          cp,
+          `cp /srv/homelab-lab/${chart?.file} /root/charts/metrics-server/c.tgz\n${indexOf(version, 'c.tgz')}`,
+        );
+        ok(await layers('install', 'metrics-server', inventory, ''));
+      } finally {
+        await inside(lab, cp, serveNoCharts);
+      }
+      ok(await layers('install', 'metrics-server'));
+    }, 600_000);
 
     test('an image that is nowhere: the pod is named within minutes, and the right image mends it', async () => {
       const begun = performance.now();
