@@ -1,11 +1,11 @@
 // One object of the API that homelab wants as it is. Only the fields that are wanted are looked at: the rest is what webhooks, controllers
-// and others put there. Read and applied on a control plane.
+// and others put there. One of that name without our label is somebody else's, and left. Read and applied on a control plane.
 import { dump } from 'js-yaml';
 import { z } from 'zod';
 import type { Json, JsonObject, KubernetesObject } from '../model/cluster.ts';
 import { adminKubectl } from '../model/kubectl.ts';
 import type { Resource } from '../model/plan.ts';
-import { command, printing } from '../model/shell.ts';
+import { command, printing, sh } from '../model/shell.ts';
 import { defineResource, textDiff } from './resource.ts';
 
 const kubectl = adminKubectl(20);
@@ -16,8 +16,12 @@ const fields = z.record(z.string(), z.json());
 /** What is there of what is wanted; 'absent' also where its kind is; 'unknown' where the API server does not say. */
 type State = 'absent' | 'unknown' | JsonObject;
 
-export function object(wanted: KubernetesObject): Resource {
-  const { kind, metadata } = wanted;
+/** kubernetes.io/docs/concepts/overview/working-with-objects/common-labels */
+const label = 'app.kubernetes.io/managed-by';
+
+export function object(plain: KubernetesObject): Resource {
+  const { kind, metadata } = plain;
+  const wanted: KubernetesObject = { ...plain, metadata: { ...metadata, labels: { [label]: 'homelab' } } };
   return defineResource<State>({
     key: `object:${metadata.namespace ?? ''}/${kind}/${metadata.name}`,
     name: `object-${kind.toLowerCase()}-${metadata.name}`,
@@ -31,8 +35,18 @@ ${findObject(wanted)}printf '%s\\n' "$found"
     differences: observed => {
       if (observed === 'absent') return ['there is none'];
       if (observed === 'unknown') return ['whether it is there the API server does not say'];
+      if (isForeign(observed)) return [];
       return textOf(observed) === textOf(wanted) ? [] : ['it is not as it is wanted'];
     },
+    remarks: observed =>
+      isForeign(observed)
+        ? [
+            {
+              kind: 'note',
+              text: `${kind} ${metadata.name} in ${metadata.namespace ?? 'the cluster'} is not homelab's, and is left as it is; to hand it over: ${command('kubectl', 'label', ...namesOf(plain), '--overwrite', `${label}=homelab`)}`,
+            },
+          ]
+        : [],
     act: observed => ({
       diff: textDiff(textOf(observed), textOf(wanted)),
       action: {
@@ -45,9 +59,18 @@ ${printing(`${JSON.stringify(wanted, null, 2)}\n`)}} | ${kubectl} apply --server
   });
 }
 
-/** sh: takes it away, where it and its kind are there; fails when it is not gone within a minute. */
+function isForeign(observed: State): boolean {
+  if (typeof observed === 'string') return false;
+  const labelled = z.object({ metadata: z.object({ labels: z.object({ [label]: z.literal('homelab') }) }) });
+  return !labelled.safeParse(observed).success;
+}
+
+/** sh: takes it away, where it is there and ours; fails when it is not gone within a minute. */
 export function withoutObject(wanted: KubernetesObject): string {
-  return `${findObject(wanted)}[ "$found" = absent ] || ${patientKubectl} ${command('delete', ...namesOf(wanted), '--ignore-not-found', '--timeout=60s')} >/dev/null
+  return `${findObject(wanted)}case $found in
+  unknown) echo ${sh(`the API server does not say whether ${wanted.kind} ${wanted.metadata.name} is there`)} >&2; exit 1 ;;
+  *'"${label}": "homelab"'*|*'"${label}":"homelab"'*) ${patientKubectl} ${command('delete', ...namesOf(wanted), '--ignore-not-found', '--timeout=60s')} >/dev/null ;;
+esac
 `;
 }
 

@@ -37,7 +37,7 @@ case "$*" in
   *'get secret '*) ${found === '' ? ':' : `echo '${found}'`} ;;
   *'get persistentvolumes'*) ${lines(volumes)} ;;
   *'get crd'*) ;;
-  *RecurringJob*--ignore-not-found*json) ${own ? "echo '{}'" : 'exit 1'} ;;
+  *RecurringJob*--ignore-not-found*json) ${own ? `echo '{"metadata":{"labels":{"app.kubernetes.io/managed-by":"homelab"}}}'` : 'exit 1'} ;;
   *'get --raw /version') echo '{}' ;;
   *'get volumes.longhorn.io'*) ${lines(ownVolumes)} ;;
   *api-resources*) echo pods; echo events; echo configmaps ;;

@@ -13,10 +13,11 @@ const wanted: KubernetesObject = {
   metadata: { name: 'daily', namespace: 'longhorn-system' },
   spec: { task: 'snapshot', cron: "0 3 * * *; echo '$(id)'", groups: [], retain: 7 },
 };
+const ours = { 'app.kubernetes.io/managed-by': 'homelab' };
 const resource = object(wanted);
 const there = {
   ...wanted,
-  metadata: { ...wanted.metadata, uid: '0-1', managedFields: [{ manager: 'homelab' }] },
+  metadata: { ...wanted.metadata, labels: { ...ours, more: 'x' }, uid: '0-1', managedFields: [{ manager: 'homelab' }] },
   spec: { ...(wanted['spec'] as JsonObject), concurrency: 1, parameters: {} },
   status: { ownerID: 'k8s-worker1' },
 };
@@ -117,9 +118,26 @@ describe('what differs', () => {
     expect(changeOf(resource, 'unknown').why).toContain('does not say');
   });
 
+  it("is left where the object is somebody else's, and said with what hands it over", () => {
+    const labels = { 'app.kubernetes.io/managed-by': 'Helm' };
+    for (const metadata of [wanted.metadata, { ...wanted.metadata, labels }]) {
+      const observed = seen({ found: JSON.stringify({ ...there, metadata, spec: {} }) });
+      expect(resource.change(observed, [])).toBeUndefined();
+      expect(resource.remarks?.(observed, [])).toMatchObject([
+        {
+          kind: 'note',
+          text: expect.stringContaining(
+            'kubectl label -n longhorn-system RecurringJob.v1beta2.longhorn.io daily --overwrite app.kubernetes.io/managed-by=homelab',
+          ),
+        },
+      ]);
+    }
+    expect(resource.remarks?.(seen({ found: JSON.stringify(there) }), [])).toEqual([]);
+  });
+
   it('in items of a list is what is wanted of each', () => {
     const listed = object({ ...wanted, spec: { items: [{ name: 'a' }] } });
-    const parse = (items: readonly object[]) => listed.parse(JSON.stringify({ ...wanted, spec: { items } }));
+    const parse = (items: readonly object[]) => listed.parse(JSON.stringify({ ...there, spec: { items } }));
     expect(listed.change(parse([{ name: 'a', added: 'by a webhook' }]), [])).toBeUndefined();
     expect(listed.change(parse([{ name: 'b' }]), [])).toBeDefined();
     expect(listed.change(parse([{ name: 'a' }, { name: 'b' }]), [])).toBeDefined();
@@ -131,12 +149,14 @@ describe('what is done', () => {
   it('gives the API server the object as it stands, and takes fields that others set', () => {
     const machine = rig({ found: '' });
     expect(apply(resource, machine)).toMatchObject({ code: 0, stdout: '' });
-    expect(JSON.parse(machine.read('applied'))).toEqual(wanted);
+    expect(JSON.parse(machine.read('applied'))).toEqual({ ...wanted, metadata: { ...wanted.metadata, labels: ours } });
     expect(machine.read('asked')).toContain('apply --server-side --force-conflicts --field-manager=homelab -f -');
   });
 
   it.each([
     ['is there', { found: JSON.stringify(there) }, true],
+    ['is there, as kubectl prints it', { found: JSON.stringify(there, null, 4) }, true],
+    ["is somebody else's", { found: JSON.stringify({ ...there, metadata: wanted.metadata }) }, false],
     ['is not there', { found: '' }, false],
     ['is of a kind that is not there', {}, false],
   ])('takes it away where it %s', (_, server, deleted) => {
