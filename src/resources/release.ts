@@ -1,6 +1,7 @@
 // A Helm release on a control plane. What it was made from stands as labels on Helm's own record of it: charts that make certificates
 // never render the same twice, so inputs are compared, not manifests.
 import { dump } from 'js-yaml';
+import semver from 'semver';
 import type { Json, JsonObject } from '../model/cluster.ts';
 import { shortDigest } from '../model/digest.ts';
 import type { Remark, Resource } from '../model/plan.ts';
@@ -50,37 +51,57 @@ function differences(observed: ReleaseRecord, desired: ReleaseRecord): readonly 
   ];
 }
 
-function remarksOf(
-  observed: ReleaseRecord,
-  { name, namespace, chart, minorsAtOnce, noRoom }: ReleaseOptions,
-): readonly Remark[] {
+function remarksOf(observed: ReleaseRecord, options: ReleaseOptions): readonly Remark[] {
+  const { name, namespace, noRoom } = options;
   if (observed.status === 'absent' && noRoom) return [{ kind: 'refusal', id: 'capacity', ...noRoom }];
   if (isForeign(observed)) {
     return [
       {
         kind: 'note',
-        text: `the release ${name} in ${namespace} is not homelab's, and is left as it is; to hand it over: kubectl label secret -n ${namespace} -l owner=helm,name=${name} homelab-chart=theirs`,
+        text: `the release ${name} in ${namespace} is not homelab's, and is left as it is; to hand it over: ${labelling(options)}`,
       },
     ];
   }
-  const [from, to] = [versionOf(observed.chart), versionOf(chartMark(chart))];
-  if (minorsAtOnce === undefined || !from || !to) return [];
-  const minors = to.minor - from.minor;
-  if (from.major === to.major && minors >= 0 && minors <= minorsAtOnce) return [];
+  return isRecorded(observed) ? chartRefusal(observed.chart, options) : [];
+}
+
+function chartRefusal(running: string, options: ReleaseOptions): readonly Remark[] {
+  const { name, chart, minorsAtOnce } = options;
+  const wanted = chartMark(chart);
+  if (minorsAtOnce === undefined || running === wanted) return [];
+  const [from, to] = [versionOf(running), versionOf(wanted)];
+  if (!from || !to) {
+    return [
+      {
+        kind: 'refusal',
+        id: 'chart-version',
+        reason: `${name} goes to ${wanted}, and which version runs is not known: its record says ${running}`,
+        hint: `write it into the record: ${labelling(options)}`,
+      },
+    ];
+  }
+  const isBack = semver.lt(to, from);
+  if (!isBack && from.major === to.major && to.minor - from.minor <= minorsAtOnce) return [];
   return [
     {
       kind: 'refusal',
       id: 'chart-version',
-      reason: `${name} goes from ${observed.chart} to ${chartMark(chart)}: upstream allows one minor version at a time, and none back`,
-      hint: `write the versions between into this layer's version in the inventory, one after the other, and run homelab bootstrap after each`,
+      reason: `${name} goes from ${running} to ${wanted}: upstream allows one minor version at a time, and none back`,
+      hint: isBack
+        ? `write ${from.version} or a later one into this layer's version in the inventory`
+        : `write the versions between into this layer's version in the inventory, one after the other, and run homelab bootstrap after each`,
     },
   ];
 }
 
-/** Of a mark: 'longhorn-1.12.1'. */
-function versionOf(mark: string): { readonly major: number; readonly minor: number } | undefined {
-  const found = /-(\d+)\.(\d+)\.\d+/.exec(mark);
-  return found ? { major: Number(found[1]), minor: Number(found[2]) } : undefined;
+/** What tells homelab which chart runs. */
+function labelling({ name, namespace }: ReleaseOptions): string {
+  return `kubectl label secret -n ${namespace} -l owner=helm,name=${name} homelab-chart=CHART-VERSION --overwrite, with CHART-VERSION as helm list -n ${namespace} prints it`;
+}
+
+/** Of a mark: 'longhorn-1.12.1', 'cert-manager-v1.17.2'. */
+function versionOf(mark: string): semver.SemVer | null {
+  return semver.parse(/-(v?\d+\.\d+\.\d+.*)/.exec(mark)?.[1]?.replaceAll('_', '+'));
 }
 
 function diffOf(observed: ReleaseRecord, desired: ReleaseRecord, values: JsonObject): string {

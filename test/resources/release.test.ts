@@ -44,7 +44,12 @@ describe('a release', () => {
     const theirs = resource.parse('4   deployed   <none>   <none>   <none>\n');
     expect(resource.change(theirs, [])).toBeUndefined();
     expect(resource.remarks?.(theirs, [])).toMatchObject([
-      { kind: 'note', text: expect.stringContaining("is not homelab's") },
+      {
+        kind: 'note',
+        text: expect.stringMatching(
+          /is not homelab's.*kubectl label secret -n longhorn-system -l owner=helm,name=longhorn homelab-chart=CHART-VERSION.*helm list -n longhorn-system/,
+        ),
+      },
     ]);
   });
 
@@ -58,6 +63,11 @@ describe('a release', () => {
   it.each([
     ['longhorn-1.11.3', []],
     ['longhorn-1.12.0', []],
+    ['longhorn-1.12.1', []],
+    ['longhorn-1.12.1-rc2', []],
+    ['longhorn-1.12.5', ['chart-version']],
+    ['theirs', ['chart-version']],
+    ['theirs-1.2', ['chart-version']],
     ['longhorn-1.10.2', ['chart-version']],
     ['longhorn-1.13.0', ['chart-version']],
     ['longhorn-0.99.9', ['chart-version']],
@@ -65,6 +75,31 @@ describe('a release', () => {
   ])('from chart %s: refusals %j', (chart, ids) => {
     const remarks = resource.remarks?.(resource.parse(line(1, 'deployed', chart)), []) ?? [];
     expect(remarks.flatMap(each => (each.kind === 'refusal' ? [each.id] : []))).toEqual(ids);
+  });
+
+  it('from a chart whose version has a v before it is held to the same rule', () => {
+    const chart = { ...options.chart, name: 'cert-manager', version: 'v1.17.2' };
+    const certificates = release({ ...options, name: 'cert-manager', chart });
+    const idsFrom = (version: string) => {
+      const observed = certificates.parse(line(1, 'deployed', `cert-manager-${version}`));
+      return (certificates.remarks?.(observed, []) ?? []).map(each => each.kind === 'refusal' && each.id);
+    };
+    expect(idsFrom('v1.16.5')).toEqual([]);
+    expect(idsFrom('v1.15.3')).toEqual(['chart-version']);
+  });
+
+  it('whose chart has no version that can be read is refused with what writes it there', () => {
+    const remarks = resource.remarks?.(resource.parse(line(1, 'deployed', 'theirs')), []);
+    expect(remarks).toMatchObject([
+      {
+        reason: expect.stringContaining('theirs'),
+        hint: expect.stringContaining(
+          'kubectl label secret -n longhorn-system -l owner=helm,name=longhorn homelab-chart=CHART-VERSION --overwrite',
+        ),
+      },
+    ]);
+    const free = release({ ...options, minorsAtOnce: undefined });
+    expect(free.remarks?.(free.parse(line(1, 'deployed', 'theirs')), [])).toEqual([]);
   });
 
   it('has the same digest in whatever order its values were written', () => {
