@@ -82,7 +82,8 @@ function volumesScript(
   const kept =
     objects === undefined
       ? ''
-      : `if ${kubectl} get crd ${sh(objects)} >/dev/null 2>&1; then
+      : `kind=$(${kubectl} get crd ${sh(objects)} --ignore-not-found -o name)
+if [ -n "$kind" ]; then
   kept=$(${kubectl} get ${sh(objects)} -n ${sh(namespace)} --no-headers -o custom-columns=N:.metadata.name)
   echo "$kept" | awk 'NF {print "volume " $1 " /"}'
 fi

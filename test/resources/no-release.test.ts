@@ -26,9 +26,18 @@ interface Cluster {
   readonly left?: readonly string[];
   /** Its own object is there, and the kind that it is of. */
   readonly own?: boolean;
+  /** sh: what the API server says of the kind of its own volumes. */
+  readonly kind?: string;
 }
 
-function rig({ record: found = record, volumes = [], ownVolumes = [], left = [], own = true }: Cluster) {
+function rig({
+  record: found = record,
+  volumes = [],
+  ownVolumes = [],
+  left = [],
+  own = true,
+  kind = 'echo customresourcedefinition.apiextensions.k8s.io/volumes.longhorn.io',
+}: Cluster) {
   const folder = scratch();
   const lines = (all: readonly string[]) => all.map(line => `echo '${line}'`).join('; ') || ':';
   const bin = standIns(folder, {
@@ -36,7 +45,7 @@ function rig({ record: found = record, volumes = [], ownVolumes = [], left = [],
 case "$*" in
   *'get secret '*) ${found === '' ? ':' : `echo '${found}'`} ;;
   *'get persistentvolumes'*) ${lines(volumes)} ;;
-  *'get crd'*) ;;
+  *'get crd volumes.longhorn.io --ignore-not-found -o name') ${kind} ;;
   *RecurringJob*--ignore-not-found*json) ${own ? `echo '{"metadata":{"labels":{"app.kubernetes.io/managed-by":"homelab"}}}'` : 'exit 1'} ;;
   *'get --raw /version') echo '{}' ;;
   *'get volumes.longhorn.io'*) ${lines(ownVolumes)} ;;
@@ -75,6 +84,16 @@ describe('what is looked at', () => {
     standIns(bin.replace(/\/bin$/, ''), {
       kubectl: `case "$*" in *'get secret '*) echo '${record}' ;; *persistentvolumes*) exit 1 ;; esac`,
     });
+    expect(() => observe(noRelease(options), { bin, moved })).toThrow('failed');
+  });
+
+  it('nothing of its own volumes, where there is no such kind', () => {
+    const { bin, moved } = rig({ kind: ':', ownVolumes: ['pvc-9'] });
+    expect(observe(noRelease(options), { bin, moved })).toMatchObject({ volumes: [] });
+  });
+
+  it('an API server that does not say whether there is such a kind is not one without volumes', () => {
+    const { bin, moved } = rig({ kind: 'exit 1', ownVolumes: ['pvc-9'] });
     expect(() => observe(noRelease(options), { bin, moved })).toThrow('failed');
   });
 
