@@ -9,15 +9,17 @@ import { command, printing, sh } from '../model/shell.ts';
 import { defineResource, textDiff } from './resource.ts';
 
 const kubectl = adminKubectl(20);
-/** Who waits for an end watches, for as long as that one request may take. */
+/** Deleting waits by a watch, and that is one request. */
 const patientKubectl = adminKubectl(70);
 const fields = z.record(z.string(), z.json());
 
-/** What is there of what is wanted; 'absent' also where its kind is; 'unknown' where the API server does not say. */
+/** What is there of what is wanted; 'absent' also where there is no such kind; 'unknown' where the API server does not say. */
 type State = 'absent' | 'unknown' | JsonObject;
 
 /** kubernetes.io/docs/concepts/overview/working-with-objects/common-labels */
 const label = 'app.kubernetes.io/managed-by';
+/** What kubectl is to print of an object: 'by homelab', where it is ours. */
+const whose = `jsonpath=by {.metadata.labels.${label.replaceAll('.', '\\.')}}`;
 
 export function object(plain: KubernetesObject): Resource {
   const { kind, metadata } = plain;
@@ -27,7 +29,7 @@ export function object(plain: KubernetesObject): Resource {
     name: `object-${kind.toLowerCase()}-${metadata.name}`,
     title: `Make ${kind} ${metadata.name}`,
     read: `[ -e /etc/kubernetes/admin.conf ] || exit 0
-${findObject(wanted)}printf '%s\\n' "$found"
+${findObject(wanted, 'json')}printf '%s\\n' "$found"
 `,
     parse: output => parse(output.trim(), wanted),
     blank: 'absent',
@@ -67,16 +69,16 @@ function isForeign(observed: State): boolean {
 
 /** sh: takes it away, where it is there and ours; fails when it is not gone within a minute. */
 export function withoutObject(wanted: KubernetesObject): string {
-  return `${findObject(wanted)}case $found in
+  return `${findObject(wanted, whose)}case $found in
   unknown) echo ${sh(`the API server does not say whether ${wanted.kind} ${wanted.metadata.name} is there`)} >&2; exit 1 ;;
-  *'"${label}": "homelab"'*|*'"${label}":"homelab"'*) ${patientKubectl} ${command('delete', ...namesOf(wanted), '--ignore-not-found', '--timeout=60s')} >/dev/null ;;
+  'by homelab') ${patientKubectl} ${command('delete', ...namesOf(wanted), '--ignore-not-found', '--timeout=60s')} >/dev/null ;;
 esac
 `;
 }
 
-/** sh: sets $found to it as JSON, or to 'absent' or 'unknown'. kubectl fails for a kind that is not there as for a server that is away. */
-function findObject(wanted: KubernetesObject): string {
-  return `if found=$(${kubectl} ${command('get', ...namesOf(wanted), '--ignore-not-found', '-o', 'json')} 2>/dev/null); then found=\${found:-absent}
+/** sh: sets $found to it, or to 'absent' or 'unknown'. kubectl fails for a kind that is not there as for a server that is away. */
+function findObject(wanted: KubernetesObject, output: string): string {
+  return `if found=$(${kubectl} ${command('get', ...namesOf(wanted), '--ignore-not-found', '-o', output)} 2>/dev/null); then found=\${found:-absent}
 elif ${kubectl} get --raw /version >/dev/null 2>&1; then found=absent
 else found=unknown; fi
 `;

@@ -46,7 +46,7 @@ case "$*" in
   *'get secret '*) ${found === '' ? ':' : `echo '${found}'`} ;;
   *'get persistentvolumes'*) ${lines(volumes)} ;;
   *'get crd volumes.longhorn.io --ignore-not-found -o name') ${kind} ;;
-  *RecurringJob*--ignore-not-found*json) ${own ? `echo '{"metadata":{"labels":{"app.kubernetes.io/managed-by":"homelab"}}}'` : 'exit 1'} ;;
+  *RecurringJob*--ignore-not-found*jsonpath=*managed-by}) ${own ? `echo 'by homelab'` : 'exit 1'} ;;
   *'get --raw /version') echo '{}' ;;
   *'get volumes.longhorn.io'*) ${lines(ownVolumes)} ;;
   *api-resources*) echo pods; echo events; echo configmaps ;;

@@ -22,10 +22,23 @@ const there = {
   status: { ownerID: 'k8s-worker1' },
 };
 
+/** A template of something that bears our label, in an object that does not. */
+const within = {
+  ...wanted,
+  metadata: { ...wanted.metadata, annotations: { last: '{"app.kubernetes.io/managed-by": "homelab"}' } },
+  spec: { template: { metadata: { labels: ours } } },
+};
+
 interface Server {
   /** What `get` prints; undefined: it fails, as for a kind that nobody knows. */
   readonly found?: string | undefined;
   readonly silent?: boolean;
+}
+
+/** As kubectl's jsonpath: nothing in place of what is not there. */
+function labelOf(found: string): string {
+  const { metadata } = JSON.parse(found || '{}') as { metadata?: { labels?: Readonly<Record<string, string>> } };
+  return found === '' ? '' : `by ${metadata?.labels?.['app.kubernetes.io/managed-by'] ?? ''}`;
 }
 
 function rig({ found, silent = false }: Server) {
@@ -35,6 +48,9 @@ function rig({ found, silent = false }: Server) {
 ${silent ? 'exit 1' : ''}
 case "$*" in
   *'get --raw /version') echo '{}' ;;
+  *' -o jsonpath=by {.metadata.labels.app\\.kubernetes\\.io/managed-by}')
+    ${found === undefined ? 'exit 1' : `echo '${labelOf(found)}'`}
+    ;;
   *' get '*)
     ${found === undefined ? 'exit 1' : `cat <<'FOUND'\n${found}\nFOUND`}
     ;;
@@ -157,6 +173,7 @@ describe('what is done', () => {
     ['is there', { found: JSON.stringify(there) }, true],
     ['is there, as kubectl prints it', { found: JSON.stringify(there, null, 4) }, true],
     ["is somebody else's", { found: JSON.stringify({ ...there, metadata: wanted.metadata }) }, false],
+    ["is somebody else's, and our label is elsewhere in it", { found: JSON.stringify(within) }, false],
     ['is not there', { found: '' }, false],
     ['is of a kind that is not there', {}, false],
   ])('takes it away where it %s', (_, server, deleted) => {
