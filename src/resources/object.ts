@@ -76,10 +76,11 @@ esac
 `;
 }
 
-/** sh: sets $found to it, or to 'absent' or 'unknown'. kubectl fails for a kind that is not there as for a server that is away. */
+/** sh: sets $found to it, or to 'absent' or 'unknown'. kubectl fails for a kind that is not there, too (cli-runtime, resource/builder.go). */
 function findObject(wanted: KubernetesObject, output: string): string {
-  return `if found=$(${kubectl} ${command('get', ...namesOf(wanted), '--ignore-not-found', '-o', output)} 2>/dev/null); then found=\${found:-absent}
-elif ${kubectl} get --raw /version >/dev/null 2>&1; then found=absent
+  const get = `${kubectl} ${command('get', ...namesOf(wanted), '--ignore-not-found', '-o', output)}`;
+  return `if found=$(${get} 2>/dev/null); then found=\${found:-absent}
+elif ${get} 2>&1 | grep -q "the server doesn't have a resource type"; then found=absent
 else found=unknown; fi
 `;
 }

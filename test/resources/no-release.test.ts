@@ -46,8 +46,7 @@ case "$*" in
   *'get secret '*) ${found === '' ? ':' : `echo '${found}'`} ;;
   *'get persistentvolumes'*) ${lines(volumes)} ;;
   *'get crd volumes.longhorn.io --ignore-not-found -o name') ${kind} ;;
-  *RecurringJob*--ignore-not-found*jsonpath=*managed-by}) ${own ? `echo 'by homelab'` : 'exit 1'} ;;
-  *'get --raw /version') echo '{}' ;;
+  *RecurringJob*--ignore-not-found*jsonpath=*managed-by}) ${own ? `echo 'by homelab'` : `echo "error: the server doesn't have a resource type" >&2; exit 1`} ;;
   *'get volumes.longhorn.io'*) ${lines(ownVolumes)} ;;
   *api-resources*) echo pods; echo events; echo configmaps ;;
   *'get pods,configmaps'*) echo configmap/kube-root-ca.crt; echo serviceaccount/default; ${lines(left)} ;;

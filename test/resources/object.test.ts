@@ -30,8 +30,9 @@ const within = {
 };
 
 interface Server {
-  /** What `get` prints; undefined: it fails, as for a kind that nobody knows. */
+  /** What `get` prints; undefined: it fails, by default as for a kind that nobody knows. */
   readonly found?: string | undefined;
+  readonly fails?: string;
   readonly silent?: boolean;
 }
 
@@ -41,18 +42,23 @@ function labelOf(found: string): string {
   return found === '' ? '' : `by ${metadata?.labels?.['app.kubernetes.io/managed-by'] ?? ''}`;
 }
 
-function rig({ found, silent = false }: Server) {
+// kubectl 1.31 against servers that answer so.
+const noKind = `error: the server doesn't have a resource type "RecurringJob"`;
+const notNow =
+  'Error from server (ServiceUnavailable): the server is currently unable to handle the request (get recurringjobs.longhorn.io daily)';
+
+function rig({ found, fails = noKind, silent = false }: Server) {
   const folder = scratch();
+  const failing = `cat >&2 <<'FAILS'\n${fails}\nFAILS\n    exit 1`;
   const bin = standIns(folder, {
     kubectl: `echo "kubectl $*" >>${folder}/asked
 ${silent ? 'exit 1' : ''}
 case "$*" in
-  *'get --raw /version') echo '{}' ;;
   *' -o jsonpath=by {.metadata.labels.app\\.kubernetes\\.io/managed-by}')
-    ${found === undefined ? 'exit 1' : `echo '${labelOf(found)}'`}
+    ${found === undefined ? failing : `echo '${labelOf(found)}'`}
     ;;
   *' get '*)
-    ${found === undefined ? 'exit 1' : `cat <<'FOUND'\n${found}\nFOUND`}
+    ${found === undefined ? failing : `cat <<'FOUND'\n${found}\nFOUND`}
     ;;
   *' apply '*) cat >${folder}/applied ;;
 esac`,
@@ -86,6 +92,7 @@ describe('what is looked at', () => {
     ['it is not there', { found: '' }, 'absent'],
     ['nobody knows its kind', {}, 'absent'],
     ['the API server is away', { silent: true }, 'unknown'],
+    ['one request fails', { fails: notNow }, 'unknown'],
   ] as const)('where %s: %s', (_, server, state) => {
     expect(seen(server)).toBe(state);
   });
@@ -183,10 +190,10 @@ describe('what is done', () => {
     expect(asked.includes(' delete -n longhorn-system RecurringJob.v1beta2.longhorn.io daily ')).toBe(deleted);
   });
 
-  it('goes no further where the API server does not say whether it is there', () => {
-    expect(dash(`set -eu\n${withoutObject(wanted)}echo on\n`, rig({ silent: true }))).toMatchObject({
-      code: 1,
-      stdout: '',
-    });
-  });
+  it.each([{ silent: true }, { fails: notNow }])(
+    'goes no further where the API server does not say whether it is there: %j',
+    server => {
+      expect(dash(`set -eu\n${withoutObject(wanted)}echo on\n`, rig(server))).toMatchObject({ code: 1, stdout: '' });
+    },
+  );
 });
