@@ -12,7 +12,11 @@ export type JsonObject = { readonly [key: string]: Json };
 export type KubernetesObject = JsonObject & {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: JsonObject & { readonly name: string; readonly namespace?: string };
+  readonly metadata: JsonObject & {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
 };
 
 /** Where a secret is to be had; its value is fetched at the last moment and never stored in a plan. */

@@ -23,10 +23,11 @@ const whose = `jsonpath=by {.metadata.labels.${label.replaceAll('.', '\\.')}}`;
 
 export function object(plain: KubernetesObject): Resource {
   const { kind, metadata } = plain;
-  const wanted: KubernetesObject = { ...plain, metadata: { ...metadata, labels: { [label]: 'homelab' } } };
+  const wanted = { ...plain, metadata: { ...metadata, labels: { ...metadata.labels, [label]: 'homelab' } } };
   return defineResource<State>({
     key: `object:${metadata.namespace ?? ''}/${kind}/${metadata.name}`,
-    name: `object-${kind.toLowerCase()}-${metadata.name}`,
+    // No namespace has a dot in its name: no two are the same.
+    name: `object-${kind.toLowerCase()}-${metadata.namespace === undefined ? '' : `${metadata.namespace}.`}${metadata.name}`,
     title: `Make ${kind} ${metadata.name}`,
     read: `[ -e /etc/kubernetes/admin.conf ] || exit 0
 ${findObject(wanted, 'json')}printf '%s\\n' "$found"
@@ -38,7 +39,7 @@ ${findObject(wanted, 'json')}printf '%s\\n' "$found"
       if (observed === 'absent') return ['there is none'];
       if (observed === 'unknown') return ['whether it is there the API server does not say'];
       if (isForeign(observed)) return [];
-      return textOf(observed) === textOf(wanted) ? [] : ['it is not as it is wanted'];
+      return textOf(observed) === textOf(wanted) ? [] : ['it differs from what is wanted'];
     },
     remarks: observed =>
       isForeign(observed)
@@ -96,9 +97,18 @@ function parse(output: string, wanted: KubernetesObject): State {
   return output === 'unknown' ? 'unknown' : wantedOf(fields.parse(JSON.parse(output)), wanted);
 }
 
+/** Lists and maps that are empty the API server may leave out, or give as null: what is wanted is there then, too. */
 function wantedOf(found: JsonObject, wanted: JsonObject): JsonObject {
-  const there = Object.entries(wanted).filter(([key]) => Object.hasOwn(found, key));
-  return Object.fromEntries(there.map(([key, inner]) => [key, partOf(found[key] ?? null, inner)]));
+  const parts = Object.entries(wanted).flatMap(([key, inner]) => {
+    const value = found[key];
+    if ((value ?? null) === null && isEmpty(inner)) return [[key, inner] as const];
+    return value === undefined ? [] : [[key, partOf(value, inner)] as const];
+  });
+  return Object.fromEntries(parts);
+}
+
+function isEmpty(value: Json): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }
 
 /** Items of a list are compared by their place; those beyond the wanted ones stay whole, and differ. */

@@ -65,7 +65,7 @@ describe('homelab layers', () => {
     expect(steps.filter(id => id.startsWith('longhorn/'))).toEqual([
       'longhorn/k8s-cp/namespace-longhorn-system',
       'longhorn/k8s-cp/release-longhorn',
-      'longhorn/k8s-cp/object-recurringjob-daily-snapshot',
+      'longhorn/k8s-cp/object-recurringjob-longhorn-system.daily-snapshot',
     ]);
   });
 

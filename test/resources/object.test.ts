@@ -112,6 +112,25 @@ describe('what is looked at', () => {
   });
 });
 
+describe('what it is', () => {
+  it('has the labels that it is wanted with, and ours', () => {
+    const metadata = { ...wanted.metadata, labels: { team: 'blog' } };
+    expect(object({ ...wanted, metadata }).desired).toMatchObject({
+      metadata: { labels: { team: 'blog', ...ours } },
+    });
+  });
+
+  it('has names of its own in every namespace', () => {
+    const inside = (namespace: string, name: string) =>
+      object({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace } });
+    const all = [inside('a', 'c'), inside('b', 'c'), inside('a-b', 'c'), inside('a', 'b-c')];
+    expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
+    expect(new Set(all.map(({ key }) => key)).size).toBe(all.length);
+    const node = object({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'mine' } });
+    expect([all[0]?.name, node.name]).toEqual(['object-configmap-a.c', 'object-namespace-mine']);
+  });
+});
+
 describe('what differs', () => {
   const whyOf = (spec: object) => {
     const observed = seen({ found: JSON.stringify({ ...there, spec: { ...there.spec, ...spec } }) });
@@ -120,7 +139,7 @@ describe('what differs', () => {
 
   it('is shown, and nothing beside it', () => {
     const change = whyOf({ retain: 99, concurrency: 5 });
-    expect(change?.why).toBe('it is not as it is wanted');
+    expect(change?.why).toBe('it differs from what is wanted');
     expect(change?.diff).toMatch(/^-\s+retain: 99$/m);
     expect(change?.diff).toMatch(/^\+\s+retain: 7$/m);
     expect(change?.diff).not.toContain('concurrency');
@@ -156,6 +175,19 @@ describe('what differs', () => {
       ]);
     }
     expect(resource.remarks?.(seen({ found: JSON.stringify(there) }), [])).toEqual([]);
+  });
+
+  // encoding/json: omitempty leaves out lists and maps that are empty; without it one that was never made is null.
+  it.each([
+    ['left out', {}],
+    ['null', { groups: null, parameters: null }],
+    ['there', { groups: [], parameters: {} }],
+  ])('is nothing, where an empty list or map is wanted and is %s', (_, spec) => {
+    const empty = object({ ...wanted, spec: { task: 'snapshot', groups: [], parameters: {} } });
+    const parsed = (more: object) => empty.parse(JSON.stringify({ ...there, spec: { task: 'snapshot', ...more } }));
+    expect(empty.change(parsed(spec), [])).toBeUndefined();
+    expect(empty.change(parsed({ ...spec, groups: ['default'] }), [])).toBeDefined();
+    expect(empty.change(parsed({ ...spec, groups: '' }), [])).toBeDefined();
   });
 
   it('in items of a list is what is wanted of each', () => {
