@@ -9,7 +9,7 @@ import { command, printing, sh } from '../model/shell.ts';
 import { defineResource, textDiff } from './resource.ts';
 
 const kubectl = adminKubectl(20);
-/** Deleting waits by a watch, and that is one request. */
+/** Longer than the API server's own 60 s (--request-timeout), in which it waits for webhooks, and than the watch by which `delete` waits. */
 const patientKubectl = adminKubectl(70);
 const fields = z.record(z.string(), z.json());
 
@@ -54,9 +54,9 @@ ${findObject(wanted, 'json')}printf '%s\\n' "$found"
       diff: textDiff(textOf(observed), textOf(wanted)),
       action: {
         script: `{
-${printing(`${JSON.stringify(wanted, null, 2)}\n`)}} | ${kubectl} apply --server-side --force-conflicts --field-manager=homelab -f - >/dev/null
+${printing(`${JSON.stringify(wanted, null, 2)}\n`)}} | ${patientKubectl} apply --server-side --force-conflicts --field-manager=homelab -f - >/dev/null
 `,
-        timeoutMs: 60_000,
+        timeoutMs: 120_000,
       },
     }),
   });

@@ -208,6 +208,15 @@ describe('what is done', () => {
     expect(machine.read('asked')).toContain('apply --server-side --force-conflicts --field-manager=homelab -f -');
   });
 
+  // A webhook may take 30 s (timeoutSeconds), the API server gives a request 60 s (kube-apiserver --request-timeout).
+  it('waits until the API server itself says that a webhook did not answer', () => {
+    const machine = rig({ found: '' });
+    apply(resource, machine);
+    const seconds = Number(/--request-timeout=(\d+)s apply /.exec(machine.read('asked'))?.[1]);
+    expect(seconds).toBeGreaterThan(60);
+    expect(changeOf(resource, 'absent').action.timeoutMs).toBeGreaterThan(seconds * 1000);
+  });
+
   it.each([
     ['is there', { found: JSON.stringify(there) }, true],
     ['is there, as kubectl prints it', { found: JSON.stringify(there, null, 4) }, true],
