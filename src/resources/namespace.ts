@@ -9,7 +9,7 @@ import { defineResource } from './resource.ts';
 const kubectl = adminKubectl(20);
 const label = 'pod-security.kubernetes.io/enforce';
 
-/** 'absent', 'Terminating', or the level that is enforced, '' for none. */
+/** 'absent', 'Terminating', or the level that is enforced, '' for none; 'unknown' where the API server does not say. */
 type State = string;
 
 /** Read and made on a control plane. */
@@ -19,20 +19,18 @@ export function namespace(name: string, level: PodSecurity): Resource {
     name: `namespace-${name}`,
     title: `Make the namespace ${name}, ${level}`,
     read: `if [ ! -e /etc/kubernetes/admin.conf ]; then echo absent; exit 0; fi
-found=$(${kubectl} get namespace ${sh(name)} --ignore-not-found -o jsonpath='{.status.phase} {.metadata.labels.pod-security\\.kubernetes\\.io/enforce}' 2>/dev/null) || found=
-case $found in
-  '') echo absent ;;
-  Terminating*) echo Terminating ;;
-  *) echo "\${found#* }" ;;
-esac
+if found=$(${kubectl} get namespace ${sh(name)} --ignore-not-found -o jsonpath='{.status.phase} {.metadata.labels.pod-security\\.kubernetes\\.io/enforce}' 2>/dev/null); then
+  case $found in
+    '') echo absent ;;
+    Terminating*) echo Terminating ;;
+    *) echo "\${found#* }" ;;
+  esac
+else echo unknown; fi
 `,
     parse: output => output.trim(),
     blank: 'absent',
     desired: level,
-    differences: observed =>
-      observed === level || observed === 'Terminating'
-        ? []
-        : [observed === 'absent' ? 'there is none' : `it enforces ${observed || 'nothing'}, not ${level}`],
+    differences: observed => (observed === 'Terminating' ? [] : differences(observed, level)),
     remarks: observed =>
       observed === 'Terminating'
         ? [
@@ -45,7 +43,7 @@ esac
           ]
         : [],
     act: observed => ({
-      diff: `${observed === 'absent' ? `+ namespace ${name}\n` : `- ${label}: ${observed}\n`}+ ${label}: ${level}`,
+      diff: `${before(observed, name)}+ ${label}: ${level}`,
       action: {
         script: `${kubectl} get namespace ${sh(name)} >/dev/null 2>&1 || ${kubectl} ${command('create', 'namespace', name)} >/dev/null
 ${kubectl} ${command('label', '--overwrite', 'namespace', name, `${label}=${level}`)} >/dev/null
@@ -54,4 +52,16 @@ ${kubectl} ${command('label', '--overwrite', 'namespace', name, `${label}=${leve
       },
     }),
   });
+}
+
+function differences(observed: State, level: PodSecurity): readonly string[] {
+  if (observed === level) return [];
+  if (observed === 'absent') return ['there is none'];
+  if (observed === 'unknown') return ['whether it is there the API server does not say'];
+  return [`it enforces ${observed || 'nothing'}, not ${level}`];
+}
+
+function before(observed: State, name: string): string {
+  if (observed === 'unknown') return '';
+  return observed === 'absent' ? `+ namespace ${name}\n` : `- ${label}: ${observed}\n`;
 }
