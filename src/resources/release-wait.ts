@@ -8,11 +8,14 @@ const looks = 18;
 
 const pods =
   'custom-columns=N:.metadata.name,H:.spec.nodeName,P:.status.phase,R:.status.containerStatuses[*].ready,W:.status.containerStatuses[*].state.waiting.reason,I:.status.initContainerStatuses[*].state.waiting.reason';
-const workloads = String.raw`custom-columns=W:.metadata.name,R:.metadata.annotations.meta\.helm\.sh/release-name`;
+const workloads = String.raw`custom-columns=K:.kind,W:.metadata.name,R:.metadata.annotations.meta\.helm\.sh/release-name,I:.metadata.labels.app\.kubernetes\.io/instance,C:.metadata.creationTimestamp,H:.metadata.annotations.helm\.sh/hook`;
 
-/** Two columns are workloads, six are pods; a pod is called like its workload and some more. */
-const imageless = `NF == 2 && $2 == release {own[$1]}
-NF == 6 && /ErrImage|ImagePull|InvalidImageName/ {for (each in own) if (index($1, each "-") == 1) {print $1; exit}}`;
+/**
+ * A pod is called like its workload and some more. Helm writes its name on what it installs and not on hooks (pkg/action/hooks.go): a hook's job
+ * is the release's where no label says otherwise and no earlier run left it. For other jobs Helm does not wait.
+ */
+const imageless = `$1 == "+" {if ($2 == "Job" ? $7 != "<none>" && ($5 == release || $5 == "<none>") && $6 >= begun : $4 == release) own[$3]; next}
+/ErrImage|ImagePull|InvalidImageName/ {for (each in own) if (index($1, each "-") == 1) {print $1; exit}}`;
 
 const waiting = `$3 != "Succeeded" && $4 !~ /^true(,true)*$/ {
   why = $5 != "<none>" ? $5 : $6 != "<none>" ? $6 : $3 == "Running" ? "not ready" : $3
@@ -31,7 +34,7 @@ second=0 stuck=0
 while sleep 1; kill -0 "$helm_pid" 2>/dev/null; do
   second=$((second + 1))
   [ $((second % 10)) -eq 0 ] || continue
-  found=$({ ${list} ${sh(workloads)} deployments,daemonsets,statefulsets; ${list} ${sh(pods)} pods; } 2>/dev/null | awk -v release=${sh(name)} ${sh(imageless)})
+  found=$({ ${list} ${sh(workloads)} deployments,daemonsets,statefulsets,jobs | sed 's/^/+ /'; ${list} ${sh(pods)} pods; } 2>/dev/null | awk -v release=${sh(name)} -v begun="$begun" ${sh(imageless)})
   if [ -n "$found" ]; then stuck=$((stuck + 1)); else stuck=0; fi
   [ "$stuck" -ne ${looks} ] || { echo "homelab: an image of $found does not come" >&2; kill "$helm_pid"; }
 done

@@ -35,7 +35,9 @@ interface Bad {
   /** Of the release, when Helm is about to be called. */
   readonly records?: readonly string[] | 'silent';
   readonly pods?: string;
-  /** Helm waits for pods and ends only when it is told to, as it does then. */
+  /** Of the namespace, without their kind: name, release, instance, created, hook. */
+  readonly jobs?: readonly string[];
+  /** Helm waits for pods: until it is told to end, or until it was looked at 25 times. */
   readonly waits?: boolean;
   /** Of the API server, a line each: time, object, message. */
   readonly events?: readonly string[];
@@ -51,6 +53,7 @@ function run(
     pending = [],
     crds = '',
     pods = '',
+    jobs = [],
     records = [],
     waits = false,
     events = [],
@@ -71,13 +74,23 @@ case $1 in
     cat "$2" >${folder}/given
     pwd >${folder}/place
     ${isKilled ? `echo 'Release "web" does not exist. Installing it now.'; kill -KILL $$` : ''}
-    ${waits ? `trap 'echo "Error: context canceled" >&2; exit 1' TERM\n    while :; do /bin/sleep 0.01; done` : ''}
+    ${
+      waits
+        ? `trap 'echo "Error: context canceled" >&2; exit 1' TERM
+    until [ "$(grep -c ' pods$' ${folder}/asked)" -ge 25 ]; do /bin/sleep 0.01; done
+    echo 'Error: UPGRADE FAILED: context deadline exceeded' >&2
+    exit 1`
+        : ''
+    }
     ${says === undefined ? ':' : `${text(says)}\n    exit 1`} ;;
 esac`,
     kubectl: `echo "kubectl $*" >>${folder}/asked
 case "$*" in
   *'status in '*) ${pending.map(each => `echo secret/${each}`).join('; ') || ':'} ;;
-  *release-name*) echo 'web web'; echo 'other <none>' ;;
+  *release-name*)
+    echo 'Deployment   web   web   web   2026-01-01T00:00:00Z   <none>'
+    echo 'Deployment   other   <none>   other   2026-01-01T00:00:00Z   <none>'
+    case "$*" in *jobs*) ${jobs.map(each => `echo 'Job   ${each}'`).join('; ') || ':'} ;; esac ;;
   *' events') ${events.map(each => `echo '${each}'`).join('; ') || ':'} ;;
   *' pods') printf '${pods}' ;;
   *'get secret'*) ${records === 'silent' ? 'exit 1' : records.map(each => `echo '${each}'`).join('; ') || ':'} ;;
@@ -371,6 +384,29 @@ describe('bad luck', () => {
     expect(stderr).toContain('context canceled');
     expect(told?.message).toBe('web waits for an image that does not come (pod web-6d4)');
     expect(told?.hint).toContain('correct image');
+  });
+
+  // Helm labels no hook with its release; longhorn 1.12.1's have app.kubernetes.io/instance (templates/preupgrade-job.yaml).
+  it.each([
+    ['of its own', true, 'longhorn-pre-upgrade   <none>   web   2999-01-01T00:00:00Z   pre-upgrade'],
+    [
+      'that says nothing of its release',
+      true,
+      'longhorn-pre-upgrade   <none>   <none>   2999-01-01T00:00:00Z   pre-install, pre-upgrade',
+    ],
+    ['of another release', false, 'longhorn-pre-upgrade   <none>   other   2999-01-01T00:00:00Z   pre-upgrade'],
+    ['that an earlier run left', false, 'longhorn-pre-upgrade   <none>   web   2026-01-01T00:00:00Z   pre-upgrade'],
+    [
+      'that is no job of a hook, and that Helm does not wait for',
+      false,
+      'longhorn-pre-upgrade   web   web   2999-01-01T00:00:00Z   <none>',
+    ],
+  ])('the job of a hook %s whose image does not come ends it sooner: %s', (_, ends, job) => {
+    const pods = 'longhorn-pre-upgrade-x7k k8s-worker1 Pending false ImagePullBackOff <none>\\n';
+    const { code, stderr, told } = run({ waits: true, pods, jobs: [job] });
+    expect(code).not.toBe(0);
+    expect(stderr).toContain(ends ? 'context canceled' : 'context deadline exceeded');
+    expect(told?.message.includes('an image that does not come (pod longhorn-pre-upgrade-x7k)')).toBe(ends);
   });
 
   it.each([
