@@ -5,7 +5,7 @@ import type { Remark, RemoteAction, Resource } from '../model/plan.ts';
 import { command, sh } from '../model/shell.ts';
 import { withoutObject } from './object.ts';
 import { findRecord, parseRecord } from './release-record.ts';
-import { beginning, waitFlag } from './release-script.ts';
+import { beginning, helmWaits, waitFlag } from './release-script.ts';
 import { defineResource } from './resource.ts';
 
 const kubectl = adminKubectl(30);
@@ -149,7 +149,7 @@ function action(options: NoReleaseOptions): RemoteAction {
 `;
   return {
     script: `${objects.map(withoutObject).join('')}${uninstall}${ownsNamespace ? leaveNamespace(namespace) : ''}`,
-    timeoutMs: (waitSeconds + 300) * 1000,
+    timeoutMs: (helmWaits * waitSeconds + 300) * 1000,
     explain: [
       {
         pattern: /deleting-confirmation-flag|timed out waiting for the condition|context deadline exceeded/,

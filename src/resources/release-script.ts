@@ -37,6 +37,8 @@ export interface ReleaseOptions {
 const kubectl = adminKubectl(30);
 /** How long pods may take to come up: images of some hundred MB over a home's line. */
 const waitSeconds = 900;
+/** Helm counts --timeout anew: hooks before, pods, hooks after (pkg/action/upgrade.go and hooks.go, v3.22.0 and v4.3.1). Longhorn has one hook of each. */
+export const helmWaits = 3;
 
 /** Labels of Helm's own record, by what the inputs were. */
 export type Marks = Readonly<Record<'chart' | 'values' | 'kubernetes', string>>;
@@ -51,11 +53,12 @@ export function releaseScript(options: ReleaseOptions, marks: Marks, before: Rel
   const { name, namespace, values, file } = options;
   const labels = Object.entries(marks).map(([key, value]) => `homelab-${key}=${value}`);
   const isUpgrade = isRecorded(before) && before.chart !== marks.chart;
+  const beforeUpgrade = (isUpgrade && options.beforeUpgrade) || '';
   const upgrade = command(
     ...['upgrade', '--install', name, '--namespace', namespace, '--reset-values', '--skip-crds', '--history-max', '5'],
     ...['--timeout', `${waitSeconds}s`, '--labels', labels.join(',')],
   );
-  const script = `${beginning(options)}${mustStillBe(before, name, namespace)}${waitFlag}${chartScript(options.chart, file)}${repairScript(options)}${isUpgrade ? (options.beforeUpgrade ?? '') : ''}{
+  const script = `${beginning(options)}${mustStillBe(before, name, namespace)}${waitFlag}${chartScript(options.chart, file)}${repairScript(options)}${beforeUpgrade}{
 ${printing(JSON.stringify(values))}} >"$work/values.json"
 # Helm itself never upgrades what a chart has in crds/
 "$helm" show crds "$@" >"$work/crds.yaml"
@@ -71,7 +74,8 @@ ${file ? `${command('rm', '-f', '--', uploadOf(file).remotePath)}\n` : ''}`;
   return {
     script,
     ...(file ? { uploads: [uploadOf(file)] } : {}),
-    timeoutMs: (waitSeconds + 180) * 1000,
+    // What stands before an upgrade waits for images, too. Helm's own words are to come before the step's end.
+    timeoutMs: ((helmWaits + (beforeUpgrade === '' ? 0 : 1)) * waitSeconds + 180) * 1000,
     explain: [...options.remedies, ...explained(options)],
   };
 }

@@ -154,6 +154,12 @@ describe('what is done', () => {
     expect(asked).toContain('--wait=watcher');
   });
 
+  // pkg/action/uninstall.go of 3.22.0 and 4.3.1: --timeout counts anew for each hook and for what is deleted.
+  it('the step ends after Helm has said why it did not', () => {
+    const helmSeconds = Number(/helm uninstall .*--timeout (\d+)s/.exec(run(options, {}).asked)?.[1]);
+    expect(changeOf(noRelease(options), there).action.timeoutMs).toBeGreaterThan(3 * helmSeconds * 1000);
+  });
+
   it('an object that is gone, or whose kind is, keeps nothing back', () => {
     const { code, asked } = run(options, { own: false });
     expect(code).toBe(0);

@@ -139,6 +139,15 @@ describe('Helm 3 and 4', () => {
   });
 });
 
+// pkg/action/upgrade.go and hooks.go of 3.22.0 and 4.3.1: --timeout counts anew for each hook and for the pods.
+it('the step ends after Helm has said why it did not: hooks before, pods, hooks after; then what stands before an upgrade', () => {
+  const helmSeconds = Number(/--timeout (\d+)s/.exec(run().upgrade)?.[1]);
+  expect(action.timeoutMs).toBeGreaterThan(3 * helmSeconds * 1000);
+  const record = { status: 'deployed', chart: 'web-0.9.0', values: 'abc', kubernetes: '1.31' };
+  const checked = releaseScript({ ...options, beforeUpgrade: ':\n' }, marks, record);
+  expect(checked.timeoutMs).toBeGreaterThan(4 * helmSeconds * 1000);
+});
+
 describe('values', () => {
   it.each([
     ['after it went well', {}],
