@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { layers } from '../../src/layers/index.ts';
-import { type NoReleaseOptions, noRelease } from '../../src/resources/no-release.ts';
+import { findOthers, type NoReleaseOptions, noRelease } from '../../src/resources/no-release.ts';
 import { dash } from '../dash.ts';
 import { cluster } from '../sample.ts';
 import { changeOf, observe, scratch, standIns } from './rig.ts';
@@ -24,6 +24,9 @@ interface Cluster {
   readonly volumes?: readonly string[];
   readonly ownVolumes?: readonly string[];
   readonly left?: readonly string[];
+  /** What kubectl says when it fails to list all kinds, and to list objects of those. */
+  readonly kindsFail?: string;
+  readonly listFails?: boolean;
   /** Its own object is there, and the kind that it is of. */
   readonly own?: boolean;
   /** sh: what the API server says of the kind of its own volumes. */
@@ -35,6 +38,8 @@ function rig({
   volumes = [],
   ownVolumes = [],
   left = [],
+  kindsFail,
+  listFails = false,
   own = true,
   kind = 'echo customresourcedefinition.apiextensions.k8s.io/volumes.longhorn.io',
 }: Cluster) {
@@ -48,8 +53,12 @@ case "$*" in
   *'get crd volumes.longhorn.io --ignore-not-found -o name') ${kind} ;;
   *RecurringJob*--ignore-not-found*jsonpath=*managed-by}) ${own ? `echo 'by homelab'` : `echo "error: the server doesn't have a resource type" >&2; exit 1`} ;;
   *'get volumes.longhorn.io'*) ${lines(ownVolumes)} ;;
-  *api-resources*) echo pods; echo events; echo configmaps ;;
-  *'get pods,configmaps'*) echo configmap/kube-root-ca.crt; echo serviceaccount/default; ${lines(left)} ;;
+  *api-resources*)
+    echo pods; echo events; echo configmaps
+    ${kindsFail === undefined ? ':' : `cat >&2 <<'FAILS'\n${kindsFail}\nFAILS\n    exit 1`} ;;
+  *'get pods,configmaps'*)
+    echo configmap/kube-root-ca.crt; echo configmap/istio-ca-root-cert; echo configmap/istio-ca-crl; echo serviceaccount/default; ${lines(left)}
+    ${listFails ? `echo 'Error from server (ServiceUnavailable): the server is currently unable to handle the request (get webs.example.io)' >&2; exit 1` : ':'} ;;
 esac`,
     helm: `echo "helm $*" >>${folder}/asked\n[ "$1" != version ] || echo v4.2.4`,
     sleep: ':',
@@ -175,6 +184,40 @@ describe('what is done', () => {
 
   it('a namespace with something of others in it stays', () => {
     expect(run(options, { left: ['configmap/mine'] }).asked).not.toContain('delete namespace');
+  });
+
+  // kubectl 1.31 against a server whose aggregated APIs answer 503.
+  const away = (...apis: readonly string[]) => {
+    const words = (api: string) => `${api}: the server is currently unable to handle the request`;
+    return `${apis.map(api => `E1123 07:12:15.198322   23994 memcache.go:287] "Unhandled Error" err="couldn't get resource list for ${words(api)}"`).join('\n')}
+error: unable to retrieve the complete list of server APIs: ${apis.map(words).join(', ')}`;
+  };
+  const others = (cluster: Cluster) =>
+    dash(`set -eu\n${findOthers('longhorn-system')}echo "$left"\n`, rig(cluster)).stdout.trim();
+
+  it.each([
+    [
+      'what says the figures of pods is away',
+      { kindsFail: away('metrics.k8s.io/v1beta1', 'custom.metrics.k8s.io/v1beta2') },
+      '',
+    ],
+    [
+      'an API with objects is away',
+      { kindsFail: away('example.io/v1', 'metrics.k8s.io/v1beta1') },
+      'objects of example.io/v1 (it does not answer)',
+    ],
+    ['kinds cannot be listed', { kindsFail: 'error: EOF' }, 'objects of kinds that the API server does not list'],
+    [
+      'some objects cannot be listed',
+      { listFails: true, left: ['configmap/mine'] },
+      'objects that the API server does not list\nconfigmap/mine',
+    ],
+    ['nothing but what every namespace has is there', {}, ''],
+  ])('where %s', (_, cluster, left) => {
+    expect(others(cluster)).toBe(left);
+    const { code, asked } = run(options, cluster);
+    expect(code).toBe(0);
+    expect(asked.includes('delete namespace')).toBe(left === '');
   });
 
   it('a chart that is kinds: only Helm’s record goes, and with it no kind', () => {
