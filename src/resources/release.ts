@@ -45,7 +45,7 @@ function differences(observed: ReleaseRecord, desired: ReleaseRecord): readonly 
   if (observed.status === 'unknown') return ['whether it is installed the API server does not say'];
   return [
     ...(observed.chart === desired.chart ? [] : [`its chart is ${observed.chart}, not ${desired.chart}`]),
-    ...(observed.values === desired.values ? [] : ['its values are others']),
+    ...(observed.values === desired.values ? [] : ['its values differ']),
     ...(observed.kubernetes === desired.kubernetes ? [] : [`it was rendered for Kubernetes ${observed.kubernetes}`]),
     ...(observed.status === 'deployed' ? [] : [`its last change ended as ${observed.status}`]),
   ];

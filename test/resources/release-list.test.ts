@@ -40,7 +40,7 @@ it('counts the newest revision, as numbers go', () => {
 it('says what is not as wanted, in the words of a plan', () => {
   const other = [...ours.slice(0, 1), 'other', '1.30'];
   expect(rows(line('longhorn-system longhorn', 1, 'failed', other))[0]).toBe(
-    'longhorn|1.12.1|longhorn-1.12.1|failed|1|its values are others; it was rendered for Kubernetes 1.30; its last change ended as failed',
+    'longhorn|1.12.1|longhorn-1.12.1|failed|1|its values differ; it was rendered for Kubernetes 1.30; its last change ended as failed',
   );
 });
 

@@ -32,7 +32,7 @@ describe('a release', () => {
     ['', 'it is not installed'],
     ['silent\n', 'whether it is installed the API server does not say'],
     [line(1, 'deployed', 'longhorn-1.11.3'), 'its chart is longhorn-1.11.3, not longhorn-1.12.1'],
-    [line(1, 'deployed', undefined, 'other'), 'its values are others'],
+    [line(1, 'deployed', undefined, 'other'), 'its values differ'],
     [line(1, 'deployed', undefined, undefined, '1.30'), 'it was rendered for Kubernetes 1.30'],
     [line(1, 'pending-install'), 'its last change ended as pending-install'],
     [line(2, 'failed'), 'its last change ended as failed'],
