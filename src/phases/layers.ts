@@ -2,9 +2,10 @@
 import type { Layer } from '../layers/layer.ts';
 import { valuesOf } from '../layers/values.ts';
 import type { Host } from '../model/cluster.ts';
-import type { Phase, Want } from '../model/plan.ts';
+import type { Phase, Resource, Want } from '../model/plan.ts';
 import { minorOf } from '../model/versions.ts';
 import { controlPlaneOf, type Goal, type World } from '../model/world.ts';
+import { besideRelease } from '../resources/beside-release.ts';
 import { namespace } from '../resources/namespace.ts';
 import { object } from '../resources/object.ts';
 import { release } from '../resources/release.ts';
@@ -24,10 +25,11 @@ export function layerPhase(layer: Layer, name: PhaseName): Phase {
 export function layerWants(layer: Layer, world: World, host: Host): readonly Want[] {
   const wanted = world.cluster.layers[layer.name];
   if (wanted === undefined || host.name !== controlPlaneOf(world).name) return [];
+  const beside = (resource: Resource) => besideRelease(resource, layer.release, layer.namespace);
   return [
-    ...(layer.podSecurity === undefined ? [] : [namespace(layer.namespace, layer.podSecurity)]),
+    ...(layer.podSecurity === undefined ? [] : [beside(namespace(layer.namespace, layer.podSecurity))]),
     release({ ...releaseOptions(layer, wanted.version, world), noRoom: noRoomFor(layer, world) }),
-    ...(layer.objects?.(world.cluster) ?? []).map(object),
+    ...(layer.objects?.(world.cluster) ?? []).map(object).map(beside),
   ];
 }
 
