@@ -3,10 +3,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadInventory } from '../../src/inventory/load.ts';
+import { layers as inventoryLayers } from '../../src/inventory/schema-layers.ts';
 import { layers } from '../../src/layers/index.ts';
 import { merged } from '../../src/layers/values.ts';
 import type { Cluster, Json, JsonObject } from '../../src/model/cluster.ts';
 import { layerNames } from '../../src/model/layers.ts';
+import { phaseNames } from '../../src/phases/names.ts';
 import { root } from '../sample.ts';
 
 const seed = await loadInventory(join(root, 'inventory/seed.yaml'), { home: '/home/operator' });
@@ -39,8 +41,12 @@ describe.each(Object.entries(keysOf))('values of %s', (name, file) => {
     ['without', bare],
   ])('stand at paths that the chart has, %s', (_, cluster) => {
     const paths = pathsOf(layers[name as keyof typeof keysOf].values(cluster));
-    // Below resources charts take whatever Kubernetes takes.
-    const strange = paths.filter(path => !keys.has(path) && !commented.includes(path) && !path.includes('resources.'));
+    // Below resources charts take whatever Kubernetes takes: they have them whole, empty or with some of their own.
+    const has = (path: string) => keys.has(path) || [...keys].some(key => key.startsWith(`${path}.`));
+    const known = paths.map(path => path.replace(/(^|\.)resources\..*$/, '$1resources'));
+    const strange = known.filter(
+      path => !(path.endsWith('resources') ? has(path) : keys.has(path)) && !commented.includes(path),
+    );
     expect(strange).toEqual([]);
     expect(paths.length).toBeGreaterThan(0);
   });
@@ -68,6 +74,14 @@ describe("the first user's numbers", () => {
     ['kubeseal finds its controller', 'sealed-secrets', 'fullnameOverride', 'sealed-secrets-controller'],
   ] as const)('%s', (_, layer, path, value) => {
     expect(at(layers[layer].values(seed), path)).toBe(value);
+  });
+
+  it('stand in the order of installation wherever layers are listed', () => {
+    expect(Object.keys(layers)).toEqual(layerNames);
+    expect(Object.keys(seed.layers).toSorted()).toEqual(layerNames.toSorted());
+    expect(Object.keys(inventoryLayers.shape)).toEqual(layerNames);
+    const phases = Object.values(phaseNames).map(({ id }) => (id === 'network' ? 'cilium' : id));
+    expect(phases.filter(id => layerNames.some(name => name === id))).toEqual(layerNames);
   });
 
   it('are those of every layer that there is', () => {
