@@ -45,7 +45,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
     layers: { ...charts, cilium: '1.19.6' },
     source: 'kubespray release-2.31 (1.33 to 1.35)',
   },
-  // Cilium's own table has no 1.31 for 1.16. Longhorn needs a kernel module that the lab has not: its chart is only taken along.
+  // Cilium's own table has no 1.31 for 1.16. Longhorn needs a kernel module that the lab has not: it was rendered, and never ran.
   'lab-1.31': {
     kubernetes: 'v1.31.1',
     containerd: '2.1.5',

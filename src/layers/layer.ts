@@ -12,6 +12,7 @@ export interface Layer {
   readonly namespace: string;
   /** Label of the namespace; undefined: kube-system, which no standard is enforced in. */
   readonly podSecurity?: PodSecurity;
+  /** `version`: the inventory's, without a v; a chart that is published with one puts it before. */
   chart(version: string): Chart;
   values(cluster: Cluster): JsonObject;
   /** What it has beside its chart; made when the release is there, taken away before the release is. */
@@ -22,15 +23,15 @@ export interface Layer {
   cost?(values: JsonObject): Cost;
   /** What it wants kept, each with as many copies as its class makes. */
   volumes?(values: JsonObject): readonly Volume[];
-  /** A change of it that pods of others feel: it is approved like a restart. */
+  /** Changing it disturbs pods of others: the step is approved like a restart. */
   readonly isFelt?: true;
   /** Upstream's rule: how many minor versions of the chart one upgrade may go. */
   readonly minorsAtOnce?: 1;
-  /** Against the Kubernetes minor of `homelab upgrade`. */
+  /** When `homelab upgrade` to another Kubernetes minor brings it to the inventory's version. */
   readonly upgrades: 'before-kubernetes' | 'after-kubernetes';
   /** API group of kinds that stay when it is uninstalled: Helm leaves what a chart has in crds/. */
   readonly keepsKinds?: string;
-  /** Its chart's templates are kinds: Helm would take them away, and with them everything of them that others made. */
+  /** The chart is nothing but kinds, as templates: if Helm uninstalled it, every object of those kinds would go. */
   readonly isKindsOnly?: true;
   /** Volumes that are its own: while there is one, it is not uninstalled. */
   readonly storage?: Storage;
@@ -42,7 +43,7 @@ export interface Layer {
   readonly remedies?: RemoteAction['explain'];
   /** Evidence that it works, not that its pods run. */
   probes(world: World): readonly Probe[];
-  /** Evidence that what it keeps outlives this machine, whose power goes for it: only ever by name. */
+  /** Evidence that what it keeps outlives a machine: the power of `lost` is cut. Only for a command that names that machine. */
   recovery?(world: World, lost: Host): Probe;
 }
 
