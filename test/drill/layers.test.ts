@@ -6,8 +6,9 @@ import { dump, load } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { merged } from '../../src/layers/values.ts';
-import type { JsonObject } from '../../src/model/cluster.ts';
+import type { JsonObject, KubernetesObject } from '../../src/model/cluster.ts';
 import type { LayerName } from '../../src/model/layers.ts';
+import { object, withoutObject } from '../../src/resources/object.ts';
 import { sumsOf } from '../lab/bundle/sums.ts';
 import { ensureLayers } from '../lab/layers-bundle.ts';
 import { type Lab, labDown, labUp } from '../lab/machines.ts';
@@ -281,6 +282,29 @@ KUBECONFIG=/etc/kubernetes/admin.conf "$helm" ${args}`,
       'printf "apiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: x}\\ndatta: {}\\n" >/root/wrong.yaml',
     );
     await expect(kubectl(lab, `${apply} -n default -f /root/wrong.yaml`)).rejects.toThrow(/field not declared/);
+  });
+
+  test("an object beside a chart is made once, left where it is somebody else's, and taken away where it is ours", async () => {
+    const policy: KubernetesObject = {
+      apiVersion: 'cilium.io/v2',
+      kind: 'CiliumNetworkPolicy',
+      metadata: { name: 'beside', namespace: 'default' },
+      spec: { endpointSelector: { matchLabels: { app: 'beside' } }, ingress: [{ fromEntities: ['cluster'] }] },
+    };
+    const resource = object(policy);
+    const see = async () => resource.parse(await inside(lab, cp, resource.read));
+    const label = (value: string) =>
+      kubectl(lab, `label -n default ciliumnetworkpolicy beside app.kubernetes.io/managed-by${value}`);
+    expect(await see()).toBe('absent');
+    await inside(lab, cp, resource.change('absent', [])?.action.script ?? '');
+    expect(resource.change(await see(), [])).toBeUndefined();
+    await label('-');
+    expect(resource.remarks?.(await see(), [])).toMatchObject([{ kind: 'note' }]);
+    await inside(lab, cp, withoutObject(policy));
+    expect(await see()).not.toBe('absent');
+    await label('=homelab');
+    await inside(lab, cp, withoutObject(policy));
+    expect(await see()).toBe('absent');
   });
 
   test('a namespace that does not come to its end is told before anything is done', async () => {
