@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { layers } from '../../src/layers/index.ts';
 import type { Evidence } from '../../src/model/plan.ts';
 import type { NodeFacts, World } from '../../src/model/world.ts';
+import { explainedCheck } from '../../src/phases/explained/find.ts';
 import { recoveryPhase } from '../../src/phases/recovery.ts';
 import { dash } from '../dash.ts';
 import { scratch, standIns } from '../resources/rig.ts';
@@ -146,5 +147,6 @@ describe('what stands against it', () => {
     ],
   ])('%s', (_, name, world, id) => {
     expect(of(name, world)).toEqual([id]);
+    expect(explainedCheck(id, undefined)).toBeDefined();
   });
 });

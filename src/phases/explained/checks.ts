@@ -164,6 +164,27 @@ export const explainedChecks: Readonly<Record<string, ExplainedCheck>> = {
     why: 'What provides a volume is the only thing that can read it: without it the data is there and nobody gets at it, and Longhorn deletes it.',
     source: 'https://longhorn.io/docs/latest/deploy/uninstall/, docs/adr/0018',
   },
+  'row-elsewhere': {
+    why: 'Copies on several machines are worth what a database gets back of them when one of these machines is gone without a word: homelab layers verify longhorn --power-off WORKER.',
+    source: 'docs/adr/0018',
+  },
+  'recovery-time': {
+    why: 'A node is missed after 40 s (50 s from Kubernetes 1.32 on), its pods are given up 300 s later; only then may a volume go to another machine. Shorter tolerations in your own pods shorten it.',
+    source:
+      'https://kubernetes.io/docs/concepts/architecture/nodes/, https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions',
+  },
+  'not-a-worker': {
+    why: 'The loss of a control plane is another matter than that of a volume: etcd needs its majority, and the proof itself needs somebody to ask.',
+    source: 'docs/adr/0018',
+  },
+  'not-ready': {
+    why: 'A machine that takes no pods would lose nothing when its power goes.',
+    source: 'docs/adr/0018',
+  },
+  'no-other': {
+    why: 'What a machine had can come back on another one only.',
+    source: 'docs/adr/0018',
+  },
   'is-the-network': {
     why: 'Without the pod network no pod of the cluster reaches another, nor the API server its webhooks.',
     source: 'docs/adr/0018',
