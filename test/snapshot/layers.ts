@@ -7,6 +7,7 @@ import type { Items } from './snapshot.ts';
 /** Kinds whose names are drawn by lot, or numbers. */
 const byLot = [
   'Pod',
+  'PodMetrics',
   'ReplicaSet',
   'ControllerRevision',
   'CertificateSigningRequest',
