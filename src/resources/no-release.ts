@@ -69,16 +69,24 @@ function readScript({ name, namespace, storage }: NoReleaseOptions): string {
   return `[ -e /etc/kubernetes/admin.conf ] || exit 0
 ${findRecord(name, namespace)}echo "$found"
 [ -n "$found" ] && [ "$found" != silent ] || exit 0
-${storage ? volumesScript(storage, namespace) : ''}`;
+${storage ? volumesScript(storage, name, namespace) : ''}`;
 }
 
 // What cannot be asked must not look like nothing: each answer is kept before it is read.
 function volumesScript(
   { provisioners, classes, objects }: NonNullable<NoReleaseOptions['storage']>,
+  name: string,
   namespace: string,
 ): string {
-  const fields = `{range .items[*]}{.metadata.name}|{.metadata.annotations.pv\\.kubernetes\\.io/provisioned-by}|{.spec.storageClassName}|{.spec.claimRef.namespace}/{.spec.claimRef.name}{"\\n"}{end}`;
-  const mine = [...provisioners.map(each => `$2 == "${each}"`), ...classes.map(each => `$3 == "${each}"`)].join(' || ');
+  const fields = `{range .items[*]}volume|{.metadata.name}|{.metadata.annotations.pv\\.kubernetes\\.io/provisioned-by}|{.spec.storageClassName}|{.spec.claimRef.namespace}/{.spec.claimRef.name}{"\\n"}{end}`;
+  // Values may have given its class another name, and another provisioner with it.
+  const classFields = `{range .items[*]}class|{.metadata.name}|{.provisioner}|{.metadata.annotations.meta\\.helm\\.sh/release-namespace}/{.metadata.annotations.meta\\.helm\\.sh/release-name}{"\\n"}{end}`;
+  const mine = [
+    ...provisioners.map(each => `$3 == "${each}"`),
+    ...classes.map(each => `$4 == "${each}"`),
+    '$3 in provisioners',
+    '$4 in classes',
+  ].join(' || ');
   const kept =
     objects === undefined
       ? ''
@@ -88,8 +96,11 @@ if [ -n "$kind" ]; then
   echo "$kept" | awk 'NF {print "volume " $1 " /"}'
 fi
 `;
-  return `volumes=$(${kubectl} get persistentvolumes -o jsonpath=${sh(fields)})
-echo "$volumes" | awk -F '|' ${sh(`${mine} {print "volume " $1 " " $4}`)}
+  const awk = `$1 == "class" && $4 == "${namespace}/${name}" {classes[$2]; provisioners[$3]}
+$1 == "volume" && (${mine}) {print "volume " $2 " " $5}`;
+  return `classes=$(${kubectl} get storageclasses -o jsonpath=${sh(classFields)})
+volumes=$(${kubectl} get persistentvolumes -o jsonpath=${sh(fields)})
+printf '%s\\n%s\\n' "$classes" "$volumes" | awk -F '|' ${sh(awk)}
 ${kept}`;
 }
 

@@ -23,6 +23,8 @@ interface Cluster {
   readonly record?: string;
   readonly volumes?: readonly string[];
   readonly ownVolumes?: readonly string[];
+  /** 'NAME|PROVISIONER|NAMESPACE/RELEASE'. */
+  readonly classes?: readonly string[];
   readonly left?: readonly string[];
   /** What kubectl says when it fails to list all kinds, and to list objects of those. */
   readonly kindsFail?: string;
@@ -37,6 +39,7 @@ function rig({
   record: found = record,
   volumes = [],
   ownVolumes = [],
+  classes = [],
   left = [],
   kindsFail,
   listFails = false,
@@ -49,7 +52,8 @@ function rig({
     kubectl: `echo "kubectl $*" >>${folder}/asked
 case "$*" in
   *'get secret '*) ${found === '' ? ':' : `echo '${found}'`} ;;
-  *'get persistentvolumes'*) ${lines(volumes)} ;;
+  *'get persistentvolumes'*) ${lines(volumes.map(each => `volume|${each}`))} ;;
+  *'get storageclasses'*) ${lines(classes.map(each => `class|${each}`))} ;;
   *'get crd volumes.longhorn.io --ignore-not-found -o name') ${kind} ;;
   *RecurringJob*--ignore-not-found*jsonpath=*managed-by}) ${own ? `echo 'by homelab'` : `echo "error: the server doesn't have a resource type" >&2; exit 1`} ;;
   *'get volumes.longhorn.io'*) ${lines(ownVolumes)} ;;
@@ -84,6 +88,23 @@ describe('what is looked at', () => {
       status: 'deployed',
       isOurs: true,
       volumes: ['pvc-1 (blog/mysql-data)', 'pvc-2 (blog/cache)', 'pvc-9'],
+    });
+  });
+
+  it('volumes of a class that values gave another name, and of its provisioner, also once the class is gone from them', () => {
+    const { bin, moved } = rig({
+      classes: ['fast|cluster.local/fast|longhorn-system/longhorn', 'nfs|nfs.example|other/nfs', 'plain|nobody|/'],
+      volumes: [
+        'pvc-1|cluster.local/fast|fast|blog/mysql',
+        'pvc-2|cluster.local/fast||blog/cache',
+        'pvc-3||fast|blog/old',
+        'pvc-4|nfs.example|nfs|blog/other',
+        'pvc-5||plain|blog/own',
+        'pvc-6|||blog/nothing',
+      ],
+    });
+    expect(observe(noRelease(options), { bin, moved })).toMatchObject({
+      volumes: ['pvc-1 (blog/mysql)', 'pvc-2 (blog/cache)', 'pvc-3 (blog/old)'],
     });
   });
 
