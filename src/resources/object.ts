@@ -53,10 +53,26 @@ ${findObject(wanted, 'json')}printf '%s\\n' "$found"
     act: observed => ({
       diff: textDiff(textOf(observed), textOf(wanted)),
       action: {
-        script: `{
+        script: `${findObject(wanted, whose)}case $found in
+  absent|'by homelab') ;;
+  *) echo "homelab: it is not as it was looked at: $found" >&2; exit 1 ;;
+esac
+{
 ${printing(`${JSON.stringify(wanted, null, 2)}\n`)}} | ${patientKubectl} apply --server-side --force-conflicts --field-manager=homelab -f - >/dev/null
 `,
         timeoutMs: 120_000,
+        explain: [
+          {
+            pattern: /it is not as it was looked at: unknown/,
+            message: `the API server does not say whose ${kind} ${metadata.name} is`,
+            hint: 'homelab status says what answers; then run the same command again',
+          },
+          {
+            pattern: /it is not as it was looked at/,
+            message: `somebody else made a ${kind} ${metadata.name} meanwhile`,
+            hint: 'run the same command again: its plan shows what is there now',
+          },
+        ],
       },
     }),
   });

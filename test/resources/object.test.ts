@@ -208,6 +208,24 @@ describe('what is done', () => {
     expect(machine.read('asked')).toContain('apply --server-side --force-conflicts --field-manager=homelab -f -');
   });
 
+  it.each([
+    ["somebody else's of that name that came meanwhile", { found: JSON.stringify(within) }],
+    ['what the API server does not tell', { silent: true }],
+    ['what fails for another reason than its kind', { fails: notNow }],
+  ])('leaves %s', (_, server) => {
+    const machine = rig(server);
+    const said = dash(`set -eu\n${changeOf(resource, 'absent').action.script}`, machine);
+    expect(said.code).toBe(1);
+    expect(said.stderr).toContain('not as it was looked at');
+    expect(machine.read('asked')).not.toContain(' apply ');
+  });
+
+  it('is done where it was ours already, and where its kind has just come', () => {
+    for (const found of [JSON.stringify(there), undefined]) {
+      expect(dash(`set -eu\n${changeOf(resource, 'absent').action.script}`, rig({ found }))).toMatchObject({ code: 0 });
+    }
+  });
+
   // A webhook may take 30 s (timeoutSeconds), the API server gives a request 60 s (kube-apiserver --request-timeout).
   it('waits until the API server itself says that a webhook did not answer', () => {
     const machine = rig({ found: '' });
