@@ -6,7 +6,8 @@ import { look } from '../model/probes.ts';
 import { sh } from '../model/shell.ts';
 import { controlPlaneOf, factsOf, type World } from '../model/world.ts';
 import { helmTool } from '../resources/helm-tool.ts';
-import { findOthers, noRelease } from '../resources/no-release.ts';
+import { noRelease } from '../resources/no-release.ts';
+import { findOthers } from '../resources/others.ts';
 import { findRecord } from '../resources/release-record.ts';
 import { uninstallName } from './names.ts';
 

@@ -4,6 +4,7 @@ import { adminKubectl } from '../model/kubectl.ts';
 import type { Remark, RemoteAction, Resource } from '../model/plan.ts';
 import { command, sh } from '../model/shell.ts';
 import { withoutObject } from './object.ts';
+import { findOthers } from './others.ts';
 import { findRecord, parseRecord } from './release-record.ts';
 import { beginning, helmWaits, waitFlag } from './release-script.ts';
 import { defineResource } from './resource.ts';
@@ -152,16 +153,21 @@ function remarksOf({ status, isOurs, volumes }: State, { name, namespace }: NoRe
 }
 
 function action(options: NoReleaseOptions): RemoteAction {
-  const { name, namespace, ownsNamespace, isKindsOnly, objects, before } = options;
+  const { name, namespace, ownsNamespace, isKindsOnly, storage, objects, before } = options;
   const selector = `owner=helm,name=${name}`;
   const uninstall = isKindsOnly
     ? `${kubectl} ${command('delete', 'secret', '-n', namespace, '-l', selector)} >/dev/null\n`
     : `${beginning({ proxy: {} })}${waitFlag}${before}"$helm" ${command('uninstall', name, '--namespace', namespace, '--timeout', `${waitSeconds}s`)} "$wait" >&2
 `;
   return {
-    script: `${objects.map(withoutObject).join('')}${uninstall}${ownsNamespace ? leaveNamespace(namespace) : ''}`,
+    script: `${storage ? stillNoVolumes(storage, name, namespace) : ''}${objects.map(withoutObject).join('')}${uninstall}${ownsNamespace ? leaveNamespace(namespace) : ''}`,
     timeoutMs: (helmWaits * waitSeconds + 300) * 1000,
     explain: [
+      {
+        pattern: /homelab: there are volumes now: (.*)/,
+        message: `since it was looked at, volumes of ${name} have been made: $1`,
+        hint: 'run the same command again: it says whose they are, and what to type',
+      },
       {
         pattern: /deleting-confirmation-flag|timed out waiting for the condition|context deadline exceeded/,
         message: `${name} did not let itself be uninstalled within ${waitSeconds / 60} minutes`,
@@ -171,44 +177,19 @@ function action(options: NoReleaseOptions): RemoteAction {
   };
 }
 
+// Minutes may lie between the look and the step: somebody read the plan.
+function stillNoVolumes(storage: NonNullable<NoReleaseOptions['storage']>, name: string, namespace: string): string {
+  return `found=$(
+${volumesScript(storage, name, namespace)})
+[ -z "$found" ] || { echo "homelab: there are volumes now: $(echo "$found" | cut -d ' ' -f 2 | paste -sd ' ' -)" >&2; exit 1; }
+`;
+}
+
 function leaveNamespace(namespace: string): string {
   return `for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
   ${findOthers(namespace)}  [ -n "$left" ] || break
   sleep 5
 done
 [ -n "$left" ] || ${kubectl} ${command('delete', 'namespace', namespace, '--wait=false')} >/dev/null
-`;
-}
-
-/** As `get -o name` says it: what the control plane and Istio put into every namespace (istio/istio, namespacecontroller.go), and empty lines. */
-const everywhere = [
-  'configmap/kube-root-ca.crt',
-  'serviceaccount/default',
-  'configmap/istio-ca-root-cert',
-  'configmap/istio-ca-crl',
-  '',
-];
-
-/** Of kubectl that does not list all kinds (client-go, ErrGroupDiscoveryFailed): in APIs of metrics there are no objects. */
-const unlisted = `sub(/^error: unable to retrieve the complete list of server APIs: /, "") {
-  told = 1
-  count = split($0, apis, ", ")
-  for (each = 1; each <= count; each++) {
-    split(apis[each], words, ": ")
-    if (words[1] !~ /(^|[.])metrics[.]k8s[.]io\\//) print "objects of " words[1] " (it does not answer)"
-  }
-}
-END {if (!told) print "objects of kinds that the API server does not list"}`;
-
-/**
- * sh: sets $left to what is in a namespace. Events, leases and what every namespace has by itself are nobody's; what cannot be listed may be
- * somebody's, and is named first.
- */
-export function findOthers(namespace: string): string {
-  return `unlisted=
-  kinds=$(${kubectl} api-resources --verbs=list --namespaced -o name 2>&1) || unlisted=$(echo "$kinds" | awk ${sh(unlisted)})
-  kinds=$(echo "$kinds" | grep -E '^[a-z0-9.-]+$' | grep -Ev '^(events|leases)([.]|$)|^pods[.]metrics|^endpointslices' | paste -sd, -)
-  left=$(${kubectl} get "$kinds" -n ${sh(namespace)} --ignore-not-found -o name 2>/dev/null) || unlisted=\${unlisted:-objects that the API server does not list}
-  left=$(printf '%s\\n' "$unlisted" "$left" | grep -vx ${everywhere.map(each => `-e ${sh(each)}`).join(' ')} || true)
 `;
 }

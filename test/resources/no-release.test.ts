@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { layers } from '../../src/layers/index.ts';
-import { findOthers, type NoReleaseOptions, noRelease } from '../../src/resources/no-release.ts';
+import { type NoReleaseOptions, noRelease } from '../../src/resources/no-release.ts';
+import { findOthers } from '../../src/resources/others.ts';
 import { dash } from '../dash.ts';
 import { cluster } from '../sample.ts';
 import { changeOf, observe, scratch, standIns } from './rig.ts';
@@ -168,6 +169,17 @@ describe('what is done', () => {
     const said = dash(`set -eu\n${changeOf(noRelease(from), there).action.script}`, { bin });
     return { ...said, asked: asked() };
   };
+
+  it.each<[string, Cluster, string]>([
+    ['a volume that was made since', { volumes: ['pvc-7|driver.longhorn.io|longhorn|blog/new'] }, 'volumes now: pvc-7'],
+    ['a volume that nobody claims', { ownVolumes: ['pvc-8'] }, 'volumes now: pvc-8'],
+    ['an API server that does not say', { kind: 'exit 1' }, ''],
+  ])('nothing goes where there is %s', (_, cluster, words) => {
+    const { code, stderr, asked } = run(options, cluster);
+    expect(code).toBe(1);
+    expect(stderr).toContain(words);
+    expect(asked).not.toMatch(/ delete |deleting-confirmation-flag|helm uninstall/);
+  });
 
   it('its own object goes first; Longhorn is told that its volumes may go, then Helm takes it, then the empty namespace', () => {
     const { code, asked } = run(options, {});
