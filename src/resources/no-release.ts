@@ -10,7 +10,8 @@ import { beginning, helmWaits, waitFlag } from './release-script.ts';
 import { defineResource } from './resource.ts';
 
 const kubectl = adminKubectl(30);
-const waitSeconds = 600;
+/** Of each of Helm's waits: Longhorn's uninstall job may take 15 minutes (activeDeadlineSeconds in chart longhorn 1.12.1). */
+const waitSeconds = 960;
 
 export interface NoReleaseOptions {
   readonly name: string;
