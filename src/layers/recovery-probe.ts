@@ -22,6 +22,8 @@ export interface RecoveryProof {
 const namespace = 'homelab-probe-recovery';
 const pod = 'row-0';
 const kubectl = adminKubectl(20);
+/** A watch ends with its request: longer than the time that the first pod is given. */
+const patientKubectl = adminKubectl(160);
 /** The node is lost after 40 s (50 s from 1.32 on), its pods are given up 300 s later (DefaultTolerationSeconds), then its volume moves. */
 const patience = 600;
 /** Seconds until a machine without power must be missed. */
@@ -84,14 +86,15 @@ export function recoveryProbe(world: World, { storageClass, lost, settle }: Reco
           );
           const next = podOn(said);
           const read = sumOf(await ask(context, next.node, readScript(next.uid), 60_000, 'nothing was read'));
-          const after = `${fieldOf(said, 'up')} s after the power went (missed after ${fieldOf(said, 'missed')} s, pods given up after ${fieldOf(said, 'given-up')} s)`;
+          const up = fieldOf(said, 'up');
+          const after = `${up} s after the power went (missed after ${fieldOf(said, 'missed')} s, pods given up after ${fieldOf(said, 'given-up')} s)`;
           return [
             evidenceOf(
               row,
               read === sum,
               read === sum ? `${row.expected}, on ${next.node}` : `${sum} written, ${read} read`,
             ),
-            evidenceOf(time, true, after),
+            evidenceOf(time, up !== '' && Number(up) <= patience, after),
           ];
         } finally {
           await forget(context, host, lost);
@@ -135,7 +138,7 @@ function beginScript(image: string, storageClass: string, { name, taints }: Host
       },
     },
   };
-  return `${createScript([claimOf(namespace, storageClass), set])}${kubectl} rollout status -n ${namespace} statefulset/row --timeout=150s >/dev/null || {
+  return `${createScript([claimOf(namespace, storageClass), set])}${patientKubectl} rollout status -n ${namespace} statefulset/row --timeout=150s >/dev/null || {
 ${lookAround}  exit 1
 }
 ${printPod}`;

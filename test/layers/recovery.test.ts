@@ -45,6 +45,22 @@ describe('a worker without power', () => {
     expect(told(await run())).toContain(`✖ row-elsewhere: ${sum} written, no file read`);
   });
 
+  it.each([
+    ['too late', 'missed 44\ngiven-up 590\nup 601\n', '✖ recovery-time: 601 s after'],
+    ['nobody knows when', 'missed 44\n', '✖ recovery-time:  s after'],
+  ])('whose row is back %s is not well', async (_, times, line) => {
+    const { run } = rig([['begin=$(date', `${times}pod row-0 k8s-worker3 10.244.3.9 2-2\n`]]);
+    expect(told(await run()).some(each => each.startsWith(line))).toBe(true);
+  });
+
+  it('is waited for as long as the first pod may take: a watch ends with its request', async () => {
+    const { asked, run } = rig();
+    await run();
+    const script = asked.find(each => each.script.includes('"StatefulSet"'))?.script ?? '';
+    const [, request, wait] = /--request-timeout=(\d+)s rollout status .* --timeout=(\d+)s/.exec(script) ?? [];
+    expect(Number(request)).toBeGreaterThan(Number(wait));
+  });
+
   it.each<[string, Answers, RegExp]>([
     ['on another machine', [['"StatefulSet"', 'pod row-0 k8s-worker1 10.244.1.7 1-1\n']], /came up on k8s-worker1/],
     ['without all copies', [['robustness', { code: 1, stderr: 'pvc-1 has not all its copies' }]], /not all its copies/],
